@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The abstract host: everything that can be asked of a machine.
+
+Every fact passes through here, so a recorded host answers exactly as the
+live one did, refusals included.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import enum
+import errno
+import os
+from collections.abc import Mapping, Sequence
+
+READ_LIMIT = 16 * 1024 * 1024
+"""Bytes of one file that are looked at; the rest is cut off. A cpuinfo of
+4,096 processors is about 8 MiB."""
+
+LIST_LIMIT = 65536
+"""Entries of one directory that are looked at."""
+
+
+class Denied(Exception):
+    """A fact could not be had.
+
+    :ivar what: what was tried, such as ``read /dev/kvm``
+    :ivar error: the errno's name, such as ``EACCES``; ``NOTRECORDED`` when
+        a recording does not hold the fact
+    :ivar text: the errno's text
+    """
+
+    def __init__(self, what: str, error: str, text: str = '') -> None:
+        self.what = what
+        self.error = error
+        self.text = text or error_text(error)
+        super().__init__(f'{what}: {self.error} ({self.text})')
+
+    @classmethod
+    def from_os_error(cls, what: str, error: OSError) -> Denied:
+        """The denial that an OSError means."""
+        name = errno.errorcode.get(error.errno or 0, 'EIO')
+        return cls(what, name, error.strerror or '')
+
+    @property
+    def missing(self) -> bool:
+        """The thing is not there, as opposed to: was refused."""
+        return self.error in ('ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO')
+
+    @property
+    def refused(self) -> bool:
+        """The thing is there and we may not have it."""
+        return self.error in ('EACCES', 'EPERM')
+
+
+NOT_RECORDED = 'NOTRECORDED'
+
+
+def error_text(error: str) -> str:
+    """The text of an errno's name; our own for a fact never recorded."""
+    if error == NOT_RECORDED:
+        return 'the recording does not hold it'
+    number = getattr(errno, error, None)
+    return os.strerror(number) if isinstance(number, int) else error
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """``uname``: arch as of ``uname -m``, kernel as of ``uname -r``."""
+
+    arch: str
+    kernel: str
+
+
+class FileKind(enum.Enum):
+    """What a path is."""
+
+    FILE = 'file'
+    DIRECTORY = 'directory'
+    CHAR = 'char'
+    OTHER = 'other'
+
+
+@dataclasses.dataclass(frozen=True)
+class FileStat:
+    """What ``stat`` tells, links followed.
+
+    :ivar mode: permission bits
+    :ivar owner: the owner's name, its number as text when it has none
+    :ivar group: the group's name, its number as text when it has none
+    """
+
+    kind: FileKind
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CpuidRegs:
+    """One CPUID answer: four 32-bit registers."""
+
+    eax: int
+    ebx: int
+    ecx: int
+    edx: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CpuidEntry:
+    """One line of a CPUID table, ``struct kvm_cpuid_entry2``."""
+
+    leaf: int
+    subleaf: int
+    regs: CpuidRegs
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One timed loop in the guest beside the same loop on the host.
+
+    :ivar iterations: passes of the two-instruction loop
+    :ivar guest_ns: wall time of the KVM_RUN, its fixed cost included
+    :ivar host_ns: wall time of the same loop run natively
+    """
+
+    iterations: int
+    guest_ns: int
+    host_ns: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SmokeRun:
+    """What happened when a tiny guest was run; judged elsewhere.
+
+    :ivar steps: step name to outcome, in order: ``('create_vm', 'ok')``,
+        ``('real_mode', 'IO')``, ``('long_mode', 'IO')``; the outcome is
+        'ok', a KVM exit reason's name, an errno's name or 'TIMEOUT'
+    :ivar samples: of the long-mode loop, as measured
+    :ivar elapsed_ns: wall time of the whole run
+    """
+
+    steps: tuple[tuple[str, str], ...]
+    samples: tuple[Sample, ...]
+    elapsed_ns: int
+
+
+Options = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Section to option name to its values, in the order of the file."""
+
+
+class Host(abc.ABC):
+    """One machine. Every method returns the fact or raises :class:`Denied`.
+
+    Nothing on the machine is changed by any of them.
+    """
+
+    origin: str
+    """'live', or what recording this is."""
+
+    @abc.abstractmethod
+    def machine(self) -> Machine:
+        """What kind of machine and kernel it is."""
+
+    @abc.abstractmethod
+    def read(self, path: str) -> bytes:
+        """The content of a file, at most READ_LIMIT bytes."""
+
+    @abc.abstractmethod
+    def listdir(self, path: str) -> tuple[str, ...]:
+        """The names in a directory, sorted, at most LIST_LIMIT."""
+
+    @abc.abstractmethod
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link points, unresolved."""
+
+    @abc.abstractmethod
+    def stat(self, path: str) -> FileStat:
+        """Kind, permissions and owners of a path."""
+
+    @abc.abstractmethod
+    def options(
+        self, path: str, wanted: Mapping[str, Sequence[str]]
+    ) -> Options:
+        """The wanted options of an ini file, and never any other.
+
+        :param wanted: section to option names; what the file does not set
+            is left out of the answer
+        """
+
+    @abc.abstractmethod
+    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
+        """One CPUID leaf of one logical processor, as it is."""
+
+    @abc.abstractmethod
+    def msr(self, cpu: int, index: int) -> int:
+        """One model-specific register of one logical processor."""
+
+    @abc.abstractmethod
+    def kvm_api_version(self) -> int:
+        """KVM_GET_API_VERSION: proves that /dev/kvm opens."""
+
+    @abc.abstractmethod
+    def kvm_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION on /dev/kvm; 0 means not there."""
+
+    @abc.abstractmethod
+    def kvm_supported_cpuid(self) -> tuple[CpuidEntry, ...]:
+        """KVM_GET_SUPPORTED_CPUID: what guests can be given."""
+
+    @abc.abstractmethod
+    def kvm_feature_msrs(self) -> Mapping[int, int]:
+        """KVM_GET_MSR_FEATURE_INDEX_LIST and KVM_GET_MSRS on /dev/kvm.
+
+        An index that is listed but cannot be read is left out.
+        """
+
+    @abc.abstractmethod
+    def smoke(self) -> SmokeRun:
+        """Run a tiny guest, bounded in time, and leave nothing behind."""

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings: what is known of one host, stage by stage, with the evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections.abc import Mapping
+
+from hvfilter.model import catalogue
+from hvfilter.model.catalogue import Stage
+
+
+class State(enum.Enum):
+    """Three-valued: could not look is never the same as is not there."""
+
+    PRESENT = 'present'
+    ABSENT = 'absent'
+    UNKNOWN = 'unknown'
+
+
+class Strength(enum.IntEnum):
+    """How much a source proves; the stronger wins a contradiction.
+
+    Raw registers come last because they ignore what the firmware and the
+    kernel made of them.
+    """
+
+    REGISTER = 1
+    FLAGS = 2
+    PARAMETER = 3
+    IOCTL = 4
+    SMOKE = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """What one source says about one stage of one capability.
+
+    :ivar capability: a key of the catalogue
+    :ivar source: the file, ioctl, register or option that was asked
+    :ivar asked: what was looked for in it
+    :ivar value: what it answered, raw; or the errno and its text
+    :ivar reason: one sentence for a person
+    :ivar remedy: what a person can do about it, '' when nothing
+    """
+
+    capability: str
+    stage: Stage
+    state: State
+    strength: Strength
+    source: str
+    asked: str
+    value: str
+    reason: str
+    remedy: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class StageFinding:
+    """One stage of one capability, decided.
+
+    :ivar observations: all that was observed, the deciding one first
+    :ivar contradicted: a weaker source said the opposite
+    """
+
+    stage: Stage
+    state: State
+    reason: str
+    remedy: str
+    observations: tuple[Observation, ...]
+    contradicted: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Overrule:
+    """An operator's word against the finding.
+
+    :ivar state: what to publish instead
+    :ivar origin: who says so, such as the option and its file
+    """
+
+    state: State
+    origin: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One capability of one host.
+
+    :ivar stages: in the catalogue's order, one for each stage it has
+    """
+
+    capability: str
+    stages: tuple[StageFinding, ...]
+    overrule: Overrule | None = None
+
+    @property
+    def found(self) -> State:
+        """What the evidence says, whatever an operator says.
+
+        ABSENT as soon as one stage is; PRESENT when every decisive stage
+        is; UNKNOWN otherwise.
+        """
+        states = {stage.stage: stage.state for stage in self.stages}
+        if State.ABSENT in states.values():
+            return State.ABSENT
+        decisive = catalogue.BY_KEY[self.capability].decisive
+        if all(states.get(stage) is State.PRESENT for stage in decisive):
+            return State.PRESENT
+        return State.UNKNOWN
+
+    @property
+    def state(self) -> State:
+        """What is published: the finding, unless it was overruled."""
+        return self.overrule.state if self.overrule else self.found
+
+    @property
+    def deciding(self) -> StageFinding:
+        """The stage that explains ``found``.
+
+        The first ABSENT one; else the first decisive one that is not
+        PRESENT; else the last decisive one.
+        """
+        for stage in self.stages:
+            if stage.state is State.ABSENT:
+                return stage
+        decisive = catalogue.BY_KEY[self.capability].decisive
+        candidates = [s for s in self.stages if s.stage in decisive]
+        for stage in candidates:
+            if stage.state is not State.PRESENT:
+                return stage
+        return candidates[-1]
+
+    @property
+    def reason(self) -> str:
+        """One sentence that explains ``found``."""
+        return self.deciding.reason
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do, '' when nothing or nothing is needed."""
+        return self.deciding.remedy
+
+
+@dataclasses.dataclass(frozen=True)
+class HostReport:
+    """All findings of one host.
+
+    :ivar machine: the ``uname -m`` of the host
+    :ivar kernel: the ``uname -r`` of the host
+    :ivar origin: 'live', or which recording was looked at
+    :ivar findings: one for each row of the catalogue, in its order
+    """
+
+    machine: str
+    kernel: str
+    origin: str
+    findings: tuple[Finding, ...]
+
+    def __getitem__(self, key: str) -> Finding:
+        """The finding of a capability key; KeyError when there is none."""
+        return self.by_key[key]
+
+    @property
+    def by_key(self) -> Mapping[str, Finding]:
+        """Findings by capability key."""
+        return types.MappingProxyType(
+            {finding.capability: finding for finding in self.findings}
+        )

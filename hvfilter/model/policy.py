@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's policy: what guests need and what ignorance means."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Ignorance(enum.Enum):
+    """What to do when it is not known whether a host has a capability.
+
+    INFER: what the operator's policy wants by default is let pass, what a
+    flavor or an image asks for in so many words is not; whatever Nova's own
+    host state can honestly tell is used first.
+    ACCEPT: let everything pass. REJECT: let nothing pass.
+    """
+
+    INFER = 'infer'
+    ACCEPT = 'accept'
+    REJECT = 'reject'
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What the operator decides.
+
+    :ivar required: capability keys that every KVM guest needs
+    :ivar unreported: hosts on which hvfilter never looked
+    :ivar unreachable: Placement does not answer and nothing recent is known
+    :ivar reserved: capability keys whose hosts are kept for guests that ask
+        for them
+    """
+
+    required: tuple[str, ...] = ('kvm',)
+    unreported: Ignorance = Ignorance.INFER
+    unreachable: Ignorance = Ignorance.INFER
+    reserved: frozenset[str] = frozenset()

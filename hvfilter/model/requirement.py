@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requirements: what a guest asks of the host it is to land on."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Demand(enum.Enum):
+    """How strongly a capability is wanted; the values of an extra spec."""
+
+    REQUIRED = 'required'
+    FORBIDDEN = 'forbidden'
+    PREFERRED = 'preferred'
+
+
+class Asker(enum.Enum):
+    """Who asks."""
+
+    FLAVOR = 'flavor'
+    IMAGE = 'image'
+    POLICY = 'policy'
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """One capability, wanted or unwanted.
+
+    :ivar capability: a key of the catalogue
+    :ivar asker: who asks
+    :ivar words: what was said, as it stands: ``hvfilter:nested=required``
+    """
+
+    capability: str
+    demand: Demand
+    asker: Asker
+    words: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Misfit:
+    """A request that no host can meet because it makes no sense.
+
+    :ivar words: what was said, shortened
+    :ivar problem: what is wrong with it and what would be right
+    """
+
+    asker: Asker
+    words: str
+    problem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirements:
+    """All that one guest asks.
+
+    :ivar items: required, forbidden and preferred capabilities
+    :ivar misfits: requests that were not understood: they reject every host,
+        since ignoring them could put the guest on a wrong one
+    """
+
+    items: tuple[Requirement, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
+
+    def wanting(self, demand: Demand) -> tuple[Requirement, ...]:
+        """The items of one demand."""
+        return tuple(item for item in self.items if item.demand is demand)
+
+    @property
+    def hard(self) -> bool:
+        """Whether any host could be rejected because of these."""
+        return bool(self.misfits) or any(
+            item.demand is not Demand.PREFERRED for item in self.items
+        )
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The keys that a judge must know of a host."""
+        return frozenset(item.capability for item in self.items)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts: may this guest land on this host, and why not."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Source(enum.Enum):
+    """Where the knowledge of a host comes from."""
+
+    PLACEMENT = 'placement'
+    LAST_KNOWN = 'last known'
+    INFERRED = 'inferred'
+    NONE = 'none'
+
+
+@dataclasses.dataclass(frozen=True)
+class Advertised:
+    """What a host is known to have.
+
+    :ivar capabilities: keys of the catalogue that are PRESENT
+    :ivar reported: the host carries the marker trait: what is not in
+        ``capabilities`` is lacking, not merely unheard of
+    :ivar undecided: keys of which this source cannot tell; only sources
+        other than Placement have any
+    """
+
+    capabilities: frozenset[str]
+    reported: bool
+    source: Source
+    undecided: frozenset[str] = frozenset()
+
+
+class Cause(enum.Enum):
+    """Why a host was passed over. The values are frozen: logs and counters
+    are read by machines."""
+
+    LACKS = 'lacks'
+    HAS_FORBIDDEN = 'has_forbidden'
+    UNREPORTED = 'unreported'
+    NO_KNOWLEDGE = 'no_knowledge'
+    NOT_UNDERSTOOD = 'not_understood'
+    RESERVED = 'reserved'
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """One cause of a rejection.
+
+    :ivar subject: the capability key, or the words not understood
+    :ivar asked_by: who asked for it, in the words used
+    """
+
+    cause: Cause
+    subject: str
+    asked_by: str = ''
+
+    @property
+    def summary(self) -> str:
+        """A few words that group hosts: "lacks nested"."""
+        return _SUMMARIES[self.cause].format(subject=self.subject)
+
+    def __str__(self) -> str:
+        if self.asked_by:
+            return f'{self.summary} ({self.asked_by})'
+        return self.summary
+
+
+_SUMMARIES = {
+    Cause.LACKS: 'lacks {subject}',
+    Cause.HAS_FORBIDDEN: 'has forbidden {subject}',
+    Cause.UNREPORTED: 'unreported',
+    Cause.NO_KNOWLEDGE: 'Placement out of reach and nothing known',
+    Cause.NOT_UNDERSTOOD: 'request not understood: {subject}',
+    Cause.RESERVED: 'reserved for guests that ask for {subject}',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether the guest may land; accepted exactly when no reason is given.
+
+    :ivar reasons: every cause of the rejection, in the order of the request
+    """
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """True when the host may take the guest."""
+        return not self.reasons
+
+    def __str__(self) -> str:
+        return '; '.join(map(str, self.reasons)) or 'accepted'

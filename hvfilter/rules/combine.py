@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From observations to findings: the strongest source decides a stage."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+
+from hvfilter.model.catalogue import CATALOGUE, Arch, Capability, Stage
+from hvfilter.model.finding import (
+    Finding,
+    HostReport,
+    Observation,
+    StageFinding,
+    State,
+    Strength,
+)
+
+
+def report(
+    machine: str,
+    kernel: str,
+    origin: str,
+    observations: Iterable[Observation],
+) -> HostReport:
+    """All findings of one host, in the catalogue's order.
+
+    A stage of which nothing was observed is UNKNOWN; a capability that the
+    host's architecture cannot have is ABSENT at stage cpu.
+    """
+    grouped: dict[tuple[str, Stage], list[Observation]]
+    grouped = collections.defaultdict(list)
+    for observation in observations:
+        key = (observation.capability, observation.stage)
+        grouped[key].append(observation)
+    arch = Arch.from_machine(machine)
+    findings = tuple(
+        Finding(
+            capability.key,
+            tuple(
+                decide(stage, grouped[capability.key, stage])
+                for stage in capability.stages
+            ),
+        )
+        if possible(capability, arch)
+        else _impossible(capability, machine)
+        for capability in CATALOGUE
+    )
+    return HostReport(machine, kernel, origin, findings)
+
+
+def possible(capability: Capability, arch: Arch) -> bool:
+    """Whether hosts of this family can have it; OTHER might have anything."""
+    return arch in capability.archs or arch is Arch.OTHER
+
+
+def decide(stage: Stage, observations: Sequence[Observation]) -> StageFinding:
+    """One stage from all that was observed of it.
+
+    The strongest definite observation decides; among equals ABSENT wins,
+    because a wrong yes costs more than a wrong no. All are kept.
+    """
+    if not observations:
+        return StageFinding(
+            stage, State.UNKNOWN, f'nothing was observed at {stage.value}', '', ()
+        )
+    ranked = sorted(observations, key=_rank)
+    first = ranked[0]
+    opposite = {
+        State.PRESENT: State.ABSENT,
+        State.ABSENT: State.PRESENT,
+        State.UNKNOWN: None,
+    }[first.state]
+    return StageFinding(
+        stage,
+        first.state,
+        first.reason,
+        first.remedy,
+        tuple(ranked),
+        any(observation.state is opposite for observation in ranked),
+    )
+
+
+def _rank(observation: Observation) -> tuple[bool, int, bool]:
+    return (
+        observation.state is State.UNKNOWN,
+        -observation.strength,
+        observation.state is State.PRESENT,
+    )
+
+
+def _impossible(capability: Capability, machine: str) -> Finding:
+    reason = f'{machine} machines do not have it'
+    known = Observation(
+        capability.key,
+        Stage.CPU,
+        State.ABSENT,
+        Strength.REGISTER,
+        'uname -m',
+        'machine',
+        machine,
+        reason,
+    )
+    return Finding(
+        capability.key,
+        tuple(
+            decide(stage, [known] if stage is Stage.CPU else [])
+            for stage in capability.stages
+        ),
+    )
