@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thin client of Placement's REST API: only what traits need.
+
+One method makes one request. Each asks for the lowest microversion that has
+what it uses, so that every Placement since Queens (2018) serves it, and no
+discovery request is needed: a Placement that is too old says so with 406.
+
+Nothing here retries; that is :mod:`hvfilter.placement.reconcile`'s part. What
+comes from the network is checked before it becomes a value.
+
+Source: Placement API reference; placement ``handlers/trait.py``,
+``handlers/resource_provider.py``, ``rest_api_version_history.rst``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+import dataclasses
+import json
+import re
+from typing import Any, Protocol
+import urllib.parse
+import uuid as uuidlib
+
+from hvfilter.placement import errors
+
+#: First microversions of what is used here.
+TRAITS = '1.6'
+ROOTS = '1.14'
+REQUIRED = '1.18'
+FORBIDDEN = '1.22'
+ANY_OF = '1.39'
+
+_TRAIT = re.compile(r'[A-Z0-9_]{1,255}\Z')
+_CUSTOM = re.compile(r'CUSTOM_[A-Z0-9_]{1,248}\Z')
+_LONGEST_QUOTE = 300
+_LONGEST_WAIT_S = 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One HTTP answer.
+
+    :param status: the HTTP status.
+    :param headers: header names in lower case, and their values.
+    :param body: the bytes as received, after content decoding.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """How a request reaches Placement.
+
+    An implementation adds the endpoint, the token, TLS and a timeout. It
+    follows no redirection (the token would travel with it), and turns its
+    library's failures into :class:`~hvfilter.placement.errors.Unreachable`,
+    ``Unauthorized`` or ``Misconfigured``; an HTTP status is never an error
+    at this level.
+    """
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        microversion: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Send one request and return its answer.
+
+        :param method: ``GET``, ``PUT`` or ``DELETE``.
+        :param path: path and query below the endpoint, with leading slash,
+            already quoted.
+        :param microversion: as in ``1.6``.
+        :param body: what to send as JSON.
+        :raises hvfilter.placement.errors.PlacementError: no answer came.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Provider:
+    """A resource provider.
+
+    :param uuid: in canonical form, lower case.
+    :param name: as its creator named it; nova-compute uses the hypervisor's
+        host name.
+    :param generation: changes with each change of the provider.
+    :param root: the uuid of the tree's root; its own for a root provider.
+    """
+
+    uuid: str
+    name: str
+    generation: int
+    root: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ProviderTraits:
+    """The traits of one provider, and the generation they were read at."""
+
+    uuid: str
+    generation: int
+    traits: frozenset[str]
+
+
+class PlacementClient:
+    """Placement, as far as traits are concerned.
+
+    Holds no state of its own, so it is as thread-safe as its transport.
+    Every method raises :class:`~hvfilter.placement.errors.PlacementError`.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def provider(self, uuid: str) -> Provider:
+        """Return the provider of that uuid; ``NotFound`` if none has it."""
+        uuid = canonical_uuid(uuid)
+        body = self._read(
+            f'/resource_providers/{uuid}', ROOTS, f'resource provider {uuid}'
+        )
+        return _provider(body, f'resource provider {uuid}')
+
+    def provider_named(self, name: str) -> Provider:
+        """Return the provider of exactly that name, else ``NotFound``."""
+        about = f'resource provider named {name!r}'
+        found = self._providers({'name': name}, ROOTS, about)
+        for provider in found:
+            if provider.name == name:
+                return provider
+        raise errors.NotFound(
+            f'Placement has no {about}',
+            'nova-compute creates it at its first start, under the name '
+            'shown by "openstack hypervisor list"; set the uuid or the name '
+            'if it differs from this.',
+        )
+
+    def providers_with(
+        self,
+        *,
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        any_of: Iterable[Iterable[str]] = (),
+    ) -> tuple[Provider, ...]:
+        """Return the providers that carry traits themselves.
+
+        :param required: each of these.
+        :param forbidden: none of these.
+        :param any_of: at least one of each of these groups; needs
+            microversion 1.39 (Placement of Yoga, 2022).
+        :raises errors.UnknownTrait: Placement does not know one of the names.
+        """
+        version = REQUIRED
+        wanted = [_trait(name) for name in sorted(required)]
+        barred = ['!' + _trait(name) for name in sorted(forbidden)]
+        if barred:
+            version = FORBIDDEN
+        query = []
+        if wanted or barred:
+            query.append(('required', ','.join(wanted + barred)))
+        for group in any_of:
+            version = ANY_OF
+            names = ','.join(_trait(name) for name in sorted(group))
+            query.append(('required', 'in:' + names))
+        if not query:
+            raise ValueError('ask for at least one trait')
+        return self._providers(query, version, 'resource providers by trait')
+
+    def traits_of(self, uuid: str) -> ProviderTraits:
+        """Return the traits of a provider with its generation."""
+        uuid = canonical_uuid(uuid)
+        about = f'traits of resource provider {uuid}'
+        body = self._read(f'/resource_providers/{uuid}/traits', TRAITS, about)
+        return _provider_traits(uuid, body, about)
+
+    def set_traits(
+        self, uuid: str, generation: int, traits: Iterable[str]
+    ) -> ProviderTraits:
+        """Replace the whole set of traits of a provider.
+
+        :param generation: as it was read together with the set that this
+            one was made from.
+        :raises errors.Conflict: the provider changed since; read again.
+        :raises errors.UnknownTrait: create these names first; nothing was
+            changed.
+        """
+        uuid = canonical_uuid(uuid)
+        about = f'traits of resource provider {uuid}'
+        answer = self._ask(
+            'PUT',
+            f'/resource_providers/{uuid}/traits',
+            TRAITS,
+            about,
+            body={
+                'resource_provider_generation': generation,
+                'traits': sorted(_trait(name) for name in traits),
+            },
+        )
+        return _provider_traits(uuid, _json_object(answer, about), about)
+
+    def traits_known(self, prefix: str) -> frozenset[str]:
+        """Return the trait names Placement knows that begin so."""
+        about = f'trait names beginning with {prefix}'
+        body = self._read(
+            f'/traits?name=startswith:{_trait(prefix)}', TRAITS, about
+        )
+        return _names(body, about)
+
+    def ensure_trait(self, name: str) -> None:
+        """Make the name known to Placement; harmless when it is."""
+        self._ask('PUT', f'/traits/{_custom(name)}', TRAITS, f'trait {name}')
+
+    def delete_trait(self, name: str) -> None:
+        """Make Placement forget a name.
+
+        :raises errors.Conflict: a provider still carries it.
+        :raises errors.NotFound: it is not known.
+        """
+        self._ask(
+            'DELETE', f'/traits/{_custom(name)}', TRAITS, f'trait {name}'
+        )
+
+    def _providers(
+        self, query: Any, version: str, about: str
+    ) -> tuple[Provider, ...]:
+        encoded = urllib.parse.urlencode(query, safe=':,!')
+        body = self._read(f'/resource_providers?{encoded}', version, about)
+        listed = body.get('resource_providers')
+        if not isinstance(listed, list):
+            raise _misshapen(about, '"resource_providers" is no list')
+        return tuple(_provider(item, about) for item in listed)
+
+    def _read(self, path: str, version: str, about: str) -> dict[str, Any]:
+        return _json_object(self._ask('GET', path, version, about), about)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        version: str,
+        about: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        answer = self._transport.request(
+            method, path, microversion=version, body=body
+        )
+        if 200 <= answer.status < 300:
+            return answer
+        raise _error(method, answer, version, about)
+
+
+def canonical_uuid(text: str) -> str:
+    """Return a uuid in the form Placement uses in its URLs.
+
+    :raises ValueError: it is none.
+    """
+    try:
+        return str(uuidlib.UUID(text))
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(f'{text!r} is not a uuid') from None
+
+
+def _trait(name: str) -> str:
+    if not _TRAIT.match(name):
+        raise ValueError(
+            f'{name!r} is not a trait name: A to Z, 0 to 9 and _ only'
+        )
+    return name
+
+
+def _custom(name: str) -> str:
+    if not _CUSTOM.match(name):
+        raise ValueError(f'{name!r} is not the name of a custom trait')
+    return name
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_object(answer: Answer, about: str) -> dict[str, Any]:
+    value = _json(answer)
+    if value is None:
+        kind = answer.headers.get('content-type', 'no content type')
+        raise _misshapen(
+            about, f'{len(answer.body)} bytes of {kind[:60]!r} are not JSON'
+        )
+    if not isinstance(value, dict):
+        raise _misshapen(about, 'the JSON is no object')
+    return value
+
+
+def _misshapen(about: str, why: str) -> errors.BadAnswer:
+    return errors.BadAnswer(
+        f'The answer about {about} is not one of Placement: {why}',
+        'Check that the endpoint is that of Placement and that no proxy '
+        'before it rewrites or cuts answers.',
+    )
+
+
+def _generation(value: Any, about: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _misshapen(about, 'the generation is no integer')
+    return value
+
+
+def _provider(item: Any, about: str) -> Provider:
+    if not isinstance(item, dict):
+        raise _misshapen(about, 'a resource provider is no object')
+    uuid, name = item.get('uuid'), item.get('name')
+    if not isinstance(uuid, str) or not isinstance(name, str):
+        raise _misshapen(about, 'a resource provider lacks uuid or name')
+    root = item.get('root_provider_uuid')
+    if root is not None and not isinstance(root, str):
+        raise _misshapen(about, 'the root provider is no uuid')
+    try:
+        return Provider(
+            uuid=canonical_uuid(uuid),
+            name=name,
+            generation=_generation(item.get('generation'), about),
+            root=canonical_uuid(root or uuid),
+        )
+    except ValueError as error:
+        raise _misshapen(about, str(error)) from None
+
+
+def _names(body: Mapping[str, Any], about: str) -> frozenset[str]:
+    names = body.get('traits')
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and _TRAIT.match(name) for name in names
+    ):
+        raise _misshapen(about, '"traits" is no list of trait names')
+    return frozenset(names)
+
+
+def _provider_traits(
+    uuid: str, body: Mapping[str, Any], about: str
+) -> ProviderTraits:
+    generation = _generation(body.get('resource_provider_generation'), about)
+    return ProviderTraits(uuid, generation, _names(body, about))
+
+
+def _first_error(answer: Answer) -> dict[str, Any] | None:
+    """Placement's own account of an error, None if the body holds none."""
+    value = _json(answer)
+    listed = value.get('errors') if isinstance(value, dict) else None
+    if isinstance(listed, list) and listed and isinstance(listed[0], dict):
+        return listed[0]
+    return None
+
+
+def _quote(text: Any) -> str:
+    """One short line of a server's text."""
+    if not isinstance(text, str):
+        return ''
+    line = ' '.join(text.split())
+    return line[:_LONGEST_QUOTE]
+
+
+def retry_after_s(answer: Answer) -> float | None:
+    """The Retry-After header in seconds, None without a usable one."""
+    text = answer.headers.get('retry-after', '').strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        return None
+    return float(min(int(text), _LONGEST_WAIT_S))
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL fit for a log: no user, password, query or fragment."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname or ''
+        if ':' in host:
+            host = f'[{host}]'
+        if parts.port is not None:
+            host = f'{host}:{parts.port}'
+    except ValueError:
+        return '(a malformed URL)'
+    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, '', ''))
+
+
+def _error(
+    method: str, answer: Answer, version: str, about: str
+) -> errors.PlacementError:
+    status = answer.status
+    told = _first_error(answer)
+    spoken = told.get('detail') if told else ''
+    detail = _quote(spoken)
+    says = f' ({detail})' if detail else ''
+    if 300 <= status < 400:
+        target = without_secrets(answer.headers.get('location', ''))
+        return errors.BadAnswer(
+            f'Placement redirects requests for {about} to '
+            f'{target or "nowhere"} (HTTP {status})',
+            'A redirection is not followed, for it would take the token '
+            'along. If the new place is right, register it in the service '
+            'catalogue or set [placement]endpoint_override to it.',
+        )
+    if status == 401:
+        return errors.Unauthorized(
+            f'Placement does not accept the token for {about} (HTTP 401)',
+            'Check the user, password and project in [placement], and that '
+            "Placement's [keystone_authtoken] asks the same Keystone.",
+        )
+    if status == 403:
+        return errors.Forbidden(
+            f'Placement does not allow {method} of {about} (HTTP 403){says}',
+            'Give the user the role "service" or "admin" in its project, as '
+            "Placement's policy asks.",
+        )
+    if status == 404:
+        if told is None:
+            return errors.BadAnswer(
+                f'HTTP 404 for {about}, and not in the words of Placement',
+                'The endpoint seems to belong to something else: check it '
+                'in the service catalogue, or set '
+                '[placement]endpoint_override.',
+            )
+        return errors.NotFound(
+            f'Placement has no such thing: {about}{says}',
+            'For a resource provider: nova-compute creates it at its first '
+            'start; see "openstack resource provider list".',
+        )
+    if status == 406:
+        offered = _quote(told.get('max_version')) if told else ''
+        return errors.TooOld(
+            f'Placement does not serve microversion {version}, needed for '
+            f'{about}'
+            + (f'; it ends at {offered}' if offered else '')
+            + ' (HTTP 406)',
+            'Upgrade Placement, or check that the endpoint is that of '
+            'Placement.',
+        )
+    if status == 409:
+        code = _quote(told.get('code')) if told else ''
+        return errors.Conflict(
+            f'Placement refuses {method} of {about} (HTTP 409){says}',
+            'Somebody else changed or uses it: read it again.',
+            code=code,
+        )
+    if status == 429 or status >= 500:
+        after = retry_after_s(answer)
+        return errors.Unavailable(
+            f'Placement cannot serve {method} of {about} '
+            f'now (HTTP {status}){says}',
+            'Try again later; if it stays so, look into the logs of '
+            'Placement and of the load balancer before it.',
+            status=status,
+            retry_after_s=after,
+        )
+    unknown = (
+        re.search(r'No such trait(?:\(s\))?:?\s+(.*)', spoken)
+        if isinstance(spoken, str)
+        else None
+    )
+    if status == 400 and unknown:
+        return errors.UnknownTrait(
+            f'Placement does not know all traits in a request for '
+            f'{about}{says}',
+            'Create them first: "hvfilter publish" does, as does '
+            '"openstack trait create".',
+            traits=frozenset(
+                re.findall(r'[A-Z0-9_]{2,255}', unknown.group(1))
+            ),
+        )
+    return errors.Rejected(
+        f'Placement does not accept {method} of {about} (HTTP {status}){says}',
+        'This is a fault of hvfilter or of a proxy between: report it with '
+        'this line.',
+    )

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reaching Placement through keystoneauth1.
+
+Works over every adapter-like object of that library: its own ``Adapter``,
+openstacksdk's ``Proxy``, and what Nova makes of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import re
+from typing import Any, Protocol
+
+from keystoneauth1 import exceptions as ksa
+
+from hvfilter.placement import client, errors
+
+_USERINFO = re.compile(r'(?<=//)[^\s/@]*@')
+_OBJECT = re.compile(r'<[^<>]* object at 0x[0-9a-f]+>:? ?')
+_LONGEST_QUOTE = 300
+
+
+class Adapter(Protocol):
+    """What is used of ``keystoneauth1.adapter.Adapter``."""
+
+    def request(self, url: str, method: str, **kwargs: Any) -> Any:
+        """Send a request and return a ``requests.Response``."""
+
+
+class KeystoneTransport:
+    """A :class:`~hvfilter.placement.client.Transport` over an adapter."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        microversion: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> client.Answer:
+        """See :meth:`hvfilter.placement.client.Transport.request`."""
+        more: dict[str, Any] = {} if body is None else {'json': dict(body)}
+        with spoken():
+            response = self._adapter.request(
+                path,
+                method,
+                microversion=microversion,
+                raise_exc=False,
+                redirect=False,
+                headers={'Accept': 'application/json'},
+                **more,
+            )
+        return answer_of(response)
+
+
+def answer_of(response: Any) -> client.Answer:
+    """Take what is needed of a ``requests.Response``."""
+    return client.Answer(
+        response.status_code,
+        {
+            str(name).lower(): str(value)
+            for name, value in response.headers.items()
+        },
+        response.content or b'',
+    )
+
+
+@contextlib.contextmanager
+def spoken() -> Iterator[None]:
+    """Turn keystoneauth1's exceptions into those of this package."""
+    try:
+        yield
+    except ksa.SSLError as error:
+        raise errors.Misconfigured(
+            f'TLS to Placement or Keystone fails: {_harmless(error)}',
+            'Set [placement]cafile to the certificate authority that signed '
+            "the server's certificate, and check the host name in the "
+            'endpoint and the clock of this host.',
+        ) from None
+    except ksa.ConnectionError as error:
+        raise errors.Unreachable(
+            f'No answer from Placement or Keystone: {_harmless(error)}',
+            'Check that the service runs, that the endpoint and '
+            '[placement]auth_url are right, and that no firewall stands '
+            'between.',
+        ) from None
+    except ksa.DiscoveryFailure as error:
+        raise errors.Unreachable(
+            f'Keystone does not tell its versions: {_harmless(error)}',
+            'Check [placement]auth_url and that Keystone runs.',
+        ) from None
+    except ksa.HttpError as error:
+        raise _keystone_error(error) from None
+    except ksa.CatalogException as error:
+        raise errors.Misconfigured(
+            'The service catalogue has no endpoint of Placement: '
+            f'{_harmless(error)}',
+            'Check [placement]region_name and valid_interfaces against '
+            '"openstack endpoint list --service placement", or set '
+            '[placement]endpoint_override.',
+        ) from None
+    except ksa.InvalidResponse as error:
+        raise errors.BadAnswer(
+            f'Keystone answers something else than a token: '
+            f'{_harmless(error)}',
+            'Check that [placement]auth_url is that of Keystone.',
+        ) from None
+    except ksa.ClientException as error:
+        raise errors.Misconfigured(
+            f'Cannot authenticate: {_harmless(error)}',
+            'Check the authentication options in [placement].',
+        ) from None
+
+
+def _keystone_error(error: Any) -> errors.PlacementError:
+    status = error.http_status
+    if status == 401:
+        return errors.Unauthorized(
+            'Keystone does not accept the user, password or project '
+            '(HTTP 401)',
+            'Correct username, password, project_name and the domains in '
+            '[placement], or in clouds.yaml if that is used.',
+        )
+    if status == 403:
+        return errors.Forbidden(
+            'Keystone does not allow this user to log in (HTTP 403)',
+            'Check that the user and the project are enabled.',
+        )
+    if status == 429 or status >= 500:
+        response = getattr(error, 'response', None)
+        after = (
+            client.retry_after_s(answer_of(response))
+            if response is not None
+            else None
+        )
+        return errors.Unavailable(
+            f'Keystone cannot serve now (HTTP {status})',
+            'Try again later; if it stays so, look into the logs of Keystone.',
+            status=status,
+            retry_after_s=after,
+        )
+    return errors.Misconfigured(
+        f'Keystone does not understand us (HTTP {status})',
+        'Check that [placement]auth_url is that of Keystone.',
+    )
+
+
+def _harmless(error: Exception) -> str:
+    """The text of an error in one short line, without credentials."""
+    line = ' '.join(str(error).split())
+    line = _OBJECT.sub('', _USERINFO.sub('', line))
+    return line[:_LONGEST_QUOTE] or type(error).__name__

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing a provider's traits into line with what was found.
+
+Placement replaces the whole trait set of a provider at once, checked against
+the provider's generation. So: read the set, change our own names in it and
+nothing else, write it back, and when somebody was faster, read again. Every
+other way loses somebody's trait.
+
+Costs one request when nothing is to change and two when something is. Names
+that Placement does not know yet are created only when it says so, which
+happens once in a cloud's life and once for every new capability.
+
+Source: placement ``handlers/trait.py`` (the generation is checked first, then
+the names, then everything is written or nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import logging
+import random
+import time
+
+from hvfilter.model import catalogue
+from hvfilter.placement import client, errors
+from hvfilter.rules.traits import Wanted
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Which provider is meant.
+
+    :param uuid: its uuid, None to look it up by name.
+    :param names: names it may have, the likeliest first; used without uuid.
+    """
+
+    uuid: str | None = None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.uuid is None and not self.names:
+            raise ValueError('a target needs a uuid or a name')
+
+    def __str__(self) -> str:
+        return self.uuid or ' or '.join(self.names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The exact change of one provider's traits.
+
+    :param added: our names that it lacks and should have.
+    :param removed: our names that it has and should not have.
+    :param kept: our names that it has and that stay.
+    :param result: its whole set afterwards, foreign names included.
+    """
+
+    added: frozenset[str]
+    removed: frozenset[str]
+    kept: frozenset[str]
+    result: frozenset[str]
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be changed."""
+        return not self.added and not self.removed
+
+
+def plan(current: frozenset[str], wanted: Wanted) -> Plan:
+    """What to change so that our names say what is wanted. Pure.
+
+    :param current: all traits that the provider has.
+    :raises ValueError: a name is wanted or unwanted that is not ours.
+    """
+    foreign = (wanted.present | wanted.absent) - catalogue.OWN_TRAITS
+    if foreign:
+        raise ValueError(f'not ours to change: {", ".join(sorted(foreign))}')
+    both = wanted.present & wanted.absent
+    if both:
+        raise ValueError(f'wanted and unwanted: {", ".join(sorted(both))}')
+    result = wanted.applied_to(current)
+    return Plan(
+        added=result - current,
+        removed=current - result,
+        kept=result & current & catalogue.OWN_TRAITS,
+        result=result,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What became of a provider's traits.
+
+    :param uuid: the provider.
+    :param added: our names that it has now and had not when first read.
+    :param removed: our names that it had then and has no more.
+    :param kept: our names that it had and has.
+    :param requests: how many requests were sent to Placement.
+    :param conflicts: how many times another writer was faster.
+    :param created: trait names that were made known to Placement.
+    """
+
+    uuid: str
+    added: frozenset[str]
+    removed: frozenset[str]
+    kept: frozenset[str]
+    requests: int
+    conflicts: int = 0
+    created: frozenset[str] = frozenset()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing was changed."""
+        return not self.added and not self.removed
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """How long to go on when Placement cannot take the change now.
+
+    :param deadline_s: total time for a provider that does not exist yet, a
+        service that is out of reach or cannot serve; 0 tries once.
+    :param conflicts: how often to read again after another writer's change.
+    :param first_delay_s: about the first pause; each next is twice as long.
+    :param longest_delay_s: the longest pause, unless Placement asks for a
+        longer one (Retry-After).
+    :param conflict_delay_s: about the first pause after a conflict.
+    """
+
+    deadline_s: float = 120.0
+    conflicts: int = 20
+    first_delay_s: float = 1.0
+    longest_delay_s: float = 30.0
+    conflict_delay_s: float = 0.05
+
+
+class Reconciler:
+    """Reads, merges, writes, and tries again within bounds.
+
+    :param clock: monotonic seconds.
+    :param sleep: waits that many seconds.
+    :param chance: a number from 0 up to 1, to spread the pauses of many.
+    """
+
+    def __init__(
+        self,
+        placement: client.PlacementClient,
+        patience: Patience | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = placement
+        self._patience = patience or Patience()
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+
+    def preview(self, target: Target, wanted: Wanted) -> Change:
+        """Tell what :meth:`reconcile` would do, and only read.
+
+        :raises errors.PlacementError: at the first failure.
+        """
+        run = _Run(self._client, target, wanted)
+        uuid, _, step = run.read()
+        return Change(uuid, step.added, step.removed, step.kept, run.requests)
+
+    def reconcile(self, target: Target, wanted: Wanted) -> Change:
+        """Make the provider's traits of ours what is wanted.
+
+        A name that is neither wanted nor unwanted stays as it is, and so
+        does every name that is not ours.
+
+        :raises errors.PlacementError: the last failure, when patience ends;
+            the provider then has its old traits or the new ones, whole.
+        """
+        run = _Run(self._client, target, wanted)
+        began = self._clock()
+        while True:
+            try:
+                return run.attempt()
+            except errors.Conflict as error:
+                run.conflicts += 1
+                if run.conflicts > self._patience.conflicts:
+                    raise _gave_up(error, run.conflicts) from None
+                pause = self._spread(
+                    self._patience.conflict_delay_s, run.conflicts
+                )
+            except errors.PlacementError as error:
+                if not (error.transient or isinstance(error, errors.NotFound)):
+                    raise
+                run.failures += 1
+                pause = self._pause(error, run.failures)
+                left = self._patience.deadline_s - (self._clock() - began)
+                if pause > left:
+                    raise
+                LOG.warning(
+                    '%s: %s Trying again in %.1f s.', target, error, pause
+                )
+            self._sleep(pause)
+
+    def _spread(self, first_s: float, turn: int) -> float:
+        longest = min(
+            first_s * 2.0 ** min(turn - 1, 30), self._patience.longest_delay_s
+        )
+        return longest * (0.5 + self._chance() / 2)
+
+    def _pause(self, error: errors.PlacementError, turn: int) -> float:
+        pause = self._spread(self._patience.first_delay_s, turn)
+        if isinstance(error, errors.Unavailable) and error.retry_after_s:
+            pause = max(pause, error.retry_after_s * (1 + self._chance() / 4))
+        return pause
+
+
+class _Run:
+    """What one reconciliation has seen so far."""
+
+    def __init__(
+        self, placement: client.PlacementClient, target: Target, wanted: Wanted
+    ) -> None:
+        self._client = placement
+        self._target = target
+        self._wanted = wanted
+        self._first: frozenset[str] | None = None
+        self.created: frozenset[str] = frozenset()
+        self._complete = False
+        self.requests = 0
+        self.conflicts = 0
+        self.failures = 0
+
+    def attempt(self) -> Change:
+        uuid, now, step = self.read()
+        if not step.idle:
+            try:
+                self._write(uuid, now, step)
+            except errors.UnknownTrait as error:
+                if self._complete or not error.traits & step.added:
+                    raise
+                self._create()
+                self._write(uuid, now, step)
+        return self._change(uuid, step)
+
+    def read(self) -> tuple[str, client.ProviderTraits, Plan]:
+        uuid = self._target.uuid or self._find()
+        self.requests += 1
+        now = self._client.traits_of(uuid)
+        if self._first is None:
+            self._first = now.traits
+        return uuid, now, plan(now.traits, self._wanted)
+
+    def _find(self) -> str:
+        missing: errors.NotFound | None = None
+        for name in self._target.names:
+            self.requests += 1
+            try:
+                return self._client.provider_named(name).uuid
+            except errors.NotFound as error:
+                missing = missing or error
+        assert missing is not None  # a target without uuid has a name
+        raise missing
+
+    def _write(
+        self, uuid: str, now: client.ProviderTraits, step: Plan
+    ) -> None:
+        self.requests += 1
+        after = self._client.set_traits(uuid, now.generation, step.result)
+        if after.traits != step.result:
+            raise errors.BadAnswer(
+                f'Placement answers another set of traits for {uuid} than '
+                'the one it was given',
+                'Check that no proxy before Placement caches or rewrites '
+                'answers, then publish again.',
+            )
+
+    def _create(self) -> None:
+        self.requests += 1
+        known = self._client.traits_known(catalogue.TRAIT_PREFIX)
+        current = catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS
+        for name in sorted(current - known):
+            self.requests += 1
+            self._client.ensure_trait(name)
+            self.created |= {name}
+        self._complete = True
+
+    def _change(self, uuid: str, step: Plan) -> Change:
+        own = catalogue.OWN_TRAITS
+        before = (self._first or frozenset()) & own
+        after = step.result & own
+        return Change(
+            uuid,
+            added=after - before,
+            removed=before - after,
+            kept=after & before,
+            requests=self.requests,
+            conflicts=self.conflicts,
+            created=self.created,
+        )
+
+
+def _gave_up(error: errors.Conflict, times: int) -> errors.Conflict:
+    return errors.Conflict(
+        f'{error.what}, {times} times in a row',
+        'Another writer changes this provider all the time: find it in the '
+        'log of Placement. Nothing was changed; the next run tries again.',
+        code=error.code,
+    )
