@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Each target makes its own environment in .venv first; a later run reuses it.
+# Another Python: make PYTHON=python3.12 test
+
+export PYTHON
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
+	@echo 'make test   unit, replay and functional tests, and lint'
+	@echo 'make lint   lint only'
+	@echo 'make clean  remove what the above made'
+
+demo:
+	@tools/in-env demo python -m tests.demo
+
+test:
+	@tools/in-env test python tools/run_tests.py
+
+lint:
+	@tools/in-env test python tools/lint.py
+
+clean:
+	rm -rf .venv .stestr .mypy_cache .ruff_cache .import_linter_cache

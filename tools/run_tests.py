@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run all suites under stestr, then lint; close with one line of results.
+
+The counts come from the results that stestr streams, not from what it prints.
+The last line of standard output is ``N passed, N failed, N skipped``; the exit
+code is 0 only if something ran, nothing failed, and lint is clean.
+"""
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+import subunit
+import testtools
+
+import lint
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SUITES = ('unit', 'hosts', 'functional')
+PROGRESS_S = 10.0
+DETAIL_LINES = 60
+
+PASSED = frozenset({'success', 'xfail'})
+SKIPPED = frozenset({'skip'})
+
+
+@dataclasses.dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f'{self.passed} passed, {self.failed} failed, '
+            f'{self.skipped} skipped'
+        )
+
+
+class Reporter:
+    """Counts finished tests and prints the failures and some progress."""
+
+    def __init__(self, suite: str, counts: Counts) -> None:
+        self.suite = suite
+        self.counts = counts
+        self.own = Counts()
+        self._told = time.monotonic()
+
+    def finished(self, test: dict[str, Any]) -> None:
+        """Take one test in the form of testtools.StreamToDict."""
+        status = test['status']
+        if status == 'exists':
+            return
+        if status in PASSED:
+            kind = 'passed'
+        elif status in SKIPPED:
+            kind = 'skipped'
+        else:
+            # Includes "inprogress": the worker died in this test.
+            kind = 'failed'
+            self._show(test)
+        for counts in (self.own, self.counts):
+            setattr(counts, kind, getattr(counts, kind) + 1)
+        if time.monotonic() - self._told >= PROGRESS_S:
+            self._told = time.monotonic()
+            print(f'{self.suite}: {self.own} so far', flush=True)
+
+    def _show(self, test: dict[str, Any]) -> None:
+        print(f'{self.suite}: FAILED {test["id"]}')
+        for name, content in sorted(test['details'].items()):
+            if content.content_type.type != 'text':
+                continue
+            lines = content.as_text().rstrip().splitlines()
+            if not lines:
+                continue
+            print(f'  {name}:')
+            if len(lines) > DETAIL_LINES:
+                print(f'    ({len(lines) - DETAIL_LINES} lines left out)')
+            for line in lines[-DETAIL_LINES:]:
+                print(f'    {line}')
+        sys.stdout.flush()
+
+
+def has_tests(suite: str) -> bool:
+    return any((ROOT / 'tests' / suite).rglob('test_*.py'))
+
+
+def run_suite(suite: str, counts: Counts) -> bool:
+    """Run one suite; whether stestr itself was content with it."""
+    reporter = Reporter(suite, counts)
+    started = time.monotonic()
+    command = [sys.executable, '-m', 'stestr']
+    command += ['--test-path', f'./tests/{suite}', 'run', '--subunit']
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as stestr:
+        stream = testtools.StreamToDict(reporter.finished)
+        stream.startTestRun()
+        subunit.ByteStreamToStreamResult(
+            stestr.stdout, non_subunit_name='stestr'
+        ).run(stream)
+        stream.stopTestRun()
+    print(
+        f'{suite}: {reporter.own} in {time.monotonic() - started:.0f} s',
+        flush=True,
+    )
+    if stestr.returncode != 0 and not reporter.own.failed:
+        print(f'{suite}: stestr exited with {stestr.returncode}', flush=True)
+    return stestr.returncode == 0
+
+
+def main() -> int:
+    counts = Counts()
+    suites = [suite for suite in SUITES if has_tests(suite)]
+    complaints = [
+        f'suite {suite} failed'
+        for suite in suites
+        if not run_suite(suite, counts)
+    ]
+    if not counts.passed + counts.failed:
+        complaints.append('no test ran')
+    unclean = lint.lint(list(lint.CHECKS))
+    if unclean:
+        complaints.append(f'lint failed: {", ".join(unclean)}')
+    for complaint in complaints:
+        print(f'NOT OK: {complaint}')
+    print(counts)
+    return 1 if complaints or counts.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
