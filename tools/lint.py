@@ -23,7 +23,6 @@ CHECKS = {
     'hacking': ('flake8',),
     'mypy': ('mypy',),
     'layers': ('lint-imports',),
-    'bandit': ('bandit', '-q', '-r', 'hvfilter', '-c', 'pyproject.toml'),
     'reno': ('reno', '-q', 'lint'),
 }
 
