@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One look at one host: facts that several probes need, asked once each."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied, Host, SmokeRun
+from hvfilter.model.catalogue import Arch
+from hvfilter.probes.cpuinfo import CpuInfo
+
+T = TypeVar('T')
+
+NOVA_CONFIG = (
+    '/etc/nova/nova.conf',
+    '/etc/nova/nova-compute.conf',
+    '/etc/kolla/nova-compute/nova.conf',
+)
+"""Where nova-compute's configuration lies unless we are told: upstream,
+Debian's second file, Kolla's copy on the host."""
+
+
+class Look:
+    """A host, and what has been asked of it so far.
+
+    Every fact is asked once; a denial is remembered and raised again.
+
+    :ivar host: the door
+    :ivar nova_config: the configuration files to read, in order; None for
+        the usual places
+    """
+
+    def __init__(
+        self, host: Host, nova_config: tuple[str, ...] | None = None
+    ) -> None:
+        self.host = host
+        self.nova_config = nova_config
+        self._asked: dict[object, object] = {}
+
+    def _once(self, key: object, ask: Callable[[], T]) -> T:
+        if key not in self._asked:
+            try:
+                self._asked[key] = ask()
+            except Denied as denied:
+                self._asked[key] = denied
+        answer = self._asked[key]
+        if isinstance(answer, Denied):
+            raise answer
+        return answer  # type: ignore[return-value]  # as ask() gave it
+
+    @functools.cached_property
+    def arch(self) -> Arch:
+        """The architecture's family."""
+        return Arch.from_machine(self.host.machine().arch)
+
+    @functools.cached_property
+    def kernel_version(self) -> tuple[int, int]:
+        """Major and minor number of the kernel; (0, 0) when not known."""
+        found = re.match(r'(\d+)\.(\d+)', self.host.machine().kernel)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    @property
+    def cpuinfo(self) -> CpuInfo:
+        """``/proc/cpuinfo``; raises Denied."""
+        path = '/proc/cpuinfo'
+        return self._once('cpuinfo', lambda: CpuInfo(self.host.read(path)))
+
+    def text(self, path: str) -> str:
+        """A small text file without its last newline; raises Denied."""
+        return self._once(
+            ('text', path),
+            lambda: self.host.read(path).decode('utf-8', 'replace').strip(),
+        )
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """The names in a directory; raises Denied."""
+        return self._once(('names', path), lambda: self.host.listdir(path))
+
+    @property
+    def cpus(self) -> tuple[int, ...]:
+        """The numbers of the processors that are online, at least one."""
+        return self._once('cpus', self._cpus)
+
+    def _cpus(self) -> tuple[int, ...]:
+        try:
+            return parse_cpu_list(self.text('/sys/devices/system/cpu/online'))
+        except (Denied, ValueError):
+            pass
+        try:
+            numbers = self.cpuinfo.values('processor')
+        except Denied:
+            numbers = ()
+        found = tuple(int(n) for n in numbers if n.isdecimal())
+        return found or (0,)
+
+    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
+        """A CPUID leaf of one processor; raises Denied."""
+        return self._once(
+            ('cpuid', cpu, leaf, subleaf),
+            lambda: self.host.cpuid(cpu, leaf, subleaf),
+        )
+
+    def msr(self, cpu: int, index: int) -> int:
+        """A model-specific register of one processor; raises Denied."""
+        return self._once(
+            ('msr', cpu, index), lambda: self.host.msr(cpu, index)
+        )
+
+    def module_parameter(self, module: str, name: str) -> str:
+        """The effective value of a kernel module's parameter, as printed."""
+        return self.text(parameter_path(module, name))
+
+    def module_loaded(self, module: str) -> bool:
+        """Whether the kernel has the module, loaded or built in."""
+        return module in self.names('/sys/module')
+
+    def kvm_api_version(self) -> int:
+        """KVM_GET_API_VERSION; raises Denied when /dev/kvm won't open."""
+        return self._once('kvm api', self.host.kvm_api_version)
+
+    def kvm_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION; raises Denied."""
+        return self._once(
+            ('kvm extension', capability),
+            lambda: self.host.kvm_extension(capability),
+        )
+
+    def kvm_supported_cpuid(
+        self,
+    ) -> Mapping[tuple[int, int], CpuidEntry]:
+        """KVM_GET_SUPPORTED_CPUID by leaf and subleaf; raises Denied."""
+        return self._once(
+            'kvm cpuid',
+            lambda: {
+                (entry.leaf, entry.subleaf): entry
+                for entry in self.host.kvm_supported_cpuid()
+            },
+        )
+
+    def kvm_feature_msrs(self) -> Mapping[int, int]:
+        """The feature MSRs that KVM offers to guests; raises Denied."""
+        return self._once('kvm msrs', self.host.kvm_feature_msrs)
+
+    def smoke(self) -> SmokeRun:
+        """The smoke run, once; raises Denied."""
+        return self._once('smoke', self.host.smoke)
+
+    @property
+    def kvm_registered(self) -> bool:
+        """Whether the kernel offers /dev/kvm, wherever its node may be.
+
+        From ``/proc/misc`` (kernel drivers/char/misc.c); raises Denied.
+        """
+        lines = self.text('/proc/misc').splitlines()
+        return any(line.split()[1:] == ['kvm'] for line in lines)
+
+
+def parameter_path(module: str, name: str) -> str:
+    """Where sysfs shows a module's parameter."""
+    return f'/sys/module/{module}/parameters/{name}'
+
+
+def parse_cpu_list(text: str) -> tuple[int, ...]:
+    """A kernel CPU list such as ``0-3,8``; ValueError when it is none.
+
+    Bounded to 65,536 processors, eight times what Linux can be built for.
+    """
+    cpus: list[int] = []
+    for part in text.split(','):
+        low, dash, high = part.strip().partition('-')
+        first = int(low)
+        last = int(high) if dash else first
+        if not 0 <= first <= last < 65536:
+            raise ValueError(f'not a CPU list: {text[:80]!r}')
+        cpus.extend(range(first, last + 1))
+    return tuple(dict.fromkeys(cpus))
+
+
+def truth(value: str) -> bool | None:
+    """A module parameter's boolean: ``Y/N`` and ``1/0``; None for others.
+
+    The only boolean parser there is (kernel kernel/params.c prints bool as
+    Y or N and int as a number; kvm_amd has both kinds). -1 is an "auto"
+    that was never resolved.
+    """
+    return {'y': True, 'n': False, '1': True, '0': False}.get(
+        value.strip().lower()
+    )

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``/proc/cpuinfo``, as the kernel of any architecture prints it."""
+
+from __future__ import annotations
+
+import functools
+
+
+class CpuInfo:
+    """One parsed cpuinfo.
+
+    Lines are ``key<blanks>: value``. Some keys come once a processor, some
+    once a machine; nothing here depends on which, and a cut-off file only
+    has fewer lines.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        values: dict[str, list[str]] = {}
+        known: dict[bytes, tuple[str, str] | None] = {}
+        for line in content.splitlines():
+            # A machine of a thousand processors repeats a few lines.
+            if line not in known:
+                known[line] = _key_and_value(line)
+            pair = known[line]
+            if pair is not None:
+                values.setdefault(pair[0], []).append(pair[1])
+        self._values = {key: tuple(found) for key, found in values.items()}
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """Every value of a key, in the order of the file; () when none."""
+        return self._values.get(key, ())
+
+    def first(self, key: str) -> str:
+        """The first value of a key; '' when there is none."""
+        return next(iter(self.values(key)), '')
+
+    @functools.cached_property
+    def processors(self) -> int:
+        """How many processors are listed."""
+        return len(self.values('processor'))
+
+    def words(self, key: str) -> tuple[frozenset[str], ...]:
+        """The values of a key as sets of words, one for each line."""
+        sets = {value: frozenset(value.split()) for value in self.values(key)}
+        return tuple(sets[value] for value in self.values(key))
+
+    def words_everywhere(self, key: str) -> frozenset[str]:
+        """The words that every line of a key has."""
+        distinct = set(self.words(key))
+        return frozenset.intersection(*distinct) if distinct else frozenset()
+
+    def words_anywhere(self, key: str) -> frozenset[str]:
+        """The words that some line of a key has."""
+        return frozenset().union(*set(self.words(key)))
+
+
+def _key_and_value(line: bytes) -> tuple[str, str] | None:
+    key, colon, value = line.decode('utf-8', 'replace').partition(':')
+    if not colon:
+        return None
+    return key.strip(), value.strip()

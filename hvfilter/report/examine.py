@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at one host with every registered probe: the way to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hvfilter.host.door import Host
+from hvfilter.model.finding import HostReport
+from hvfilter.probes import run
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look
+from hvfilter.rules import combine
+
+
+def examine(
+    host: Host,
+    nova_config: tuple[str, ...] | None = None,
+    probes: Iterable[Probe] | None = None,
+) -> HostReport:
+    """The report on a host, live or recorded. Never raises Denied.
+
+    :param nova_config: nova-compute's configuration files or directories,
+        in the order in which it reads them; None for the usual places
+    :param probes: which probes to ask; None for all that are registered
+    """
+    look = Look(host, nova_config)
+    chosen = run.registered() if probes is None else probes
+    machine = host.machine()
+    return combine.report(
+        machine.arch,
+        machine.kernel,
+        host.origin,
+        run.observe(look, chosen),
+    )
