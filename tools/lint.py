@@ -18,7 +18,7 @@ OUTPUT_LINES = 200
 SCRIPTS = pathlib.Path(sysconfig.get_path('scripts'))
 
 CHECKS = {
-    'ruff': ('ruff', 'check', '.'),
+    'ruff': ('ruff', 'check', '--output-format=concise', '.'),
     'format': ('ruff', 'format', '--check', '--output-format=concise', '.'),
     'hacking': ('flake8',),
     'mypy': ('mypy',),
