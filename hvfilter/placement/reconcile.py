@@ -16,11 +16,11 @@ the names, then everything is written or nothing).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import dataclasses
 import logging
 import random
 import time
+from collections.abc import Callable
 
 from hvfilter.model import catalogue
 from hvfilter.placement import client, errors
@@ -198,9 +198,7 @@ class Reconciler:
                 left = self._patience.deadline_s - (self._clock() - began)
                 if pause > left:
                     raise
-                LOG.warning(
-                    '%s: %s Trying again in %.1f s.', target, error, pause
-                )
+                LOG.warning('%s. Trying again in %.1f s.', error.what, pause)
             self._sleep(pause)
 
     def _spread(self, first_s: float, turn: int) -> float:
