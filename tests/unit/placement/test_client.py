@@ -165,40 +165,40 @@ class ErrorTest(testtools.TestCase):
             errors.PlacementError, asked.set_traits, UUID, 1, [TRAIT]
         )
 
-    def assertSays(self, expected, error, *words):
+    def assert_says(self, expected, error, *words):
         self.assertIs(expected, type(error))
         for word in (UUID, *words):
             self.assertIn(word, str(error))
 
     def test_error_when_token_is_refused(self):
-        self.assertSays(errors.Unauthorized, self.error(answer(401)), '401')
+        self.assert_says(errors.Unauthorized, self.error(answer(401)), '401')
 
     def test_error_when_role_is_missing(self):
         error = self.error(problem(403, 'needs service'))
-        self.assertSays(errors.Forbidden, error, 'needs service', '"admin"')
+        self.assert_says(errors.Forbidden, error, 'needs service', '"admin"')
 
     def test_error_when_provider_is_missing(self):
         error = self.error(problem(404, 'No resource provider'))
-        self.assertSays(errors.NotFound, error, 'nova-compute')
+        self.assert_says(errors.NotFound, error, 'nova-compute')
 
     def test_error_when_404_is_of_another_service(self):
         error = self.error(answer(404, body=b'<html>Not here</html>'))
-        self.assertSays(errors.BadAnswer, error, 'endpoint_override')
+        self.assert_says(errors.BadAnswer, error, 'endpoint_override')
         self.assertNotIn('html', str(error))
 
     def test_error_when_microversion_is_not_served(self):
         error = self.error(problem(406, max_version='1.5'))
-        self.assertSays(errors.TooOld, error, '1.6', 'ends at 1.5')
+        self.assert_says(errors.TooOld, error, '1.6', 'ends at 1.5')
 
     def test_error_when_generation_changed(self):
         error = self.error(problem(409, code='placement.concurrent_update'))
-        self.assertSays(errors.Conflict, error)
+        self.assert_says(errors.Conflict, error)
         self.assertEqual('placement.concurrent_update', error.code)
 
     def test_error_when_trait_is_unknown(self):
         many = [f'CUSTOM_HVFILTER_{number:0200}' for number in range(3)]
         error = self.error(problem(400, f'No such trait {", ".join(many)}'))
-        self.assertSays(errors.UnknownTrait, error)
+        self.assert_says(errors.UnknownTrait, error)
         self.assertEqual(frozenset(many), error.traits)
 
     def test_error_when_trait_is_unknown_in_a_query(self):
@@ -207,12 +207,12 @@ class ErrorTest(testtools.TestCase):
 
     def test_error_when_request_is_refused(self):
         for status in (400, 405, 413, 415):
-            self.assertSays(errors.Rejected, self.error(problem(status)))
+            self.assert_says(errors.Rejected, self.error(problem(status)))
 
     def test_error_when_service_is_busy(self):
         for status in (429, 500, 502, 503, 504):
             error = self.error(answer(status, body=b'busy', retry_after='7'))
-            self.assertSays(errors.Unavailable, error, str(status))
+            self.assert_says(errors.Unavailable, error, str(status))
             self.assertTrue(error.transient)
             self.assertEqual(
                 (status, 7.0), (error.status, error.retry_after_s)
@@ -236,7 +236,7 @@ class ErrorTest(testtools.TestCase):
         error = self.error(
             answer(302, location='https://u:pass@other.example:81/x?token=t')
         )
-        self.assertSays(errors.BadAnswer, error, 'https://other.example:81/x ')
+        self.assert_says(errors.BadAnswer, error, 'https://other.example:81/x ')
         for secret in ('pass', 'token=t'):
             self.assertNotIn(secret, str(error))
 
@@ -244,13 +244,13 @@ class ErrorTest(testtools.TestCase):
         whole = json.dumps(WITH_GENERATION).encode()
         for length in range(len(whole)):
             error = self.error(answer(body=whole[:length]))
-            self.assertSays(errors.BadAnswer, error)
+            self.assert_says(errors.BadAnswer, error)
 
     def test_error_when_body_is_html(self):
         error = self.error(
             answer(body=b'<html>secret</html>', content_type='text/html')
         )
-        self.assertSays(errors.BadAnswer, error, 'text/html')
+        self.assert_says(errors.BadAnswer, error, 'text/html')
         self.assertNotIn('secret', str(error))
 
     def test_error_when_detail_is_long(self):
@@ -274,7 +274,7 @@ class ErrorTest(testtools.TestCase):
                 self.assertTrue(error.what and error.remedy)
 
     def test_error_when_json_is_too_deep(self):
-        self.assertSays(
+        self.assert_says(
             errors.BadAnswer, self.error(answer(body=b'[' * 100_000))
         )
 
