@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the agent on a compute host, and where they are read from.
+
+How to reach Placement is told in ``[placement]``, in the words that Nova
+uses, so that nova-compute's own file serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup(
+    'hvfilter',
+    title='hvfilter',
+    help='Finding out and publishing which KVM guests a host can run.',
+)
+
+PLACEMENT_GROUP = cfg.OptGroup(
+    'placement',
+    title='Placement',
+    help='How to reach Placement: the options that Nova reads too.',
+)
+
+OPTS = [
+    cfg.ListOpt(
+        'publishers',
+        default=['placement'],
+        help="""
+Where "hvfilter publish" publishes to, in this order, by the names registered
+under the entry point namespace hvfilter.publishers.
+
+Possible values:
+
+* ``placement``: traits of this host's resource provider, through the REST API
+* ``provider-config``: a provider.yaml that nova-compute reads when it starts
+* ``textfile``: metrics for the textfile collector of Prometheus'
+  node_exporter; put it last, so that it tells how the others fared
+""",
+    ),
+    cfg.StrOpt(
+        'provider_uuid',
+        help="""
+The uuid of this host's resource provider. Not needed where nova-compute keeps
+it in a compute_id file (from 2023.1 on), or where the name is found.
+""",
+    ),
+    cfg.StrOpt(
+        'provider_name',
+        help="""
+The name of this host's resource provider: what "openstack hypervisor list"
+shows. Unset: the host name as libvirt, and so nova-compute, tells it.
+""",
+    ),
+    cfg.FloatOpt(
+        'publish_deadline_s',
+        default=120.0,
+        min=0,
+        help="""
+For how many seconds to try again while Placement is out of reach or busy, or
+while the resource provider does not exist yet. 0 tries once.
+""",
+    ),
+    cfg.FloatOpt(
+        'placement_timeout_s',
+        default=30.0,
+        min=0.1,
+        help="""
+For how many seconds to wait for one answer of Placement or Keystone, where
+[placement]timeout is not set.
+""",
+    ),
+    cfg.IntOpt(
+        'publish_conflict_retries',
+        default=20,
+        min=0,
+        help="""
+How often to read the provider's traits again, and try anew, when another
+writer (nova-compute, an operator) changed the provider in the meantime.
+""",
+    ),
+    cfg.StrOpt(
+        'provider_config_file',
+        default='/etc/nova/provider_config/hvfilter.yaml',
+        help="""
+The file that the publisher provider-config writes. It lies in nova-compute's
+[compute]provider_config_location and ends in ".yaml".
+""",
+    ),
+    cfg.StrOpt(
+        'provider_config_mode',
+        default='0644',
+        regex='^0?[0-7]{3}$',
+        help='Permissions of provider_config_file, octal.',
+    ),
+    cfg.StrOpt(
+        'textfile',
+        default='/var/lib/prometheus/node-exporter/hvfilter.prom',
+        help="""
+The file that the publisher textfile writes, in the folder which node_exporter
+was given with --collector.textfile.directory.
+""",
+    ),
+    cfg.StrOpt(
+        'textfile_mode',
+        default='0644',
+        regex='^0?[0-7]{3}$',
+        help='Permissions of textfile, octal.',
+    ),
+    cfg.ListOpt(
+        'overrule',
+        default=[],
+        help="""
+Publish these states whatever was found, as "<capability>=present" or
+"<capability>=absent", such as ``kvm=present``. The report goes on to show
+what was found, and that it was overruled.
+
+A capability that is published but not there sends guests to a host that
+cannot run them.
+""",
+    ),
+]
+
+#: What of nova-compute's own options tells which provider is this host's.
+NOVA_OPTS = [
+    cfg.StrOpt('state_path', default='/var/lib/nova'),
+    cfg.StrOpt('compute_driver'),
+]
+
+USUAL_FILES = (
+    '/etc/nova/nova.conf',
+    '/etc/nova/nova-compute.conf',
+    '/etc/hvfilter/hvfilter.conf',
+)
+"""Read in this order, as far as they exist: the last word wins."""
+
+
+class Unreadable(Exception):
+    """A configuration file cannot be read or understood."""
+
+
+def load(files: Sequence[str] | None = None) -> cfg.ConfigOpts:
+    """Read the configuration of the agent.
+
+    :param files: configuration files, the last word wins; None for those of
+        ``USUAL_FILES`` that exist.
+    :raises Unreadable: a file is missing, not readable or malformed.
+    """
+    if files is None:
+        files = [path for path in USUAL_FILES if Path(path).exists()]
+    conf = cfg.ConfigOpts()
+    register(conf)
+    conf.register_opts(NOVA_OPTS)
+    try:
+        conf(
+            args=[],
+            project='hvfilter',
+            default_config_files=list(files),
+            default_config_dirs=[],
+        )
+    except cfg.ConfigFilesPermissionDeniedError as error:
+        raise Unreadable(
+            f'{error}. Run this as a user who may read the file, such as '
+            'root or a member of the group nova.'
+        ) from None
+    except cfg.Error as error:
+        raise Unreadable(f'The configuration is not usable: {error}') from None
+    return conf
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Make the options of the agent known to a configuration."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def register_placement(conf: cfg.ConfigOpts) -> None:
+    """Make the options of keystoneauth1 known, under ``[placement]``."""
+    from keystoneauth1 import loading
+
+    name = PLACEMENT_GROUP.name
+    conf.register_group(PLACEMENT_GROUP)
+    loading.register_session_conf_options(conf, name)
+    loading.register_auth_conf_options(conf, name)
+    conf.register_opts(_adapter_opts(), group=name)
+
+
+def placement_opts() -> list[Any]:
+    """The options of ``[placement]``, for the configuration sample."""
+    from keystoneauth1 import loading
+
+    return [
+        *loading.get_session_conf_options(),
+        *loading.get_auth_common_conf_options(),
+        *loading.get_auth_plugin_conf_options('v3password'),
+        *_adapter_opts(),
+    ]
+
+
+def _adapter_opts() -> list[Any]:
+    """As Nova has them: no versions, internal endpoints preferred."""
+    from keystoneauth1 import loading
+
+    opts = [
+        opt
+        for opt in loading.get_adapter_conf_options(include_deprecated=False)
+        if opt.dest not in ('version', 'min_version', 'max_version')
+    ]
+    cfg.set_defaults(
+        opts,
+        valid_interfaces=['internal', 'public'],
+        service_type='placement',
+    )
+    return opts

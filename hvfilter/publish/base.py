@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a publisher is: the way to write one of your own."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import ClassVar
+
+from oslo_config import cfg
+
+from hvfilter.model.finding import HostReport
+from hvfilter.rules.traits import Wanted
+
+NAMESPACE = 'hvfilter.publishers'
+
+
+class Failed(Exception):
+    """A publisher could not do its work.
+
+    :param what: the thing that failed, a clause without a final stop.
+    :param remedy: what a person can do about it, a sentence.
+    :param transient: whether the same may succeed later, nothing changed.
+    """
+
+    def __init__(
+        self, what: str, remedy: str, *, transient: bool = False
+    ) -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+        self.transient = transient
+
+    def __str__(self) -> str:
+        return f'{self.what}. {self.remedy}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What this host knows about which resource provider is its own.
+
+    :ivar compute_ids: nova-compute's identity files that were found: path
+        and text
+    :ivar names: the names under which nova-compute may have registered it,
+        the likeliest first
+    """
+
+    compute_ids: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What one publisher did, or would do.
+
+    :ivar publisher: its name
+    :ivar target: what was published to: a provider, a file
+    :ivar added: our trait names that are there now and were not
+    :ivar removed: our trait names that were there and are no more
+    :ivar kept: our trait names that were there and still are
+    :ivar changed: whether anything was, or would be, written
+    :ivar notes: what a person should know or do besides, a sentence each
+    :ivar requests: requests sent, for publishers that send any
+    :ivar conflicts: how many times another writer was faster
+    :ivar failure: why it failed; everything else is then empty
+    """
+
+    publisher: str
+    target: str
+    added: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    changed: bool = False
+    notes: tuple[str, ...] = ()
+    requests: int = 0
+    conflicts: int = 0
+    failure: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Occasion:
+    """What is to be published, and when.
+
+    :ivar report: what was found
+    :ivar wanted: the traits that follow from it; a name in neither of its
+        sets is to stay as it is
+    :ivar identity: which host this is
+    :ivar probed_s: when it was found out, in seconds since the epoch
+    :ivar now_s: when it is published, in seconds since the epoch
+    :ivar earlier: how the publishers before this one fared
+    """
+
+    report: HostReport
+    wanted: Wanted
+    identity: Identity
+    probed_s: float
+    now_s: float
+    earlier: tuple[Outcome, ...] = ()
+
+
+class Publisher(abc.ABC):
+    """Takes a host's findings to some place where others look.
+
+    To add a publisher, derive from this class and name it in the entry point
+    namespace ``hvfilter.publishers`` of your package::
+
+        [entry_points]
+        hvfilter.publishers =
+            inventory = example.publish:InventoryPublisher
+
+    An operator then lists ``inventory`` in ``[hvfilter]publishers``. The class
+    is called with the configuration whenever ``hvfilter publish`` runs; it
+    registers its own options there if it has any, and does nothing else yet.
+
+    The rules, whatever the place:
+
+    * A state that is UNKNOWN changes nothing: what was published stays.
+    * What is not ours is never touched. Ours are the names in
+      :data:`hvfilter.model.catalogue.OWN_TRAITS`.
+    * All or nothing: whoever looks, and whenever this is killed, sees what
+      was published before or what is published now.
+    * Publishing the same again writes nothing.
+    * What goes wrong is raised as :class:`Failed`, and never holds a secret.
+    """
+
+    #: The name under which it is registered.
+    name: ClassVar[str]
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self.conf = conf
+
+    @abc.abstractmethod
+    def preview(self, occasion: Occasion) -> Outcome:
+        """Tell exactly what :meth:`publish` would do, and change nothing.
+
+        :raises Failed: it cannot be told.
+        """
+
+    @abc.abstractmethod
+    def publish(self, occasion: Occasion) -> Outcome:
+        """Publish, and return when it is done.
+
+        :raises Failed: it was not done, or it is not known to be.
+        """
+
+    @abc.abstractmethod
+    def withdraw(
+        self, identity: Identity, *, dry_run: bool = False
+    ) -> Outcome:
+        """Leave nothing of ours behind.
+
+        :param dry_run: only tell what would be removed.
+        :raises Failed: it was not done, or it is not known to be.
+        """
