@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sphinx settings of the documentation."""
+
+project = 'hvfilter'
+copyright = 'hvfilter contributors'
+author = 'hvfilter contributors'
+
+extensions = [
+    'openstackdocstheme',
+    'oslo_config.sphinxext',
+    'sphinx.ext.autodoc',
+]
+root_doc = 'index'
+html_theme = 'openstackdocs'
+html_theme_options = {'display_badge': False, 'display_toc': True}
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+pygments_style = 'native'
