@@ -130,6 +130,8 @@ NOVA_OPTS = [
     cfg.StrOpt('compute_driver'),
 ]
 
+_VERSIONS = ('version', 'min_version', 'max_version')
+
 USUAL_FILES = (
     '/etc/nova/nova.conf',
     '/etc/nova/nova-compute.conf',
@@ -186,6 +188,10 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     loading.register_session_conf_options(conf, name)
     loading.register_auth_conf_options(conf, name)
     conf.register_opts(_adapter_opts(), group=name)
+    # keystoneauth1 reads these too. Which version is needed is known to the
+    # code, not to the operator: what a file says of them is ignored.
+    ignored = [cfg.Opt(each, type=lambda _: None) for each in _VERSIONS]
+    conf.register_opts(ignored, group=name)
 
 
 def placement_opts() -> list[Any]:
@@ -207,7 +213,7 @@ def _adapter_opts() -> list[Any]:
     opts = [
         opt
         for opt in loading.get_adapter_conf_options(include_deprecated=False)
-        if opt.dest not in ('version', 'min_version', 'max_version')
+        if opt.dest not in _VERSIONS
     ]
     cfg.set_defaults(
         opts,

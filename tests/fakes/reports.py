@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports as if a host had been looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hvfilter.model.catalogue import BY_KEY
+from hvfilter.model.finding import HostReport, Observation, State, Strength
+from hvfilter.publish import base
+from hvfilter.rules import combine, traits
+
+
+def report(
+    present: Iterable[str] = (), absent: Iterable[str] = ()
+) -> HostReport:
+    """These capabilities are so; of all others nothing is known."""
+    stated = [(key, State.PRESENT) for key in present]
+    stated += [(key, State.ABSENT) for key in absent]
+    observations = [
+        Observation(
+            key,
+            stage,
+            state,
+            Strength.IOCTL,
+            'the test',
+            key,
+            state.value,
+            f'the test says that {key} is {state.value}',
+            'ask the test' if state is State.ABSENT else '',
+        )
+        for key, state in stated
+        for stage in BY_KEY[key].stages
+    ]
+    return combine.report('x86_64', '6.12.0', 'test', observations)
+
+
+def occasion(
+    present: Iterable[str] = (),
+    absent: Iterable[str] = (),
+    identity: base.Identity | None = None,
+    *,
+    now_s: float = 1_700_000_060.0,
+    earlier: tuple[base.Outcome, ...] = (),
+) -> base.Occasion:
+    """The time to publish such a report, a minute after the probing."""
+    made = report(present, absent)
+    return base.Occasion(
+        made,
+        traits.wanted(made),
+        identity or base.Identity(),
+        probed_s=1_700_000_000.0,
+        now_s=now_s,
+        earlier=earlier,
+    )

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import uuid
+from pathlib import Path
+
+import fixtures
+import testtools
+
+from hvfilter.conf import agent
+from hvfilter.placement import errors, keystone, reconcile
+from hvfilter.publish import base, placement
+from tests.fakes import reports
+from tests.fakes.transport import MemoryPlacement, answer
+
+UUID = MemoryPlacement.UUID
+OTHER = str(uuid.uuid4())
+NAMES = base.Identity(names=('node1.example.org', 'node1'))
+
+
+def conf(folder=None, text=''):
+    if not text:
+        return agent.load([])
+    path = Path(folder) / 'hvfilter.conf'
+    path.write_text(text)
+    return agent.load([str(path)])
+
+
+class ConfTestCase(testtools.TestCase):
+    def conf(self, text=''):
+        return conf(self.useFixture(fixtures.TempDir()).path, text)
+
+
+class TargetTest(ConfTestCase):
+    def target(self, identity=NAMES, text=''):
+        return placement.target_of(self.conf(text), identity)
+
+    def failure(self, identity=NAMES, text=''):
+        return str(self.assertRaises(base.Failed, self.target, identity, text))
+
+    def test_target_when_uuid_is_configured(self):
+        found = self.target(
+            text=f'[hvfilter]\nprovider_uuid = {UUID.upper()}\n'
+        )
+        self.assertEqual(reconcile.Target(uuid=UUID), found)
+
+    def test_target_when_configured_uuid_is_none(self):
+        text = '[hvfilter]\nprovider_uuid = node1\n'
+        self.assertIn('[hvfilter]provider_uuid', self.failure(text=text))
+
+    def test_target_when_name_is_configured(self):
+        found = self.target(text='[hvfilter]\nprovider_name = n\n')
+        self.assertEqual(reconcile.Target(names=('n',)), found)
+
+    def test_target_when_nova_keeps_an_identity(self):
+        identity = base.Identity((('/a', f'{UUID}\n'), ('/b', UUID)), ('n',))
+        self.assertEqual(reconcile.Target(uuid=UUID), self.target(identity))
+
+    def test_target_when_identities_disagree(self):
+        text = self.failure(base.Identity((('/a', UUID), ('/b', OTHER))))
+        for word in ('/a', '/b', UUID, OTHER):
+            self.assertIn(word, text)
+
+    def test_target_when_identity_is_garbage(self):
+        text = self.failure(base.Identity((('/var/compute_id', 'x' * 99),)))
+        self.assertIn('/var/compute_id', text)
+        self.assertNotIn('xxx', text)
+
+    def test_target_when_only_names_are_known(self):
+        self.assertEqual(
+            reconcile.Target(names=NAMES.names), self.target(NAMES)
+        )
+
+    def test_target_when_nothing_is_known(self):
+        self.assertIn('provider_name', self.failure(base.Identity()))
+
+    def test_target_when_nodes_are_ironics(self):
+        text = self.failure(
+            text='[DEFAULT]\ncompute_driver = ironic.IronicDriver\n'
+        )
+        self.assertIn('Ironic', text)
+
+
+class TransportTest(ConfTestCase):
+    def test_transport_when_nothing_is_given(self):
+        error = self.assertRaises(
+            errors.Misconfigured, placement.transport_of, self.conf(), {}
+        )
+        for word in ('nova.conf', 'OS_CLOUD', 'OS_AUTH_URL'):
+            self.assertIn(word, str(error))
+
+    def test_transport_when_placement_is_configured(self):
+        made = placement.transport_of(
+            self.conf(
+                '[placement]\n'
+                'auth_type = password\n'
+                'auth_url = http://keystone/v3\n'
+                'username = nova\n'
+                'password = hidden\n'
+                'region_name = RegionTwo\n'
+                'endpoint_override = https://placement:8778\n'
+                'cafile = /etc/ssl/ca.pem\n'
+            ),
+            {},
+        )
+        adapter = made._adapter
+        self.assertIsInstance(made, keystone.KeystoneTransport)
+        self.assertEqual('RegionTwo', adapter.region_name)
+        self.assertEqual('https://placement:8778', adapter.endpoint_override)
+        self.assertEqual('/etc/ssl/ca.pem', adapter.session.verify)
+        self.assertEqual(30.0, adapter.session.timeout)
+        self.assertEqual(['internal', 'public'], adapter.interface)
+
+    def test_transport_when_timeout_is_configured(self):
+        made = placement.transport_of(
+            self.conf(
+                '[placement]\nauth_type = none\nendpoint = http://p\n'
+                'timeout = 7\n'
+            ),
+            {},
+        )
+        self.assertEqual(7, made._adapter.session.timeout)
+
+    def test_transport_when_plugin_is_unknown(self):
+        error = self.assertRaises(
+            errors.Misconfigured,
+            placement.transport_of,
+            self.conf('[placement]\nauth_type = sorcery\n'),
+            {},
+        )
+        self.assertIn('sorcery', str(error))
+
+    def test_transport_when_options_are_missing(self):
+        publisher = placement.PlacementPublisher(
+            self.conf(
+                '[hvfilter]\npublish_deadline_s = 0\n'
+                '[placement]\nauth_type = password\npassword = hidden\n'
+            )
+        )
+        occasion = reports.occasion(identity=NAMES)
+        error = self.assertRaises(base.Failed, publisher.publish, occasion)
+        self.assertIn('auth_url', str(error))
+        self.assertNotIn('hidden', str(error))
+
+
+class PublisherTest(ConfTestCase):
+    def setUp(self):
+        super().setUp()
+        self.placement = MemoryPlacement(
+            {'OWNER_NOVA', 'CUSTOM_HVFILTER_EPT', 'CUSTOM_HVFILTER_SEV'}
+        )
+        self.publisher = placement.PlacementPublisher(
+            self.conf('[hvfilter]\npublish_deadline_s = 0\n'), self.placement
+        )
+        self.occasion = reports.occasion(['kvm'], ['ept'], NAMES)
+
+    def test_preview_when_something_would_change(self):
+        outcome = self.publisher.preview(self.occasion)
+        self.assertTrue(outcome.changed)
+        self.assertEqual(frozenset({'CUSTOM_HVFILTER_EPT'}), outcome.removed)
+        self.assertEqual({'GET'}, set(self.placement.methods))
+
+    def test_publish_when_names_are_new(self):
+        outcome = self.publisher.publish(self.occasion)
+        self.assertEqual(
+            frozenset({'CUSTOM_HVFILTER_KVM', 'CUSTOM_HVFILTER_REPORTED'}),
+            outcome.added,
+        )
+        self.assertEqual(frozenset({'CUSTOM_HVFILTER_SEV'}), outcome.kept)
+        self.assertIn(UUID, outcome.target)
+        self.assertIn('new to Placement', ' '.join(outcome.notes))
+        self.assertEqual(
+            {
+                'OWNER_NOVA',
+                'CUSTOM_HVFILTER_KVM',
+                'CUSTOM_HVFILTER_REPORTED',
+                'CUSTOM_HVFILTER_SEV',
+            },
+            self.placement.traits,
+        )
+
+    def test_publish_when_done_before(self):
+        self.publisher.publish(self.occasion)
+        outcome = self.publisher.publish(self.occasion)
+        self.assertFalse(outcome.changed)
+        self.assertEqual((), outcome.notes)
+
+    def test_publish_when_it_fails(self):
+        self.placement.before = lambda sent: answer(503)
+        failed = self.assertRaises(
+            base.Failed, self.publisher.publish, self.occasion
+        )
+        self.assertTrue(failed.transient)
+        self.placement.before = lambda sent: answer(401)
+        failed = self.assertRaises(
+            base.Failed, self.publisher.publish, self.occasion
+        )
+        self.assertFalse(failed.transient)
+
+    def test_withdraw_when_published(self):
+        self.publisher.publish(self.occasion)
+        before = self.placement.traits
+        told = self.publisher.withdraw(NAMES, dry_run=True)
+        self.assertEqual(before, self.placement.traits)
+        done = self.publisher.withdraw(NAMES)
+        self.assertEqual(told.removed, done.removed)
+        self.assertEqual({'OWNER_NOVA'}, self.placement.traits)
