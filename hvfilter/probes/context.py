@@ -54,12 +54,23 @@ class Look:
     @functools.cached_property
     def arch(self) -> Arch:
         """The architecture's family."""
-        return Arch.from_machine(self.host.machine().arch)
+        try:
+            return Arch.from_machine(self.host.machine().arch)
+        except Denied:
+            return Arch.OTHER
+
+    @functools.cached_property
+    def kernel(self) -> str:
+        """The kernel's release; '' when not known."""
+        try:
+            return self.host.machine().kernel
+        except Denied:
+            return ''
 
     @functools.cached_property
     def kernel_version(self) -> tuple[int, int]:
         """Major and minor number of the kernel; (0, 0) when not known."""
-        found = re.match(r'(\d+)\.(\d+)', self.host.machine().kernel)
+        found = re.match(r'(\d+)\.(\d+)', self.kernel)
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
     @property

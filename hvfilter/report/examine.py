@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hvfilter.host.door import Host
+from hvfilter.host.door import Denied, Host, Machine
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import run
 from hvfilter.probes.base import Probe
@@ -26,7 +26,10 @@ def examine(
     """
     look = Look(host, nova_config)
     chosen = run.registered() if probes is None else probes
-    machine = host.machine()
+    try:
+        machine = host.machine()
+    except Denied:
+        machine = Machine('unknown', 'unknown')
     return combine.report(
         machine.arch,
         machine.kernel,

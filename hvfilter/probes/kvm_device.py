@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage kvm: does the kernel offer KVM, and does it run a guest natively?
+
+An open /dev/kvm proves nothing: it may fail at the first KVM_RUN, or
+emulate every instruction. Only the smoke run tells.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import CATALOGUE, Stage
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes import smoke_verdict
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look
+
+DEVICE = '/dev/kvm'
+
+_TRANSIENT = frozenset(
+    {'ENOMEM', 'EMFILE', 'ENFILE', 'EINTR', 'EAGAIN', 'ECANCELED', 'TIMEOUT'}
+)
+"""Failures of the machine's moment, not of its KVM."""
+
+_NOT_OF_KVM = frozenset({'iommu', 'interrupt_remapping'})
+
+_NEEDS_KVM = tuple(
+    row.key
+    for row in CATALOGUE
+    if Stage.KVM in row.stages and row.key not in _NOT_OF_KVM
+)
+
+
+class KvmDevice(Probe):
+    """/dev/kvm: there, ours to open, and able to run a guest."""
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        try:
+            version = look.kvm_api_version()
+        except Denied as denied:
+            yield from _not_open(look, denied)
+            return
+        yield _opens(look, version)
+        yield from _smoke(look)
+
+
+def _kvm(
+    state: State,
+    strength: Strength,
+    source: str,
+    asked: str,
+    value: str,
+    reason: str,
+    remedy: str = '',
+) -> Observation:
+    return Observation(
+        'kvm', Stage.KVM, state, strength, source, asked, value, reason, remedy
+    )
+
+
+def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
+    """Refused is UNKNOWN; ABSENT only if the kernel offers no KVM at all."""
+    try:
+        registered: bool | None = look.kvm_registered
+    except Denied:
+        registered = None
+    if registered is False and not denied.refused:
+        nothing = _kvm(
+            State.ABSENT,
+            Strength.IOCTL,
+            '/proc/misc',
+            'kvm',
+            f'not there; {denied}',
+            'the kernel offers no KVM: its module is not loaded or '
+            'refused to start',
+            f'load {_module(look)} and read what it says in dmesg',
+        )
+        for key in _NEEDS_KVM:
+            yield dataclasses.replace(nothing, capability=key)
+        return
+    if denied.refused:
+        reason = f'{DEVICE} is there but may not be opened: {denied.text}'
+        remedy = _permission_remedy(look)
+    elif registered and denied.missing:
+        reason = f'the kernel offers KVM, but {DEVICE} is missing here'
+        remedy = (
+            f'give this container or root file system the device {DEVICE} '
+            '(character device 10:232)'
+        )
+    else:
+        reason = f'{DEVICE} could not be asked: {denied.text}'
+        remedy = ''
+    yield _kvm(
+        State.UNKNOWN,
+        Strength.IOCTL,
+        DEVICE,
+        'open',
+        str(denied),
+        reason,
+        remedy,
+    )
+
+
+def _module(look: Look) -> str:
+    try:
+        vendor = look.cpuinfo.first('vendor_id')
+    except Denied:
+        vendor = ''
+    if vendor in ('AuthenticAMD', 'HygonGenuine'):
+        return 'kvm_amd (modprobe kvm_amd)'
+    if vendor:
+        return 'kvm_intel (modprobe kvm_intel)'
+    return "the architecture's KVM module"
+
+
+def _permission_remedy(look: Look) -> str:
+    try:
+        stat = look.host.stat(DEVICE)
+    except Denied:
+        return 'run as a member of the group that owns /dev/kvm'
+    if stat.mode & 0o060 == 0o060:
+        return (
+            f'add the user to the group {stat.group}, which may open {DEVICE}'
+        )
+    return (
+        f'{DEVICE} has mode {stat.mode:04o}: let the group kvm open it '
+        '(udev rule of the qemu or libvirt package), and join that group'
+    )
+
+
+def _opens(look: Look, version: int) -> Observation:
+    """Opening is a claim only beside the vendor's own module.
+
+    kvm_intel and kvm_amd start on no processor and no firmware that cannot
+    run guests; of any other module nothing follows.
+    """
+    vendor = next(
+        (m for m in ('kvm_intel', 'kvm_amd') if _loaded(look, m)), ''
+    )
+    if vendor:
+        state = State.PRESENT
+        reason = f'{DEVICE} opens and {vendor} runs; no guest was run'
+    else:
+        state = State.UNKNOWN
+        reason = f'{DEVICE} opens, which proves nothing without a guest'
+    return _kvm(
+        state,
+        Strength.PARAMETER,
+        'KVM_GET_API_VERSION',
+        'API version, vendor module',
+        f'{version}, {vendor or "neither kvm_intel nor kvm_amd"}',
+        reason,
+        '' if vendor else 'let the smoke run happen (no --no-smoke)',
+    )
+
+
+def _loaded(look: Look, module: str) -> bool:
+    try:
+        return look.module_loaded(module)
+    except Denied:
+        return False
+
+
+def _smoke(look: Look) -> Iterator[Observation]:
+    try:
+        run = look.smoke()
+    except Denied as denied:
+        yield _kvm(
+            State.UNKNOWN, Strength.SMOKE, 'smoke run', 'a guest that runs',
+            str(denied), f'no guest was run: {denied.text}',
+        )
+        return
+    verdict = smoke_verdict.judge(run)
+    kind = smoke_verdict.Kind
+    remedy = ''
+    if verdict.kind is kind.NATIVE:
+        state = State.PRESENT
+    elif verdict.kind is kind.EMULATED:
+        state = State.ABSENT
+        remedy = (
+            'this KVM emulates its guests: use hardware, or a host under '
+            'this VM, that gives it VT-x or AMD-V'
+        )
+    elif verdict.kind is kind.FAILED and verdict.error not in _TRANSIENT:
+        state = State.ABSENT
+        remedy = _FAILED_REMEDIES.get(
+            verdict.error, 'read what KVM says in dmesg'
+        )
+    else:
+        state = State.UNKNOWN
+        remedy = 'look again when the host is less busy'
+    yield _kvm(
+        state, Strength.SMOKE, 'smoke run', 'a guest that runs',
+        verdict.value, verdict.text, remedy,
+    )
+
+
+_FAILED_REMEDIES = {
+    'EBUSY': 'another hypervisor on this host (VirtualBox, VMware) holds '
+    'the virtualization extensions: stop it',
+    'ENODEV': 'reload the KVM module and read what it says in dmesg',
+}

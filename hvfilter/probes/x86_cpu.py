@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage cpu on x86: does the processor have it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import X86, Stage
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look
+from hvfilter.probes.x86_features import EITHER, SVM_FEATURES, VMX_FEATURES
+from hvfilter.probes.x86_readings import (
+    Reading,
+    Readings,
+    from_flags,
+    from_registers,
+)
+
+_NAMES = {
+    'vtx': 'VT-x',
+    'amdv': 'AMD-V',
+    'hvm': 'VT-x or AMD-V',
+    'kvm': 'VT-x or AMD-V',
+    'nested': 'VT-x or AMD-V',
+    'slat': 'EPT or NPT',
+    'nested_slat': 'EPT or NPT',
+}
+
+_KEYS = ('vtx', 'amdv', *VMX_FEATURES, *SVM_FEATURES, *EITHER)
+
+
+class X86Cpu(Probe):
+    """CPUID, VMX capability MSRs and cpuinfo flags of all processors."""
+
+    archs = X86
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        registers = from_registers(look)
+        flags = from_flags(look)
+        other = _other_kvm(look)
+        for key in _KEYS:
+            if key in registers:
+                yield _observation(
+                    key, registers[key], Strength.REGISTER, other
+                )
+            if key in flags:
+                reading = _without_hidden(key, flags, registers)
+                yield _observation(key, reading, Strength.FLAGS, other)
+
+
+def _without_hidden(
+    key: str, flags: Readings, registers: Readings
+) -> Reading:
+    """A missing word is no evidence where CPUID shows the feature.
+
+    The kernel takes vmx and svm out of the flags when the firmware disabled
+    them (kernel arch/x86/kernel/cpu/feat_ctl.c): that is stage firmware's.
+    """
+    reading = flags[key]
+    hidden = (
+        reading.state is State.ABSENT
+        and key in registers
+        and registers[key].state is State.PRESENT
+    )
+    if not hidden:
+        return reading
+    return Reading(
+        State.UNKNOWN,
+        reading.source,
+        reading.asked,
+        f'{reading.value}; the kernel hides what CPUID shows',
+    )
+
+
+def _other_kvm(look: Look) -> str:
+    """The module that offers KVM without VT-x and AMD-V, '' when none."""
+    try:
+        if not look.kvm_registered:
+            return ''
+        others = [
+            name
+            for name in look.names('/sys/module')
+            if name.startswith('kvm_')
+            and name not in ('kvm_intel', 'kvm_amd')
+        ]
+    except Denied:
+        return ''
+    return next(iter(others), '')
+
+
+def _observation(
+    key: str, reading: Reading, strength: Strength, other_kvm: str
+) -> Observation:
+    name = _NAMES.get(key, key)
+    state = reading.state
+    remedy = ''
+    if 'disagree' in reading.value:
+        reason = f'not every processor has {name}: {reading.value}'
+        remedy = 'take the differing processors offline, or replace them'
+    elif state is State.PRESENT:
+        reason = f'the processor has {name}'
+    elif state is State.ABSENT:
+        reason = f'the processor has no {name}'
+        remedy = (
+            'other hardware; on a virtual machine, nested virtualization '
+            'on the host under it'
+        )
+    else:
+        reason = f'{reading.source} does not tell whether it has {name}'
+    if key == 'kvm' and state is State.ABSENT and other_kvm:
+        # KVM for which these extensions are not needed: the smoke run
+        # decides at stage kvm.
+        state = State.UNKNOWN
+        reason = f'{reason}, but the module {other_kvm} offers KVM without'
+        remedy = ''
+    return Observation(
+        key,
+        Stage.CPU,
+        state,
+        strength,
+        reading.source,
+        reading.asked,
+        reading.value,
+        reason,
+        remedy,
+    )

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage firmware on x86: is the processor's virtualization permitted?
+
+Intel: IA32_FEATURE_CONTROL, SDM vol. 3 sec. 24.7. AMD: VM_CR, APM vol. 2
+sec. 15.30.1. What the kernel made of them: arch/x86/kernel/cpu/feat_ctl.c
+(5.6 and later take vmx out of the flags) and arch/x86/kernel/cpu/amd.c
+(6.7 and later take svm out).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import CATALOGUE, X86, Stage
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look
+from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
+from hvfilter.probes.x86_readings import has_svm, has_vmx
+
+FEATURE_CONTROL = 0x3A
+VM_CR = 0xC0010114
+
+_FIRMWARE_SETUP = (
+    'switch {setting} on in the firmware setup and power-cycle the host; '
+    'on a virtual machine, do it on the host under it'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Form:
+    """Intel's or AMD's form of the same question."""
+
+    name: str
+    own_keys: tuple[str, ...]
+    has: Callable[[Look, int], bool]
+    word: str
+    hidden_since: tuple[int, int]
+    module: str
+    register: int
+    register_name: str
+    blocked: Callable[[int], bool]
+    setting: str
+
+
+def _vmx_blocked(value: int) -> bool:
+    """Locked (bit 0) without VMX outside SMX (bit 2).
+
+    Left unlocked, the kernel enables and locks it itself.
+    """
+    return bool(value & 1) and not value >> 2 & 1
+
+
+def _svm_blocked(value: int) -> bool:
+    """SVMDIS, bit 4: EFER.SVME cannot be set."""
+    return bool(value >> 4 & 1)
+
+
+_FORMS = (
+    _Form(
+        'VT-x',
+        ('vtx', *VMX_FEATURES),
+        has_vmx,
+        'vmx',
+        (5, 6),
+        'kvm_intel',
+        FEATURE_CONTROL,
+        'IA32_FEATURE_CONTROL',
+        _vmx_blocked,
+        'VT-x (Intel Virtualization Technology, VMX)',
+    ),
+    _Form(
+        'AMD-V',
+        ('amdv', *SVM_FEATURES),
+        has_svm,
+        'svm',
+        (6, 7),
+        'kvm_amd',
+        VM_CR,
+        'VM_CR',
+        _svm_blocked,
+        'AMD-V (SVM Mode)',
+    ),
+)
+
+_NEUTRAL = tuple(
+    row.key
+    for row in CATALOGUE
+    if Stage.FIRMWARE in row.stages
+    and row.key in ('kvm', 'hvm', 'slat', 'nested', 'nested_slat')
+)
+
+
+class X86Firmware(Probe):
+    """Feature-control registers, and what the kernel tells of them."""
+
+    archs = X86
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        for form in _FORMS:
+            if not _processor_has(look, form):
+                continue
+            for said in (*_register(look, form), *_flag(look, form),
+                         *_module(look, form)):
+                for key in (*form.own_keys, *_NEUTRAL):
+                    yield dataclasses.replace(said, capability=key)
+
+
+def _processor_has(look: Look, form: _Form) -> bool:
+    """Whether any source shows the processor's feature at all."""
+    try:
+        return any(form.has(look, cpu) for cpu in look.cpus)
+    except Denied:
+        pass
+    try:
+        return form.word in look.cpuinfo.words_anywhere('flags')
+    except Denied:
+        return False
+
+
+def _said(
+    form: _Form,
+    state: State,
+    strength: Strength,
+    source: str,
+    asked: str,
+    value: str,
+) -> Observation:
+    reason = {
+        State.PRESENT: f'the firmware permits {form.name}',
+        State.ABSENT: f'the firmware has switched {form.name} off',
+        State.UNKNOWN: f'{source} does not tell whether the firmware '
+        f'permits {form.name}',
+    }[state]
+    remedy = ''
+    if state is State.ABSENT:
+        remedy = _FIRMWARE_SETUP.format(setting=form.setting)
+    return Observation(
+        '', Stage.FIRMWARE, state, strength, source, asked, value, reason,
+        remedy,
+    )
+
+
+def _register(look: Look, form: _Form) -> Iterator[Observation]:
+    asked = f'{form.register_name} (MSR {form.register:#x})'
+    values: dict[int, int] = {}
+    for cpu in look.cpus:
+        try:
+            values[cpu] = look.msr(cpu, form.register)
+        except Denied as denied:
+            yield _said(
+                form, State.UNKNOWN, Strength.REGISTER, 'MSR', asked,
+                str(denied),
+            )
+            return
+    blocked = [cpu for cpu, value in values.items() if form.blocked(value)]
+    value = ', '.join(f'{v:#x}' for v in dict.fromkeys(values.values()))
+    if blocked and len(blocked) < len(values):
+        value += f' (only processors {blocked[:8]} are locked)'
+    state = State.ABSENT if blocked else State.PRESENT
+    yield _said(form, state, Strength.REGISTER, 'MSR', asked, value)
+
+
+def _flag(look: Look, form: _Form) -> Iterator[Observation]:
+    """What the kernel left in the flags.
+
+    A word that is there proves something only on a kernel that takes it
+    out when the firmware forbids the feature; one that is missing although
+    CPUID shows the feature was taken out.
+    """
+    asked = f'flags: {form.word}'
+    try:
+        sets = look.cpuinfo.words('flags')
+    except Denied:
+        return
+    if not sets:
+        return
+    if all(form.word in words for words in sets):
+        new = look.kernel_version >= form.hidden_since
+        yield _said(
+            form,
+            State.PRESENT if new else State.UNKNOWN,
+            Strength.FLAGS,
+            '/proc/cpuinfo',
+            asked,
+            f'there, kernel {look.kernel}',
+        )
+    else:
+        yield _said(
+            form, State.ABSENT, Strength.FLAGS, '/proc/cpuinfo', asked,
+            'not there although CPUID shows the feature',
+        )
+
+
+def _module(look: Look, form: _Form) -> Iterator[Observation]:
+    """The KVM module refuses to start where the firmware forbids it."""
+    asked = f'{form.module} runs and /dev/kvm opens'
+    try:
+        if not look.module_loaded(form.module):
+            return
+        version = look.kvm_api_version()
+    except Denied:
+        return
+    yield _said(
+        form, State.PRESENT, Strength.IOCTL, 'KVM_GET_API_VERSION', asked,
+        str(version),
+    )

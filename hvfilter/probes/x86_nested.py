@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage kvm on x86: do guests get virtualization, with EPT or NPT?
+
+The truth is what KVM offers: KVM_GET_SUPPORTED_CPUID carries VMX or SVM
+only with nested on, NPT only with nested and npt on; the feature MSRs of
+VT-x are listed only with nested on, and there 0x48B tells of nested EPT
+(kernel arch/x86/kvm/cpuid.c, vmx/nested.c, svm/svm.c). The module parameter
+is only what was requested. KVM_CAP_NESTED_STATE is no evidence: it is
+non-zero on kernels whose nested is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied
+from hvfilter.model.catalogue import X86, Stage
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.x86_features import (
+    SVM_LEAF,
+    VMX_PROCBASED,
+    VMX_PROCBASED2,
+)
+from hvfilter.probes.x86_readings import vmx_allowed
+
+_MODULES = (('kvm_intel', 'ept'), ('kvm_amd', 'npt'))
+_NONE = CpuidEntry(0, 0, CpuidRegs(0, 0, 0, 0))
+
+
+class X86Nested(Probe):
+    """What KVM offers to guests, and the module parameter."""
+
+    archs = X86
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        yield from _offered(look)
+        for module, slat in _MODULES:
+            yield from _parameters(look, module, slat)
+
+
+def _offered(look: Look) -> Iterator[Observation]:
+    source = 'KVM_GET_SUPPORTED_CPUID'
+    try:
+        table = look.kvm_supported_cpuid()
+    except Denied as denied:
+        for key in ('nested', 'nested_slat'):
+            yield _said(
+                key, State.UNKNOWN, Strength.IOCTL, source, 'VMX, SVM, NPT',
+                str(denied),
+                'KVM could not be asked what it offers to guests',
+            )
+        return
+    ecx = table.get((1, 0), _NONE).regs.ecx
+    extended = table.get((0x80000001, 0), _NONE).regs.ecx
+    svm_edx = table.get((SVM_LEAF, 0), _NONE).regs.edx
+    vmx, svm = bool(ecx >> 5 & 1), bool(extended >> 2 & 1)
+    yield _verdict(
+        'nested',
+        vmx or svm,
+        source,
+        '1:ECX[5] VMX, 80000001:ECX[2] SVM',
+        f'1:ECX={ecx:#x}, 80000001:ECX={extended:#x}',
+    )
+    if vmx:
+        yield _nested_ept(look)
+    else:
+        yield _verdict(
+            'nested_slat',
+            svm and bool(svm_edx & 1),
+            source,
+            '80000001:ECX[2] SVM, 8000000A:EDX[0] NPT',
+            f'80000001:ECX={extended:#x}, 8000000A:EDX={svm_edx:#x}',
+        )
+
+
+def _nested_ept(look: Look) -> Observation:
+    """Nested EPT: bit 1 of the secondary controls that guests are shown."""
+    source = 'KVM_GET_MSRS'
+    asked = f'feature MSR {VMX_PROCBASED2:#x} bit 33 EPT'
+    try:
+        msrs = look.kvm_feature_msrs()
+        has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, 1)
+    except Denied as denied:
+        return _said(
+            'nested_slat', State.UNKNOWN, Strength.IOCTL, source, asked,
+            str(denied), 'KVM could not be asked about nested EPT',
+        )
+    except KeyError as missing:
+        return _said(
+            'nested_slat', State.UNKNOWN, Strength.IOCTL, source, asked,
+            f'{missing.args[0]:#x} is not in the list',
+            'KVM does not list the VMX controls that guests get',
+        )
+    value = ', '.join(
+        f'{index:#x}={msrs[index]:#x}'
+        for index in (VMX_PROCBASED, VMX_PROCBASED2)
+        if index in msrs
+    )
+    return _verdict('nested_slat', has, source, asked, value)
+
+
+def _verdict(
+    key: str, has: bool, source: str, asked: str, value: str
+) -> Observation:
+    what = 'VT-x or AMD-V' if key == 'nested' else 'EPT or NPT'
+    if has:
+        return _said(
+            key, State.PRESENT, Strength.IOCTL, source, asked, value,
+            f'KVM offers {what} to guests',
+        )
+    return _said(
+        key, State.ABSENT, Strength.IOCTL, source, asked, value,
+        f'KVM does not offer {what} to guests',
+        _remedy(key, 'kvm_intel or kvm_amd'),
+    )
+
+
+def _remedy(key: str, module: str) -> str:
+    options = 'nested=1' if key == 'nested' else 'nested=1, ept=1 or npt=1'
+    return (
+        f'set the options {options} of {module} in /etc/modprobe.d/, then '
+        'reload the module (no guest may run) or reboot'
+    )
+
+
+def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
+    path = parameter_path(module, 'nested')
+    try:
+        value = look.module_parameter(module, 'nested')
+    except Denied:
+        # Not loaded, or not to be seen: kvm_device tells which.
+        return
+    nested = truth(value)
+    if nested is None:
+        return
+    yield _requested('nested', nested, path, 'nested', value, module)
+    try:
+        slat_value = look.module_parameter(module, slat)
+    except Denied:
+        return
+    uses = truth(slat_value)
+    if uses is None:
+        return
+    yield _requested(
+        'nested_slat', nested and uses, path, f'nested, {slat}',
+        f'{value}, {slat_value}', module,
+    )
+
+
+def _requested(
+    key: str, on: bool, path: str, asked: str, value: str, module: str
+) -> Observation:
+    state = State.PRESENT if on else State.ABSENT
+    said = 'on' if on else 'off'
+    return _said(
+        key, state, Strength.PARAMETER, path, asked, value,
+        f'nested virtualization is requested {said} of {module}',
+        '' if on else _remedy(key, module),
+    )
+
+
+def _said(
+    key: str,
+    state: State,
+    strength: Strength,
+    source: str,
+    asked: str,
+    value: str,
+    reason: str,
+    remedy: str = '',
+) -> Observation:
+    return Observation(
+        key, Stage.KVM, state, strength, source, asked, value, reason, remedy
+    )

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What x86 registers and cpuinfo flags say, feature by feature.
+
+A reading is one source's answer for the whole host: all processors are
+asked, and processors that disagree make the answer ABSENT, because a guest
+may run on any of them.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from hvfilter.host.door import Denied
+from hvfilter.model.finding import State
+from hvfilter.probes.context import Look
+from hvfilter.probes.x86_features import (
+    EITHER,
+    SVM_FEATURES,
+    SVM_LEAF,
+    VMX_BASIC,
+    VMX_FEATURES,
+    VMX_PROCBASED,
+    VMX_PROCBASED2,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """One source's answer to one feature.
+
+    :ivar value: raw, for a person to check
+    """
+
+    state: State
+    source: str
+    asked: str
+    value: str
+
+
+Readings = Mapping[str, Reading]
+
+
+def has_vmx(look: Look, cpu: int) -> bool:
+    """CPUID.1:ECX[5]; raises Denied."""
+    return bool(look.cpuid(cpu, 1).ecx >> 5 & 1)
+
+
+def has_svm(look: Look, cpu: int) -> bool:
+    """CPUID.80000001:ECX[2]; raises Denied."""
+    if look.cpuid(cpu, 0x80000000).eax < 0x80000001:
+        return False
+    return bool(look.cpuid(cpu, 0x80000001).ecx >> 2 & 1)
+
+
+def svm_features(look: Look, cpu: int) -> int:
+    """CPUID.8000000A:EDX, 0 on a processor without SVM; raises Denied."""
+    if not has_svm(look, cpu):
+        return 0
+    if look.cpuid(cpu, 0x80000000).eax < SVM_LEAF:
+        return 0
+    return look.cpuid(cpu, SVM_LEAF).edx
+
+
+def vmx_allowed(read: Callable[[int], int], msr: int, bit: int) -> bool:
+    """Whether a VMX control may be 1, as its capability MSR says.
+
+    :param read: MSR number to value
+    :param bit: 0 to 31, of the control; the allowed-1 settings are the
+        high half of the MSR (SDM vol. 3 app. A.3)
+    """
+    if msr == VMX_PROCBASED2 and not vmx_allowed(read, VMX_PROCBASED, 31):
+        return False
+    return bool(read(msr) >> 32 + bit & 1)
+
+
+def from_registers(look: Look) -> dict[str, Reading]:
+    """Readings of CPUID and of the VMX capability MSRs."""
+    asked = {
+        'vtx': ('CPUID', 'CPUID.1:ECX[5] VMX', has_vmx),
+        'amdv': ('CPUID', 'CPUID.80000001:ECX[2] SVM', has_svm),
+    }
+    readings = {
+        key: _each_cpu(look, *question) for key, question in asked.items()
+    }
+    for key, svm in SVM_FEATURES.items():
+        bit = svm.bit
+        readings[key] = _each_cpu(
+            look,
+            'CPUID',
+            f'CPUID.8000000A:EDX[{bit}]',
+            lambda look, cpu, bit=bit: bool(svm_features(look, cpu) >> bit & 1),
+        )
+    for key, vmx in VMX_FEATURES.items():
+        controls = vmx.controls
+        readings[key] = _each_cpu(
+            look,
+            'MSR',
+            ', '.join(f'MSR {msr:#x} bit {bit + 32}' for msr, bit in controls),
+            lambda look, cpu, controls=controls: _vmx_has(look, cpu, controls),
+        )
+    return _with_either(readings)
+
+
+def _vmx_has(
+    look: Look, cpu: int, controls: tuple[tuple[int, int], ...]
+) -> bool:
+    if not has_vmx(look, cpu):
+        return False
+    if not look.msr(cpu, VMX_BASIC):
+        # Emulators answer 0 where hardware would refuse: no evidence.
+        raise Denied(f'read MSR {VMX_BASIC:#x}', 'ENODATA', 'it reads 0')
+    return all(
+        vmx_allowed(lambda index: look.msr(cpu, index), msr, bit)
+        for msr, bit in controls
+    )
+
+
+def _each_cpu(
+    look: Look,
+    source: str,
+    asked: str,
+    ask: Callable[[Look, int], bool],
+) -> Reading:
+    answers: dict[bool, list[int]] = collections.defaultdict(list)
+    for cpu in look.cpus:
+        try:
+            answers[ask(look, cpu)].append(cpu)
+        except Denied as denied:
+            return Reading(State.UNKNOWN, source, asked, str(denied))
+    if len(answers) > 1:
+        value = (
+            f'processors disagree: {_some(answers[True])} have it, '
+            f'{_some(answers[False])} do not'
+        )
+        return Reading(State.ABSENT, source, asked, value)
+    has = next(iter(answers))
+    state = State.PRESENT if has else State.ABSENT
+    value = f'{int(has)} on all {len(look.cpus)} processors'
+    return Reading(state, source, asked, value)
+
+
+def _some(cpus: list[int]) -> str:
+    shown = ','.join(map(str, cpus[:8]))
+    return f'{shown},... ({len(cpus)})' if len(cpus) > 8 else shown
+
+
+def from_flags(look: Look) -> dict[str, Reading]:
+    """Readings of the words in cpuinfo.
+
+    Without ``vmx`` the kernel prints none of VT-x's other words, whatever
+    the processor has; a kernel before 5.6 has no ``vmx flags`` line. Then
+    there is no reading of them.
+    """
+    try:
+        info = look.cpuinfo
+    except Denied as denied:
+        reading = Reading(
+            State.UNKNOWN, '/proc/cpuinfo', 'flags', str(denied)
+        )
+        return {'vtx': reading, 'amdv': reading, **dict.fromkeys(EITHER, reading)}
+    if not info.values('flags'):
+        reading = Reading(
+            State.UNKNOWN, '/proc/cpuinfo', 'flags', 'no such line'
+        )
+        return {'vtx': reading, 'amdv': reading, **dict.fromkeys(EITHER, reading)}
+    readings = {
+        'vtx': _word(look, 'flags', ('vmx',)),
+        'amdv': _word(look, 'flags', ('svm',)),
+    }
+    for key, svm in SVM_FEATURES.items():
+        words = ('svm', svm.word)
+        readings[key] = _word(look, 'flags', words)
+    if readings['vtx'].state is State.PRESENT:
+        for key, vmx in VMX_FEATURES.items():
+            if info.values(vmx.words_line):
+                readings[key] = _word(look, vmx.words_line, vmx.words)
+    elif not info.words_anywhere('flags') & {'vmx'}:
+        for key, vmx in VMX_FEATURES.items():
+            readings[key] = Reading(
+                State.UNKNOWN if _is_intel(look) else State.ABSENT,
+                '/proc/cpuinfo',
+                f'{vmx.words_line}: {" ".join(vmx.words)}',
+                'no vmx in flags',
+            )
+    return _with_either(readings)
+
+
+def _is_intel(look: Look) -> bool:
+    return look.cpuinfo.first('vendor_id') not in (
+        'AuthenticAMD',
+        'HygonGenuine',
+    )
+
+
+def _word(look: Look, line: str, words: tuple[str, ...]) -> Reading:
+    info = look.cpuinfo
+    wanted = frozenset(words)
+    sets = info.words(line)
+    having = sum(wanted <= found for found in sets)
+    asked = f'{line}: {" ".join(words)}'
+    if having == len(sets):
+        value = f'on all {len(sets)} processors'
+        return Reading(State.PRESENT, '/proc/cpuinfo', asked, value)
+    if having:
+        value = f'processors disagree: {having} of {len(sets)} have it'
+    else:
+        value = f'on none of {len(sets)} processors'
+    return Reading(State.ABSENT, '/proc/cpuinfo', asked, value)
+
+
+def _with_either(readings: dict[str, Reading]) -> dict[str, Reading]:
+    """Add the vendor-neutral words."""
+    for key, parts in EITHER.items():
+        present = [p for p in parts if _state(readings, p) is State.PRESENT]
+        unknown = [p for p in parts if _state(readings, p) is State.UNKNOWN]
+        chosen = (present or unknown or list(parts))[0]
+        if present or unknown:
+            if chosen in readings:
+                readings[key] = readings[chosen]
+            continue
+        both = [readings[part] for part in parts]
+        readings[key] = Reading(
+            State.ABSENT,
+            both[0].source
+            if both[0].source == both[1].source
+            else f'{both[0].source}, {both[1].source}',
+            '; '.join(reading.asked for reading in both),
+            '; '.join(dict.fromkeys(reading.value for reading in both)),
+        )
+    return readings
+
+
+def _state(readings: Readings, key: str) -> State:
+    return readings[key].state if key in readings else State.UNKNOWN
