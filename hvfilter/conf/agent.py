@@ -175,8 +175,8 @@ def load(files: Sequence[str] | None = None) -> cfg.ConfigOpts:
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options of the agent known to a configuration."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTS, group=GROUP)
+    conf.register_group(_fresh(GROUP))
+    conf.register_opts(OPTS, group=GROUP.name)
 
 
 def register_placement(conf: cfg.ConfigOpts) -> None:
@@ -184,7 +184,7 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     from keystoneauth1 import loading
 
     name = PLACEMENT_GROUP.name
-    conf.register_group(PLACEMENT_GROUP)
+    conf.register_group(_fresh(PLACEMENT_GROUP))
     loading.register_session_conf_options(conf, name)
     loading.register_auth_conf_options(conf, name)
     conf.register_opts(_adapter_opts(), group=name)
@@ -192,6 +192,11 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     # code, not to the operator: what a file says of them is ignored.
     ignored = [cfg.Opt(each, type=lambda _: None) for each in _VERSIONS]
     conf.register_opts(ignored, group=name)
+
+
+def _fresh(group: cfg.OptGroup) -> cfg.OptGroup:
+    """A group without options; configurations would share a given one's."""
+    return cfg.OptGroup(group.name, title=group.title, help=group.help)
 
 
 def placement_opts() -> list[Any]:
