@@ -21,7 +21,9 @@ import lint
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUITES = ('unit', 'hosts', 'functional')
 PROGRESS_S = 10.0
+# Enough to see what is wrong; "stestr last" has all of it.
 DETAIL_LINES = 60
+DETAILED_FAILURES = 20
 
 PASSED = frozenset({'success', 'xfail'})
 SKIPPED = frozenset({'skip'})
@@ -70,6 +72,8 @@ class Reporter:
 
     def _show(self, test: dict[str, Any]) -> None:
         print(f'{self.suite}: FAILED {test["id"]}')
+        if self.own.failed >= DETAILED_FAILURES:
+            return
         for name, content in sorted(test['details'].items()):
             if content.content_type.type != 'text':
                 continue
