@@ -9,6 +9,7 @@ What Nova does out of the process's reach is played by Nova's own fixtures
 from __future__ import annotations
 
 import logging
+import pathlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,9 +19,20 @@ import fixtures
 import nova.conf
 from nova.tests.functional import integrated_helpers
 from nova.tests.functional.api import client as api_client
+from oslo_config import cfg
 from oslo_utils import uuidutils
 from sqlalchemy import exc as sqlalchemy_exc
 
+from hvfilter.conf import agent
+from hvfilter.model.catalogue import REPORTED_TRAIT
+from hvfilter.model.finding import HostReport
+from hvfilter.model.policy import Policy
+from hvfilter.model.verdict import Advertised, Source, Verdict
+from hvfilter.publish.base import Identity, Occasion, Outcome
+from hvfilter.publish.placement import PlacementPublisher
+from hvfilter.rules.judge import judge
+from hvfilter.rules.requests import Asked, requirements
+from hvfilter.rules.traits import capabilities, wanted
 from tests.fakes.compute import ComputeDrivers, ComputeHost
 from tests.fakes.placement import PlacementGate
 
@@ -152,6 +164,72 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         """Raised by everything that changes the provider."""
         uuid = self.provider(host)
         return self._get_resource_provider_by_uuid(uuid)['generation']
+
+    # what hvfilter does
+
+    def agent_conf(self, host: str) -> cfg.ConfigOpts:
+        """The configuration of the agent on a host, read from a file."""
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        file = path / 'hvfilter.conf'
+        file.write_text(
+            '[hvfilter]\n'
+            f'provider_name = {host}\n'
+            'publish_deadline_s = 0\n'
+            '[placement]\n'
+            'auth_type = admin_token\n'
+            f'endpoint = {self.placement.fixture.endpoint}\n'
+            f'token = {self.placement.fixture.token}\n'
+        )
+        return agent.load([str(file)])
+
+    def publish(self, host: str, report: HostReport) -> Outcome:
+        """As the agent on that host would."""
+        publisher = PlacementPublisher(self.agent_conf(host))
+        return publisher.publish(
+            Occasion(report, wanted(report), Identity(), 0.0, 0.0)
+        )
+
+    def verdicts(
+        self,
+        specs: Mapping[str, str] | None = None,
+        image: Mapping[str, str] | None = None,
+    ) -> dict[str, Verdict]:
+        """What the rules say of every host, from what Placement holds now.
+
+        :param specs: the flavor's extra specs
+        :param image: the image's properties
+        """
+        properties = image or {}
+        asked = Asked(
+            specs or {},
+            {
+                name.removeprefix('trait:'): value
+                for name, value in properties.items()
+                if name.startswith('trait:')
+            },
+            properties.get('img_hv_type'),
+        )
+        found = requirements(asked, Policy())
+        return {
+            host: judge(found, self.advertised(host), Policy())
+            for host in self.machines
+        }
+
+    def advertised(self, host: str) -> Advertised:
+        """What a host's provider says in Placement."""
+        traits = self.traits(host)
+        return Advertised(
+            capabilities(traits), REPORTED_TRAIT in traits, Source.PLACEMENT
+        )
+
+    def accepting(
+        self,
+        specs: Mapping[str, str] | None = None,
+        image: Mapping[str, str] | None = None,
+    ) -> set[str]:
+        """The hosts on which the rules let such a guest land."""
+        found = self.verdicts(specs, image)
+        return {host for host, verdict in found.items() if verdict.accepted}
 
     # flavors and images
 
