@@ -14,13 +14,13 @@ Source: Placement API reference; placement ``handlers/trait.py``,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 import dataclasses
 import json
 import re
-from typing import Any, Protocol
 import urllib.parse
 import uuid as uuidlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from hvfilter.placement import errors
 

@@ -7,9 +7,9 @@ openstacksdk's ``Proxy``, and what Nova makes of either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 import contextlib
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from keystoneauth1 import exceptions as ksa

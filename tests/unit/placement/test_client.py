@@ -236,7 +236,9 @@ class ErrorTest(testtools.TestCase):
         error = self.error(
             answer(302, location='https://u:pass@other.example:81/x?token=t')
         )
-        self.assert_says(errors.BadAnswer, error, 'https://other.example:81/x ')
+        self.assert_says(
+            errors.BadAnswer, error, 'https://other.example:81/x '
+        )
         for secret in ('pass', 'token=t'):
             self.assertNotIn(secret, str(error))
 
