@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny guest, run and timed, on any architecture.
+
+An open /dev/kvm proves nothing: the first KVM_RUN may fail, or KVM may run
+the guest and emulate each of its instructions, a thousand times slower than
+the processor. So a guest that does nothing but count down is timed against
+the same two instructions run by this process.
+
+One KVM_RUN has a fixed cost: 10 us on hardware, milliseconds in a guest, so
+what counts is the slope over the number of iterations, and the loop gets
+longer until its time stands clear of that cost. Each length is run several
+times and the best counts, since a busy machine can only add time. A guest
+that seems slow is only believed at two lengths, and on the way from the one
+to the other.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import enum
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from hvfilter.host import deadline, door, kvm, native
+
+LIMIT_NS = 2_000_000_000
+"""Wall time after which a run is broken off."""
+
+REPEATS = 3
+"""Times that each length is run."""
+
+NATIVE_AT_MOST = 8.0
+"""Guest time to host time of an iteration; near 1, up to 3 under nesting."""
+
+EMULATED_AT_LEAST = 50.0
+"""The same when each instruction is emulated: hundreds and more."""
+
+_BASE = 1  # iterations of the run that shows the fixed cost
+_FIRST = 512  # about a millisecond when emulated
+_LONGEST = 2**31 - 1
+_GROWTH = 4
+_GROWTH_WHEN_SLOW = 2
+_GROWTH_IN_THE_DARK = 16
+_HOST_CLEAR_NS = 60
+_HOST_REPEATS = 5
+_HOST_REPEATS_NS = 200_000
+
+
+class Pace(enum.Enum):
+    """How a guest's instructions are executed."""
+
+    NATIVE = 'native'
+    EMULATED = 'emulated'
+    UNSETTLED = 'unsettled'
+
+
+@dataclasses.dataclass(frozen=True)
+class Slope:
+    """Nanoseconds an iteration takes, the fixed cost taken off.
+
+    :ivar iterations: length of the loop
+    :ivar guest_ns: in the guest
+    :ivar host_ns: on the host
+    :ivar clear: the loop took at least as long again as the fixed cost, and
+        long enough for the clock
+    """
+
+    iterations: int
+    guest_ns: float
+    host_ns: float
+    clear: bool
+
+    @property
+    def ratio(self) -> float:
+        """How many times slower the guest is."""
+        return self.guest_ns / self.host_ns
+
+
+def slopes(samples: Iterable[door.Sample]) -> tuple[Slope, ...]:
+    """From the fixed cost to each length, in the order of length."""
+    best = _best(samples)
+    if len(best) < 2:
+        return ()
+    base, *longer = best
+    # No run can be cheaper than the fixed cost, so the cheapest of all
+    # bounds it.
+    fixed = min(sample.guest_ns for sample in best)
+    return tuple(_slope(base, sample, fixed) for sample in longer)
+
+
+def pace(samples: Sequence[door.Sample]) -> tuple[Pace, Slope | None]:
+    """What the samples prove so far, and the slope that shows it."""
+    best = _best(samples)
+    clear = [slope for slope in slopes(samples) if slope.clear]
+    if not clear:
+        return Pace.UNSETTLED, None
+    last = clear[-1]
+    if last.ratio <= NATIVE_AT_MOST:
+        return Pace.NATIVE, last
+    if len(clear) > 1:
+        ends = [
+            sample
+            for sample in best
+            if sample.iterations in (clear[-2].iterations, last.iterations)
+        ]
+        between = _slope(ends[0], ends[1], 0)
+        slow = min(last.ratio, clear[-2].ratio, between.ratio)
+        if slow >= EMULATED_AT_LEAST:
+            return Pace.EMULATED, last
+    return Pace.UNSETTLED, last
+
+
+def next_length(samples: Sequence[door.Sample], elapsed_ns: int) -> int | None:
+    """How long the next loop shall be; None to stop.
+
+    :param samples: all so far
+    :param elapsed_ns: wall time since the first
+    """
+    if not samples:
+        return _BASE
+    last = samples[-1].iterations
+    if sum(sample.iterations == last for sample in samples) < REPEATS:
+        return last
+    if last == _BASE:
+        return _FIRST
+    if pace(samples)[0] is not Pace.UNSETTLED:
+        return None
+    longest = _best(samples)[-1]
+    slope = slopes(samples)[-1]
+    growth = _growth(samples, slope)
+    cost_ns = (longest.guest_ns + longest.host_ns) * growth * REPEATS
+    if elapsed_ns + cost_ns > LIMIT_NS or last * growth > _LONGEST:
+        return None
+    return last * growth
+
+
+def _growth(samples: Sequence[door.Sample], slope: Slope) -> int:
+    if slope.clear:
+        slow = slope.ratio >= EMULATED_AT_LEAST
+        return _GROWTH_WHEN_SLOW if slow else _GROWTH
+    # Enough to come clear of the fixed cost, as far as one can tell.
+    fixed = min(sample.guest_ns for sample in samples)
+    rise = slope.guest_ns * slope.iterations
+    if rise <= 0:
+        return _GROWTH_IN_THE_DARK
+    return min(max(int(2 * fixed / rise), _GROWTH), _GROWTH_IN_THE_DARK)
+
+
+def _best(samples: Iterable[door.Sample]) -> list[door.Sample]:
+    """The quickest guest and the quickest host run of each length."""
+    best: dict[int, door.Sample] = {}
+    for sample in samples:
+        so_far = best.get(sample.iterations, sample)
+        best[sample.iterations] = door.Sample(
+            sample.iterations,
+            min(sample.guest_ns, so_far.guest_ns),
+            min(sample.host_ns, so_far.host_ns),
+        )
+    return [best[iterations] for iterations in sorted(best)]
+
+
+def _slope(short: door.Sample, long: door.Sample, fixed: int) -> Slope:
+    more = long.iterations - short.iterations
+    guest = long.guest_ns - short.guest_ns
+    host = long.host_ns - short.host_ns
+    return Slope(
+        iterations=long.iterations,
+        guest_ns=guest / more,
+        # A clock that did not move must not divide by zero.
+        host_ns=max(host, 1) / more,
+        clear=guest >= max(fixed, 1) and host >= _HOST_CLEAR_NS,
+    )
+
+
+class Guest(abc.ABC):
+    """The guest of one architecture, in a virtual machine of its own."""
+
+    code: bytes
+    """The loop as a host routine; its argument is the iterations."""
+
+    def __init__(self, device: kvm.Device, vm: kvm.Vm) -> None:
+        """Nothing is set up yet; the virtual machine is still empty."""
+        self.device = device
+        self.vm = vm
+
+    @abc.abstractmethod
+    def steps(self) -> Sequence[tuple[str, Callable[[], Countdown]]]:
+        """What is to be shown, in order: name and how to set it up.
+
+        The samples are taken from the last.
+        """
+
+    @abc.abstractmethod
+    def ended_well(self, vcpu: kvm.Vcpu) -> bool:
+        """The exit is the very one that the guest makes on purpose."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Countdown:
+    """A virtual CPU that counts down, exits, and can do so again.
+
+    :ivar set_iterations: called before each run
+    """
+
+    vcpu: kvm.Vcpu
+    set_iterations: Callable[[int], None]
+
+
+def run(device: kvm.Device, guest_class: type[Guest]) -> door.SmokeRun:
+    """Run a guest through its steps, and time the last.
+
+    :raises Denied: no timer, or no page to execute the loop on the host
+    """
+    start = time.perf_counter_ns()
+    outcomes: list[tuple[str, str]] = []
+    samples: list[door.Sample] = []
+    with (
+        native.Routine(guest_class.code) as host_loop,
+        deadline.Deadline(LIMIT_NS),
+    ):
+        _steps(device, guest_class, host_loop, outcomes, samples)
+    elapsed = time.perf_counter_ns() - start
+    return door.SmokeRun(tuple(outcomes), tuple(samples), elapsed)
+
+
+def _steps(
+    device: kvm.Device,
+    guest_class: type[Guest],
+    host_loop: Callable[[int], None],
+    outcomes: list[tuple[str, str]],
+    samples: list[door.Sample],
+) -> None:
+    step = 'create_vm'
+    try:
+        with device.create_vm() as vm:
+            outcomes.append((step, 'ok'))
+            guest = guest_class(device, vm)
+            for step, set_up in guest.steps():
+                countdown = set_up()
+                countdown.vcpu.let_through(deadline.SIGNAL)
+                _, outcome = _timed(guest, countdown, _BASE)
+                outcomes.append((step, outcome))
+                if outcome not in ('IO', 'MMIO'):
+                    return
+            step = 'timing'
+            outcome = _measure(guest, countdown, host_loop, samples)
+            if outcome:
+                outcomes.append((step, outcome))
+    except door.Denied as denial:
+        outcomes.append((step, denial.error))
+
+
+def _measure(
+    guest: Guest,
+    countdown: Countdown,
+    host_loop: Callable[[int], None],
+    samples: list[door.Sample],
+) -> str:
+    """Take samples until they suffice; returns what went wrong, if so."""
+    start = time.perf_counter_ns()
+    while True:
+        elapsed = time.perf_counter_ns() - start
+        iterations = next_length(samples, elapsed)
+        if iterations is None:
+            return ''
+        guest_ns, outcome = _timed(guest, countdown, iterations)
+        if outcome not in ('IO', 'MMIO'):
+            return outcome
+        host_ns = _host_ns(host_loop, iterations)
+        samples.append(door.Sample(iterations, guest_ns, host_ns))
+
+
+def _timed(
+    guest: Guest, countdown: Countdown, iterations: int
+) -> tuple[int, str]:
+    """One KVM_RUN: how long it took and how it ended."""
+    countdown.set_iterations(iterations)
+    vcpu = countdown.vcpu
+    start = time.perf_counter_ns()
+    try:
+        vcpu.run()
+    except door.Denied as denial:
+        # Only the timer's signal is let through.
+        late = denial.error == 'EINTR'
+        return 0, 'TIMEOUT' if late else denial.error
+    taken = time.perf_counter_ns() - start
+    reason = vcpu.state.exit_reason
+    name = kvm.EXIT_NAMES.get(reason, f'EXIT_{reason}')
+    if name in ('IO', 'MMIO') and not guest.ended_well(vcpu):
+        name += '_UNEXPECTED'
+    return taken, name
+
+
+def _host_ns(host_loop: Callable[[int], None], iterations: int) -> int:
+    """The best of several, as long as they are short."""
+    times: list[int] = []
+    while len(times) < _HOST_REPEATS and sum(times) < _HOST_REPEATS_NS:
+        start = time.perf_counter_ns()
+        host_loop(iterations)
+        times.append(time.perf_counter_ns() - start)
+    return min(times)
