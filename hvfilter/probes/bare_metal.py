@@ -59,8 +59,15 @@ def _said(
         State.UNKNOWN: f'{source} does not tell whether this is a guest',
     }[state]
     return Observation(
-        'bare_metal', Stage.CPU, state, strength, source, asked, value,
-        reason, _REMEDY if state is State.ABSENT else '',
+        'bare_metal',
+        Stage.CPU,
+        state,
+        strength,
+        source,
+        asked,
+        value,
+        reason,
+        _REMEDY if state is State.ABSENT else '',
     )
 
 
@@ -96,8 +103,11 @@ def _hypervisor_flag(look: Look) -> Iterator[Observation]:
         words = look.cpuinfo.words_anywhere('flags')
     except Denied as denied:
         yield _said(
-            State.UNKNOWN, Strength.FLAGS, '/proc/cpuinfo',
-            'flags: hypervisor', str(denied),
+            State.UNKNOWN,
+            Strength.FLAGS,
+            '/proc/cpuinfo',
+            'flags: hypervisor',
+            str(denied),
         )
         return
     if not words:
@@ -120,7 +130,10 @@ def _dmi(look: Look) -> Iterator[Observation]:
             continue
         if any(word in value for word in _VIRTUAL):
             yield _said(
-                State.ABSENT, Strength.FLAGS, f'{_DMI}/{name}', name,
+                State.ABSENT,
+                Strength.FLAGS,
+                f'{_DMI}/{name}',
+                name,
                 value[:80],
             )
 

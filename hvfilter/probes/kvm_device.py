@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.door import Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import smoke_verdict
@@ -168,33 +168,46 @@ def _smoke(look: Look) -> Iterator[Observation]:
         run = look.smoke()
     except Denied as denied:
         yield _kvm(
-            State.UNKNOWN, Strength.SMOKE, 'smoke run', 'a guest that runs',
-            str(denied), f'no guest was run: {denied.text}',
+            State.UNKNOWN,
+            Strength.SMOKE,
+            'smoke run',
+            'a guest that runs',
+            str(denied),
+            f'no guest was run: {denied.text}',
         )
         return
     verdict = smoke_verdict.judge(run)
-    kind = smoke_verdict.Kind
+    outcome = smoke_verdict.Outcome
+    error = run.steps[-1][1] if run.steps else ''
     remedy = ''
-    if verdict.kind is kind.NATIVE:
+    if verdict.outcome is outcome.NATIVE:
         state = State.PRESENT
-    elif verdict.kind is kind.EMULATED:
+    elif verdict.outcome is outcome.EMULATED:
         state = State.ABSENT
         remedy = (
             'this KVM emulates its guests: use hardware, or a host under '
             'this VM, that gives it VT-x or AMD-V'
         )
-    elif verdict.kind is kind.FAILED and verdict.error not in _TRANSIENT:
+    elif verdict.outcome is outcome.FAILED and error not in _TRANSIENT:
         state = State.ABSENT
-        remedy = _FAILED_REMEDIES.get(
-            verdict.error, 'read what KVM says in dmesg'
-        )
+        remedy = _FAILED_REMEDIES.get(error, 'read what KVM says in dmesg')
     else:
         state = State.UNKNOWN
         remedy = 'look again when the host is less busy'
     yield _kvm(
-        state, Strength.SMOKE, 'smoke run', 'a guest that runs',
-        verdict.value, verdict.text, remedy,
+        state,
+        Strength.SMOKE,
+        'smoke run',
+        'a guest that runs',
+        _steps(run),
+        verdict.text,
+        remedy,
     )
+
+
+def _steps(run: SmokeRun) -> str:
+    """How far the guest came, in the words of the run."""
+    return ', '.join(f'{step}: {outcome}' for step, outcome in run.steps)
 
 
 _FAILED_REMEDIES = {

@@ -89,9 +89,7 @@ def _answer(
     if key in _GUEST_CPU_KEYS and arch is Arch.X86:
         return _guest_cpu(key, options, features)
     where = '' if options.read else ' (no nova.conf: its defaults hold)'
-    return (
-        State.PRESENT, 'virt_type', f'Nova starts KVM guests{where}', ''
-    )
+    return (State.PRESENT, 'virt_type', f'Nova starts KVM guests{where}', '')
 
 
 def _driver(options: NovaOptions) -> _Answer | None:

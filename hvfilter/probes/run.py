@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from hvfilter.model.finding import Observation
 from hvfilter.probes.base import Probe
@@ -22,7 +23,7 @@ def registered() -> tuple[Probe, ...]:
     """
     import stevedore
 
-    manager = stevedore.ExtensionManager(
+    manager: Iterable[Any] = stevedore.ExtensionManager(
         NAMESPACE,
         invoke_on_load=True,
         on_load_failure_callback=lambda _manager, entry_point, error: (
@@ -62,4 +63,3 @@ def observe(look: Look, probes: Iterable[Probe]) -> list[Observation]:
                 type(probe).__name__,
             )
     return found
-

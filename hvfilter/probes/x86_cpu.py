@@ -50,9 +50,7 @@ class X86Cpu(Probe):
                 yield _observation(key, reading, Strength.FLAGS, other)
 
 
-def _without_hidden(
-    key: str, flags: Readings, registers: Readings
-) -> Reading:
+def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
     """A missing word is no evidence where CPUID shows the feature.
 
     The kernel takes vmx and svm out of the flags when the firmware disabled
@@ -82,8 +80,7 @@ def _other_kvm(look: Look) -> str:
         others = [
             name
             for name in look.names('/sys/module')
-            if name.startswith('kvm_')
-            and name not in ('kvm_intel', 'kvm_amd')
+            if name.startswith('kvm_') and name not in ('kvm_intel', 'kvm_amd')
         ]
     except Denied:
         return ''

@@ -66,9 +66,7 @@ VMX_FEATURES: Mapping[str, VmxFeature] = types.MappingProxyType(
         'shadow_vmcs': VmxFeature(((VMX_PROCBASED2, 14),), ('shadow_vmcs',)),
         'pml': VmxFeature(((VMX_PROCBASED2, 17),), ('pml',)),
         'tsc_scaling': VmxFeature(((VMX_PROCBASED2, 25),), ('tsc_scaling',)),
-        'mbec': VmxFeature(
-            ((VMX_PROCBASED2, 22),), ('ept_mode_based_exec',)
-        ),
+        'mbec': VmxFeature(((VMX_PROCBASED2, 22),), ('ept_mode_based_exec',)),
     }
 )
 

@@ -102,8 +102,11 @@ class X86Firmware(Probe):
         for form in _FORMS:
             if not _processor_has(look, form):
                 continue
-            for said in (*_register(look, form), *_flag(look, form),
-                         *_module(look, form)):
+            for said in (
+                *_register(look, form),
+                *_flag(look, form),
+                *_module(look, form),
+            ):
                 for key in (*form.own_keys, *_NEUTRAL):
                     yield dataclasses.replace(said, capability=key)
 
@@ -138,7 +141,14 @@ def _said(
     if state is State.ABSENT:
         remedy = _FIRMWARE_SETUP.format(setting=form.setting)
     return Observation(
-        '', Stage.FIRMWARE, state, strength, source, asked, value, reason,
+        '',
+        Stage.FIRMWARE,
+        state,
+        strength,
+        source,
+        asked,
+        value,
+        reason,
         remedy,
     )
 
@@ -151,7 +161,11 @@ def _register(look: Look, form: _Form) -> Iterator[Observation]:
             values[cpu] = look.msr(cpu, form.register)
         except Denied as denied:
             yield _said(
-                form, State.UNKNOWN, Strength.REGISTER, 'MSR', asked,
+                form,
+                State.UNKNOWN,
+                Strength.REGISTER,
+                'MSR',
+                asked,
                 str(denied),
             )
             return
@@ -189,7 +203,11 @@ def _flag(look: Look, form: _Form) -> Iterator[Observation]:
         )
     else:
         yield _said(
-            form, State.ABSENT, Strength.FLAGS, '/proc/cpuinfo', asked,
+            form,
+            State.ABSENT,
+            Strength.FLAGS,
+            '/proc/cpuinfo',
+            asked,
             'not there although CPUID shows the feature',
         )
 
@@ -204,6 +222,10 @@ def _module(look: Look, form: _Form) -> Iterator[Observation]:
     except Denied:
         return
     yield _said(
-        form, State.PRESENT, Strength.IOCTL, 'KVM_GET_API_VERSION', asked,
+        form,
+        State.PRESENT,
+        Strength.IOCTL,
+        'KVM_GET_API_VERSION',
+        asked,
         str(version),
     )

@@ -75,9 +75,7 @@ def _parameter(
         reason = f'{path} says {value[:40]!r}, which is neither yes nor no'
         return _said(key, State.UNKNOWN, path, name, value[:80], reason)
     if uses:
-        return _said(
-            key, State.PRESENT, path, name, value, f'KVM uses {key}'
-        )
+        return _said(key, State.PRESENT, path, name, value, f'KVM uses {key}')
     return _said(
         key,
         State.ABSENT,
@@ -133,13 +131,21 @@ def _tsc_scaling(look: Look) -> Observation:
         value = look.kvm_extension(KVM_CAP_TSC_CONTROL)
     except Denied as denied:
         return _said(
-            'tsc_scaling', State.UNKNOWN, source, asked, str(denied),
+            'tsc_scaling',
+            State.UNKNOWN,
+            source,
+            asked,
+            str(denied),
             'KVM could not be asked whether it scales the TSC',
             strength=Strength.IOCTL,
         )
     state = State.PRESENT if value else State.ABSENT
     return _said(
-        'tsc_scaling', state, source, asked, str(value),
+        'tsc_scaling',
+        state,
+        source,
+        asked,
+        str(value),
         'KVM scales the TSC' if value else 'KVM does not scale the TSC',
         strength=Strength.IOCTL,
     )

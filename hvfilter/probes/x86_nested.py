@@ -47,7 +47,11 @@ def _offered(look: Look) -> Iterator[Observation]:
     except Denied as denied:
         for key in ('nested', 'nested_slat'):
             yield _said(
-                key, State.UNKNOWN, Strength.IOCTL, source, 'VMX, SVM, NPT',
+                key,
+                State.UNKNOWN,
+                Strength.IOCTL,
+                source,
+                'VMX, SVM, NPT',
                 str(denied),
                 'KVM could not be asked what it offers to guests',
             )
@@ -84,12 +88,21 @@ def _nested_ept(look: Look) -> Observation:
         has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, 1)
     except Denied as denied:
         return _said(
-            'nested_slat', State.UNKNOWN, Strength.IOCTL, source, asked,
-            str(denied), 'KVM could not be asked about nested EPT',
+            'nested_slat',
+            State.UNKNOWN,
+            Strength.IOCTL,
+            source,
+            asked,
+            str(denied),
+            'KVM could not be asked about nested EPT',
         )
     except KeyError as missing:
         return _said(
-            'nested_slat', State.UNKNOWN, Strength.IOCTL, source, asked,
+            'nested_slat',
+            State.UNKNOWN,
+            Strength.IOCTL,
+            source,
+            asked,
             f'{missing.args[0]:#x} is not in the list',
             'KVM does not list the VMX controls that guests get',
         )
@@ -107,11 +120,21 @@ def _verdict(
     what = 'VT-x or AMD-V' if key == 'nested' else 'EPT or NPT'
     if has:
         return _said(
-            key, State.PRESENT, Strength.IOCTL, source, asked, value,
+            key,
+            State.PRESENT,
+            Strength.IOCTL,
+            source,
+            asked,
+            value,
             f'KVM offers {what} to guests',
         )
     return _said(
-        key, State.ABSENT, Strength.IOCTL, source, asked, value,
+        key,
+        State.ABSENT,
+        Strength.IOCTL,
+        source,
+        asked,
+        value,
         f'KVM does not offer {what} to guests',
         _remedy(key, 'kvm_intel or kvm_amd'),
     )
@@ -144,8 +167,12 @@ def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
     if uses is None:
         return
     yield _requested(
-        'nested_slat', nested and uses, path, f'nested, {slat}',
-        f'{value}, {slat_value}', module,
+        'nested_slat',
+        nested and uses,
+        path,
+        f'nested, {slat}',
+        f'{value}, {slat_value}',
+        module,
     )
 
 
@@ -155,7 +182,12 @@ def _requested(
     state = State.PRESENT if on else State.ABSENT
     said = 'on' if on else 'off'
     return _said(
-        key, state, Strength.PARAMETER, path, asked, value,
+        key,
+        state,
+        Strength.PARAMETER,
+        path,
+        asked,
+        value,
         f'nested virtualization is requested {said} of {module}',
         '' if on else _remedy(key, module),
     )

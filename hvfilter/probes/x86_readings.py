@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 from hvfilter.host.door import Denied
@@ -85,22 +86,26 @@ def from_registers(look: Look) -> dict[str, Reading]:
         key: _each_cpu(look, *question) for key, question in asked.items()
     }
     for key, svm in SVM_FEATURES.items():
-        bit = svm.bit
         readings[key] = _each_cpu(
             look,
             'CPUID',
-            f'CPUID.8000000A:EDX[{bit}]',
-            lambda look, cpu, bit=bit: bool(svm_features(look, cpu) >> bit & 1),
+            f'CPUID.8000000A:EDX[{svm.bit}]',
+            functools.partial(_svm_has, bit=svm.bit),
         )
     for key, vmx in VMX_FEATURES.items():
-        controls = vmx.controls
         readings[key] = _each_cpu(
             look,
             'MSR',
-            ', '.join(f'MSR {msr:#x} bit {bit + 32}' for msr, bit in controls),
-            lambda look, cpu, controls=controls: _vmx_has(look, cpu, controls),
+            ', '.join(
+                f'MSR {msr:#x} bit {bit + 32}' for msr, bit in vmx.controls
+            ),
+            functools.partial(_vmx_has, controls=vmx.controls),
         )
     return _with_either(readings)
+
+
+def _svm_has(look: Look, cpu: int, bit: int) -> bool:
+    return bool(svm_features(look, cpu) >> bit & 1)
 
 
 def _vmx_has(
@@ -156,15 +161,21 @@ def from_flags(look: Look) -> dict[str, Reading]:
     try:
         info = look.cpuinfo
     except Denied as denied:
-        reading = Reading(
-            State.UNKNOWN, '/proc/cpuinfo', 'flags', str(denied)
-        )
-        return {'vtx': reading, 'amdv': reading, **dict.fromkeys(EITHER, reading)}
+        reading = Reading(State.UNKNOWN, '/proc/cpuinfo', 'flags', str(denied))
+        return {
+            'vtx': reading,
+            'amdv': reading,
+            **dict.fromkeys(EITHER, reading),
+        }
     if not info.values('flags'):
         reading = Reading(
             State.UNKNOWN, '/proc/cpuinfo', 'flags', 'no such line'
         )
-        return {'vtx': reading, 'amdv': reading, **dict.fromkeys(EITHER, reading)}
+        return {
+            'vtx': reading,
+            'amdv': reading,
+            **dict.fromkeys(EITHER, reading),
+        }
     readings = {
         'vtx': _word(look, 'flags', ('vmx',)),
         'amdv': _word(look, 'flags', ('svm',)),

@@ -62,7 +62,11 @@ def decide(stage: Stage, observations: Sequence[Observation]) -> StageFinding:
     """
     if not observations:
         return StageFinding(
-            stage, State.UNKNOWN, f'nothing was observed at {stage.value}', '', ()
+            stage,
+            State.UNKNOWN,
+            f'nothing was observed at {stage.value}',
+            '',
+            (),
         )
     ranked = sorted(observations, key=_rank)
     first = ranked[0]
