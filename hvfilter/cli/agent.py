@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands that publish and withdraw have in common."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from cliff.lister import Lister
+from oslo_config import cfg
+
+from hvfilter.conf import agent
+from hvfilter.host.door import Denied, Host
+from hvfilter.publish import base, run
+
+LOG = logging.getLogger(__name__)
+
+FAILED = 1
+"""Exit status: something failed and will fail again until it is mended."""
+
+TRY_AGAIN = os.EX_TEMPFAIL
+"""Exit status 75: it failed for now; the next run may well succeed."""
+
+COMPUTE_ID = 'compute_id'
+"""The name of nova-compute's identity file, Nova ``nova/virt/node.py``."""
+
+
+class AgentCommand(Lister):
+    """A command that asks publishers to do something, and lists what."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--config-file',
+            metavar='<file>',
+            action='append',
+            help='Configuration file, such as /etc/nova/nova.conf, whose '
+            'section [placement] tells how to reach Placement; may be '
+            'repeated, the last word wins (default: those that exist of '
+            f'{", ".join(agent.USUAL_FILES)})',
+        )
+        parser.add_argument(
+            '--to',
+            metavar='<publisher>',
+            action='append',
+            help='Publisher to ask; may be repeated (default: those in '
+            '[hvfilter]publishers)',
+        )
+        parser.add_argument(
+            '--provider-uuid',
+            metavar='<uuid>',
+            help="Uuid of this host's resource provider (default: as "
+            'nova-compute keeps it in a compute_id file)',
+        )
+        parser.add_argument(
+            '--provider-name',
+            metavar='<name>',
+            help="Name of this host's resource provider (default: this "
+            "host's name, as libvirt tells it)",
+        )
+        parser.add_argument(
+            '--wait',
+            metavar='<seconds>',
+            type=float,
+            help='How long to try again while Placement is out of reach or '
+            'busy, or the resource provider does not exist yet; 0 tries once '
+            '(default: [hvfilter]publish_deadline_s)',
+        )
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Only show what would be changed',
+        )
+        return parser
+
+    def say(self, text: str) -> None:
+        """One line for a person, beside the listing."""
+        stream: TextIO = self.app.stderr if self.app else _stderr()
+        print(text, file=stream)
+
+    def list_result(
+        self, result: run.Result, *, dry_run: bool
+    ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
+        """The listing of what was done, its notes told beside it."""
+        for outcome in result.outcomes:
+            for line in told(outcome, dry_run=dry_run):
+                self.say(line)
+        columns = ('Publisher', 'Trait', 'Change')
+        return columns, rows(result.outcomes)
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """The exit status tells a monitor what to make of it."""
+        self.status = 0
+        try:
+            super().run(parsed_args)
+        except (base.Failed, agent.Unreadable) as error:
+            self.say(f'hvfilter: {error}')
+            return FAILED
+        return self.status
+
+
+def _stderr() -> TextIO:
+    import sys
+
+    return sys.stderr
+
+
+def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
+    """The configuration, what the command line says included.
+
+    :raises hvfilter.conf.agent.Unreadable: a file is not usable.
+    """
+    conf = agent.load(parsed_args.config_file)
+    for option, value in (
+        ('provider_uuid', parsed_args.provider_uuid),
+        ('provider_name', parsed_args.provider_name),
+        ('publish_deadline_s', parsed_args.wait),
+        ('publishers', parsed_args.to),
+    ):
+        if value is not None:
+            conf.set_override(option, value, agent.GROUP.name)
+    if parsed_args.provider_name and not parsed_args.provider_uuid:
+        # What is named here beats what a file says of the uuid.
+        conf.set_override('provider_uuid', None, agent.GROUP.name)
+    return conf
+
+
+def status(result: run.Result) -> int:
+    """The exit status that follows from how the publishers fared."""
+    if not result.failures:
+        return 0
+    return TRY_AGAIN if result.transient else FAILED
+
+
+def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
+    """What this host knows about which resource provider is its own.
+
+    nova-compute looks for its identity file beside each of its configuration
+    files and in its state path.
+    """
+    folders = [Path(name).parent for name in conf.config_file or ()]
+    folders.append(Path(_state_path(conf)))
+    found = []
+    for folder in dict.fromkeys(folders):
+        path = str(folder / COMPUTE_ID)
+        try:
+            text = host.read(path)
+        except Denied as denied:
+            if not denied.missing:
+                LOG.warning(
+                    'The uuid that nova-compute keeps is not readable: %s. '
+                    "The resource provider is looked up by this host's name.",
+                    denied,
+                )
+            continue
+        found.append((path, text.decode('ascii', 'replace')))
+    return base.Identity(tuple(found), host_names())
+
+
+def _state_path(conf: cfg.ConfigOpts) -> str:
+    try:
+        return str(conf.state_path)
+    except cfg.TemplateSubstitutionError:
+        # Nova knows variables, such as $pybasedir, that we do not.
+        return str(agent.NOVA_OPTS[0].default)
+
+
+def host_names() -> tuple[str, ...]:
+    """The names under which nova-compute may know this host.
+
+    The first is what libvirt tells (libvirt ``src/util/virutil.c``,
+    ``virGetHostname``), and with it nova-compute: the host name if it has a
+    dot, else its canonical form if that can be resolved.
+    """
+    name = socket.gethostname()
+    if '.' in name or name.startswith('localhost'):
+        return (name,)
+    try:
+        answers = socket.getaddrinfo(name, None, flags=socket.AI_CANONNAME)
+    except OSError:
+        return (name,)
+    canonical = answers[0][3] if answers else ''
+    if not canonical or canonical.startswith('localhost'):
+        return (name,)
+    return tuple(dict.fromkeys((canonical, name)))
+
+
+def rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
+    """One row for each trait name of ours, what changed first."""
+    for outcome in outcomes:
+        if outcome.failure:
+            yield (outcome.publisher, '', 'failed')
+        for names, change in (
+            (outcome.added, 'added'),
+            (outcome.removed, 'removed'),
+            (outcome.kept, 'kept'),
+        ):
+            for name in sorted(names):
+                yield (outcome.publisher, name, change)
+
+
+def told(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
+    """What a person should know of one publisher's work, line by line."""
+    if outcome.failure:
+        yield f'{outcome.publisher}: {outcome.failure}'
+        return
+    done = 'would be changed' if dry_run else 'changed'
+    state = done if outcome.changed else 'nothing to change'
+    yield f'{outcome.publisher}: {outcome.target}: {state}{_cost(outcome)}'
+    for note in outcome.notes:
+        yield f'{outcome.publisher}: {note}'
+
+
+def _cost(outcome: base.Outcome) -> str:
+    parts = []
+    for number, what in (
+        (len(outcome.added), 'added'),
+        (len(outcome.removed), 'removed'),
+        (outcome.requests, 'requests'),
+        (outcome.conflicts, 'conflicts'),
+    ):
+        if number:
+            parts.append(f'{number} {what}')
+    return f' ({", ".join(parts)})' if parts else ''
+
+
+def add_arguments_of_probing(parser: Any) -> None:
+    """How the host is looked at."""
+    parser.add_argument(
+        '--report',
+        metavar='<file>',
+        help='Publish this report, as "hvfilter probe -f json" wrote it ("-" '
+        'reads standard input), and do not look at this host; needs '
+        '--provider-uuid or --provider-name, since the report may be of '
+        'another host',
+    )
+    parser.add_argument(
+        '--no-smoke',
+        action='store_true',
+        help='Do not run the tiny guest that shows whether KVM works',
+    )

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator's word against the findings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from hvfilter.model.catalogue import BY_KEY
+from hvfilter.model.finding import HostReport, Overrule, State
+
+_STATES = {'present': State.PRESENT, 'absent': State.ABSENT}
+
+
+def parse(words: Iterable[str], origin: str) -> dict[str, Overrule]:
+    """Overrules by capability key, from ``kvm=present`` and the like.
+
+    :param origin: who says so, such as the option and its file
+    :raises ValueError: naming the words that make no sense, and what would
+    """
+    overrules: dict[str, Overrule] = {}
+    for each in words:
+        key, equals, state = (part.strip() for part in each.partition('='))
+        if key not in BY_KEY:
+            raise ValueError(
+                f'{origin}: {each!r} names no capability; "hvfilter probe" '
+                'shows all'
+            )
+        if not equals or state.lower() not in _STATES:
+            raise ValueError(
+                f'{origin}: {each!r} is not understood; write '
+                f'"{key}=present" or "{key}=absent"'
+            )
+        if key in overrules:
+            raise ValueError(f'{origin}: {key} is overruled twice')
+        overrules[key] = Overrule(_STATES[state.lower()], origin)
+    return overrules
+
+
+def apply(report: HostReport, overrules: Mapping[str, Overrule]) -> HostReport:
+    """The report with these findings overruled, their evidence kept."""
+    return dataclasses.replace(
+        report,
+        findings=tuple(
+            dataclasses.replace(
+                finding, overrule=overrules[finding.capability]
+            )
+            if finding.capability in overrules
+            else finding
+            for finding in report.findings
+        ),
+    )
