@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report as a JSON document of the form ``hvfilter/report/1``, and back.
+
+The JSON Schema is ``schemas/report-1.json`` beside this module. A member is
+only ever added to the form together with the next number; capabilities may
+come and go with the catalogue, and a reader passes over those it does not
+know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hvfilter.model import form
+from hvfilter.model.catalogue import CATALOGUE, Capability, Stage
+from hvfilter.model.finding import (
+    Finding,
+    HostReport,
+    Observation,
+    Overrule,
+    StageFinding,
+    State,
+    Strength,
+)
+
+SCHEMA = 'hvfilter/report/1'
+SCHEMA_FILE = 'schemas/report-1.json'
+
+_STRENGTHS = {strength.name.lower(): strength for strength in Strength}
+_NOT_TOLD = 'the report does not tell'
+
+
+def to_document(report: HostReport) -> dict[str, Any]:
+    """The document of a report: only dicts, lists, strings and booleans."""
+    return {
+        'schema': SCHEMA,
+        'origin': report.origin,
+        'machine': report.machine,
+        'kernel': report.kernel,
+        'capabilities': {
+            finding.capability: _finding(finding)
+            for finding in report.findings
+        },
+    }
+
+
+def from_document(whole: form.Part) -> HostReport:
+    """The report of a document, in the catalogue's order.
+
+    A capability that the document does not tell of is UNKNOWN in every
+    stage; one that the catalogue does not hold is passed over.
+
+    :raises FormError: naming the place that is wrong
+    """
+    whole.schema(SCHEMA)
+    found = whole.members(
+        ('schema', 'origin', 'machine', 'kernel', 'capabilities')
+    )
+    told = found['capabilities'].entries()
+    return HostReport(
+        machine=found['machine'].text(),
+        kernel=found['kernel'].text(),
+        origin=found['origin'].text(),
+        findings=tuple(
+            _read_finding(capability, told[capability.key])
+            if capability.key in told
+            else _untold(capability)
+            for capability in CATALOGUE
+        ),
+    )
+
+
+def dumps(report: HostReport) -> str:
+    """The document as text, for a file or a pipe."""
+    return form.dumps(to_document(report))
+
+
+def loads(text: str | bytes) -> HostReport:
+    """The report of a document's text.
+
+    :raises FormError: naming the place that is wrong
+    """
+    return from_document(form.parse(text))
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        'state': finding.state.value,
+        'stage': finding.deciding.stage.value,
+        'reason': finding.reason,
+        'remedy': finding.remedy,
+    }
+    if finding.overrule is not None:
+        document['overruled'] = {
+            'found': finding.found.value,
+            'origin': finding.overrule.origin,
+        }
+    document['stages'] = {
+        stage.stage.value: _stage(stage) for stage in finding.stages
+    }
+    document['evidence'] = [
+        _observation(observation)
+        for stage in finding.stages
+        for observation in stage.observations
+    ]
+    return document
+
+
+def _stage(stage: StageFinding) -> dict[str, Any]:
+    return {
+        'state': stage.state.value,
+        'reason': stage.reason,
+        'remedy': stage.remedy,
+        'contradicted': stage.contradicted,
+    }
+
+
+def _observation(observation: Observation) -> dict[str, Any]:
+    return {
+        'stage': observation.stage.value,
+        'state': observation.state.value,
+        'strength': observation.strength.name.lower(),
+        'source': observation.source,
+        'asked': observation.asked,
+        'value': observation.value,
+        'reason': observation.reason,
+        'remedy': observation.remedy,
+    }
+
+
+def _read_finding(capability: Capability, part: form.Part) -> Finding:
+    found = part.members(
+        ('state', 'stage', 'reason', 'remedy', 'stages', 'evidence'),
+        ('overruled',),
+    )
+    names = tuple(stage.value for stage in capability.stages)
+    evidence = _read_evidence(capability, found['evidence'])
+    stages = found['stages'].members(names)
+    finding = Finding(
+        capability.key,
+        tuple(
+            _read_stage(stage, stages[stage.value], evidence[stage])
+            for stage in capability.stages
+        ),
+        _read_overrule(found),
+    )
+    _check_derived(finding, found)
+    return finding
+
+
+def _read_overrule(found: dict[str, form.Part]) -> Overrule | None:
+    if 'overruled' not in found:
+        return None
+    overruled = found['overruled'].members(('found', 'origin'))
+    overruled['found'].choice(State)
+    return Overrule(found['state'].choice(State), overruled['origin'].text())
+
+
+def _check_derived(finding: Finding, found: dict[str, form.Part]) -> None:
+    """What follows from the stages is told for the reader's comfort: it must
+    not tell another story than they do."""
+    where = found['state']
+    if finding.overrule is not None:
+        where = found['overruled'].entries()['found']
+    for part, derived in (
+        (where, finding.found.value),
+        (found['stage'], finding.deciding.stage.value),
+        (found['reason'], finding.reason),
+        (found['remedy'], finding.remedy),
+    ):
+        if part.text() != derived:
+            raise part.fail(f'the stages make it "{derived}"')
+
+
+def _read_stage(
+    stage: Stage, part: form.Part, observations: list[Observation]
+) -> StageFinding:
+    found = part.members(('state', 'reason', 'remedy', 'contradicted'))
+    return StageFinding(
+        stage,
+        found['state'].choice(State),
+        found['reason'].text(),
+        found['remedy'].text(),
+        tuple(observations),
+        found['contradicted'].boolean(),
+    )
+
+
+def _read_evidence(
+    capability: Capability, part: form.Part
+) -> dict[Stage, list[Observation]]:
+    evidence: dict[Stage, list[Observation]]
+    evidence = {stage: [] for stage in capability.stages}
+    for item in part.items():
+        found = item.members(
+            (
+                'stage',
+                'state',
+                'strength',
+                'source',
+                'asked',
+                'value',
+                'reason',
+                'remedy',
+            )
+        )
+        stage = found['stage'].choice(Stage)
+        if stage not in evidence:
+            names = ', '.join(known.value for known in evidence)
+            raise found['stage'].fail(f'{capability.key} passes only {names}')
+        strength = found['strength'].text()
+        if strength not in _STRENGTHS:
+            raise found['strength'].fail(
+                f'must be one of {", ".join(_STRENGTHS)}'
+            )
+        evidence[stage].append(
+            Observation(
+                capability.key,
+                stage,
+                found['state'].choice(State),
+                _STRENGTHS[strength],
+                found['source'].text(),
+                found['asked'].text(),
+                found['value'].text(),
+                found['reason'].text(),
+                found['remedy'].text(),
+            )
+        )
+    return evidence
+
+
+def _untold(capability: Capability) -> Finding:
+    return Finding(
+        capability.key,
+        tuple(
+            StageFinding(stage, State.UNKNOWN, _NOT_TOLD, '', ())
+            for stage in capability.stages
+        ),
+    )

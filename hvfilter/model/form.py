@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON forms: read with suspicion, written for review.
+
+A document may come from a stranger's bug report or from an editor, so every
+complaint names the place in the document and what would be right there.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+SIZE_LIMIT = 64 * 1024 * 1024
+"""Characters of one document that are accepted."""
+
+WIDTH = 79
+"""Columns of a written document, where a value can be broken at all."""
+
+_PLAIN_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+_SHOWN = 40
+
+EnumT = TypeVar('EnumT', bound=enum.Enum)
+
+
+class FormError(Exception):
+    """A document is not of the form that it should have.
+
+    :ivar path: the place, such as ``capabilities.kvm.state``; '' is the whole
+    :ivar problem: what is wrong there, and what would be right
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f'{path}: {problem}' if path else problem)
+
+
+class Part:
+    """One value of a document, and where it stands.
+
+    Each method returns the value in the wanted type or raises FormError.
+    """
+
+    __slots__ = ('path', 'value')
+
+    def __init__(self, value: object, path: str = '') -> None:
+        self.value = value
+        self.path = path
+
+    def fail(self, problem: str) -> FormError:
+        """The complaint about this place, to be raised."""
+        return FormError(self.path, problem)
+
+    def entries(self) -> dict[str, Part]:
+        """The members of an object whose names are data."""
+        if not isinstance(self.value, dict):
+            raise self.fail(f'must be an object, not {_shown(self.value)}')
+        return {
+            name: Part(value, _below(self.path, name))
+            for name, value in self.value.items()
+        }
+
+    def members(
+        self, required: Sequence[str], optional: Sequence[str] = ()
+    ) -> dict[str, Part]:
+        """The members of an object whose names are fixed."""
+        found = self.entries()
+        for name in required:
+            if name not in found:
+                raise self.fail(f'the member "{name}" is missing')
+        for name, part in found.items():
+            if name not in required and name not in optional:
+                known = ', '.join((*required, *optional))
+                raise part.fail(f'no such member; there are: {known}')
+        return found
+
+    def items(self) -> list[Part]:
+        """The items of an array."""
+        if not isinstance(self.value, list):
+            raise self.fail(f'must be an array, not {_shown(self.value)}')
+        return [
+            Part(value, f'{self.path}[{index}]')
+            for index, value in enumerate(self.value)
+        ]
+
+    def text(self) -> str:
+        """A string."""
+        if not isinstance(self.value, str):
+            raise self.fail(f'must be a string, not {_shown(self.value)}')
+        return self.value
+
+    def integer(self, low: int = 0, high: int = 2**64 - 1) -> int:
+        """A whole number between two bounds, both included."""
+        value = self.value
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.fail(f'must be a whole number, not {_shown(value)}')
+        if not low <= value <= high:
+            raise self.fail(f'must be between {low} and {high}')
+        return value
+
+    def boolean(self) -> bool:
+        """true or false."""
+        if not isinstance(self.value, bool):
+            raise self.fail(f'must be true or false, not {_shown(self.value)}')
+        return self.value
+
+    def choice(self, values: type[EnumT]) -> EnumT:
+        """The member of an enumeration whose value this is."""
+        for member in values:
+            if member.value == self.value:
+                return member
+        known = ', '.join(str(member.value) for member in values)
+        raise self.fail(f'must be one of {known}, not {_shown(self.value)}')
+
+    def schema(self, name: str) -> None:
+        """Check that an object says that it is of this form."""
+        found = self.entries()
+        if 'schema' not in found:
+            raise self.fail(f'not a "{name}" document: "schema" is missing')
+        said = found['schema']
+        if said.value != name:
+            raise said.fail(f'must be "{name}", not {_shown(said.value)}')
+
+
+def parse(text: str | bytes) -> Part:
+    """The whole of a JSON document.
+
+    Stricter than the json module: names are unique, numbers are finite, and
+    size and depth are bounded.
+    """
+    if len(text) > SIZE_LIMIT:
+        raise FormError('', f'larger than {SIZE_LIMIT >> 20} MiB')
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_finite
+        )
+    except json.JSONDecodeError as error:
+        raise FormError(
+            '',
+            f'not JSON: {error.msg} at line {error.lineno}, '
+            f'column {error.colno}',
+        ) from None
+    except UnicodeDecodeError as error:
+        raise FormError(
+            '', f'not JSON: not UTF-8 at byte {error.start}'
+        ) from None
+    except RecursionError:
+        raise FormError('', 'nested too deeply') from None
+    except ValueError as error:
+        # A number of thousands of digits, which int() refuses.
+        raise FormError('', f'not JSON: {error}') from None
+    return Part(value)
+
+
+def dumps(value: object) -> str:
+    """A document as text: ASCII, one short thing a line, newline at the end.
+
+    What fits on a line stays on it, so a difference between two documents
+    shows on few lines. Member order is kept.
+    """
+    lines: list[str] = []
+    _write(value, 0, '', '', lines)
+    lines.append('')
+    return '\n'.join(lines)
+
+
+def _write(
+    value: object, indent: int, lead: str, tail: str, lines: list[str]
+) -> None:
+    margin = ' ' * indent + lead
+    if not isinstance(value, Mapping | list | tuple) or not value:
+        lines.append(f'{margin}{_compact(value)}{tail}')
+        return
+    short = _short(value, WIDTH - len(margin) - len(tail))
+    if short is not None:
+        lines.append(f'{margin}{short}{tail}')
+        return
+    if isinstance(value, Mapping):
+        lines.append(f'{margin}{{')
+        leads = [f'{_compact(name)}: ' for name in value]
+        parts = list(value.values())
+        close = '}'
+    else:
+        lines.append(f'{margin}[')
+        leads = [''] * len(value)
+        parts = list(value)
+        close = ']'
+    last = len(parts) - 1
+    for index, part in enumerate(parts):
+        comma = '' if index == last else ','
+        _write(part, indent + 2, leads[index], comma, lines)
+    lines.append(f'{" " * indent}{close}{tail}')
+
+
+def _short(
+    value: Mapping[str, object] | Sequence[object], room: int
+) -> str | None:
+    """The one-line form when it fits. Long values are not even tried."""
+    if len(value) * 3 > room:
+        return None
+    text = _compact(value)
+    return text if len(text) <= room else None
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value)
+
+
+def _below(path: str, name: str) -> str:
+    if _PLAIN_NAME.fullmatch(name):
+        return f'{path}.{name}' if path else name
+    return f'{path}[{json.dumps(name)}]'
+
+
+def _shown(value: object) -> str:
+    names = {dict: 'an object', list: 'an array', type(None): 'null'}
+    if type(value) in names:
+        return names[type(value)]
+    text = _compact(value)
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen = set()
+        for name, _ in pairs:
+            if name in seen:
+                shown = _shown(name)
+                raise FormError('', f'the member {shown} is there twice')
+            seen.add(name)
+    return found
+
+
+def _finite(word: str) -> NoReturn:
+    raise FormError('', f'{word} is no JSON number')
