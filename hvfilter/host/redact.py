@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does not belong in a recording that anyone may see.
+
+Serial numbers, unique identifiers, MAC addresses and names of machines go;
+everything that a probe could judge by stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+GONE = '(redacted)'
+
+SECRET_LEAVES = frozenset({0x3})
+"""CPUID leaves that hold a processor's serial number."""
+
+SECRET_MSRS = frozenset({0x4E, 0x4F, 0xC00102F0, 0xC00102F1})
+"""MSRs that hold a protected processor inventory number (PPIN)."""
+
+_KERNEL_WORDS = re.compile(
+    r'^(?:(?:kvm|kvm[-_](?:intel|amd|arm|hv|pr)|intel_iommu|amd_iommu|iommu|'
+    r'arm-smmu(?:-v3)?|mem_encrypt|tsx|tdx_host|sev|kvm_pvm|pvm|nested_pvm)'
+    r'(?:[.=].*)?|(?:intremap|x2apic_phys|nox2apic|nosmt|nosmp|mitigations|'
+    r'spectre_v2|l1tf|mds|id_aa64[a-z0-9._]*|clearcpuid|maxcpus|nr_cpus|'
+    r'possible_cpus|nopti|pti|prot_virt|svm|cpu|dis_ucode_ldr|lockdown|'
+    r'disable_radix|xive|hugepagesz|default_hugepagesz)(?:[=].*)?)$'
+)
+"""Parameters of the kernel that have to do with virtualization."""
+
+_MAC = re.compile(
+    r'(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])'
+)
+_UUID = re.compile(r'\b[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\b')
+_SERIAL_LINE = re.compile(r'(?im)^(serial(?:[ \t]+number)?|uuid)([ \t]*:).*$')
+_S390_IDENTIFICATION = re.compile(r'(\bidentification = )[0-9A-Fa-f]+')
+_SYSINFO_LINE = re.compile(
+    r'(?m)^((?:Sequence Code|[^:\n]*(?:Name|UUID|Identifier)):[ \t]*)\S.*$'
+)
+_BUILDER = re.compile(r'\([^\s()]+@[^\s()]+\)')
+_SECRET_FILE = re.compile(
+    r'/(?:[a-z_]*serial(?:-number)?|[a-z_]*uuid|[a-z_]*asset_tag|system-id|'
+    r'machine-id|hostname|nodename|address)$'
+)
+
+
+class Redaction:
+    """Makes answers fit to be shown.
+
+    :param names: names of the machine to be hidden wherever free text could
+        hold them; module parameters and processor flags never do
+    """
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        # A machine called after its domain is found before its short name.
+        wanted = sorted({n for n in names if len(n) > 2}, key=len)[::-1]
+        self._names = (
+            re.compile(
+                r'(?i)(?<!\w)(?:'
+                + '|'.join(map(re.escape, wanted))
+                + r')(?!\w)'
+            )
+            if wanted
+            else None
+        )
+
+    def content(self, path: str, data: bytes) -> bytes:
+        """A file's content. Bytes that are no text are left alone."""
+        if _SECRET_FILE.search(path):
+            return GONE.encode() + b'\n'
+        try:
+            text = data.decode('utf-8')
+        except UnicodeDecodeError:
+            return data
+        for pattern, change in _CHANGES:
+            if pattern.search(path):
+                text = change(text)
+        text = _UUID.sub(GONE, _MAC.sub(GONE, text))
+        if not path.startswith(('/proc/cpuinfo', '/sys/module/')):
+            text = self.text(text)
+        return text.encode('utf-8')
+
+    def text(self, text: str) -> str:
+        """Free text, such as the name of a kernel or a link's target."""
+        return self._names.sub(GONE, text) if self._names else text
+
+
+def _cmdline(text: str) -> str:
+    """Only what concerns virtualization keeps its value; init's own
+    arguments go altogether."""
+    words = []
+    for word in text.split():
+        if word == '--':
+            break
+        if _KERNEL_WORDS.match(word):
+            words.append(word)
+        elif '=' in word:
+            words.append(f'{word.partition("=")[0]}={GONE}')
+    return ' '.join(words) + '\n'
+
+
+def _cpuinfo(text: str) -> str:
+    text = _SERIAL_LINE.sub(rf'\1\2 {GONE}', text)
+    return _S390_IDENTIFICATION.sub(r'\g<1>000000', text)
+
+
+_CHANGES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (re.compile(r'^/proc/cmdline$'), _cmdline),
+    (re.compile(r'^/proc/cpuinfo$'), _cpuinfo),
+    (
+        re.compile(r'^/proc/sysinfo$'),
+        lambda text: _SYSINFO_LINE.sub(rf'\g<1>{GONE}', text),
+    ),
+    (re.compile(r'^/proc/version$'), lambda text: _BUILDER.sub(GONE, text)),
+)

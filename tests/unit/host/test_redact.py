@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.host.redact import Redaction
+
+UUID = '0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f'
+
+
+class TestRedaction(testtools.TestCase):
+    def redacted(self, path, text, *names):
+        data = Redaction(names).content(path, text.encode())
+        return data.decode()
+
+    def test_only_virtualization_is_kept_when_it_is_the_command_line(self):
+        told = (
+            f'BOOT_IMAGE=/vmlinuz root=UUID={UUID} ro quiet '
+            'ip=10.0.0.7::10.0.0.1:255.255.255.0:node17 intel_iommu=on '
+            'iommu=pt kvm_intel.nested=1 kvm-arm.mode=nested '
+            'mitigations=auto,nosmt nosmt ifname=e0:00:11:22:33:44:55 '
+            'mem_encrypt=on secretword -- --token=abc kvm'
+        )
+        self.assertEqual(
+            'BOOT_IMAGE=(redacted) root=(redacted) '
+            'ip=(redacted) intel_iommu=on iommu=pt kvm_intel.nested=1 '
+            'kvm-arm.mode=nested mitigations=auto,nosmt nosmt '
+            'ifname=(redacted) mem_encrypt=on\n',
+            self.redacted('/proc/cmdline', told),
+        )
+
+    def test_serial_number_goes_when_it_is_arms_cpuinfo(self):
+        told = (
+            'processor\t: 0\nHardware\t: BCM2835\nRevision\t: c03112\n'
+            'Serial\t\t: 10000000abcdef01\nModel\t\t: Raspberry Pi 4\n'
+        )
+        self.assertEqual(
+            told.replace('10000000abcdef01', '(redacted)'),
+            self.redacted('/proc/cpuinfo', told),
+        )
+
+    def test_identification_goes_when_it_is_s390s_cpuinfo(self):
+        told = (
+            'processor 0: version = FF,  identification = 133F87,  '
+            'machine = 2817\n'
+        )
+        self.assertEqual(
+            told.replace('133F87', '000000'),
+            self.redacted('/proc/cpuinfo', told),
+        )
+
+    def test_names_go_when_it_is_s390s_sysinfo(self):
+        told = (
+            'Manufacturer:         IBM\nType:                 2964\n'
+            'Sequence Code:        00000000000F3F87\n'
+            'LPAR Name:            R35LP48\n'
+            'LPAR Extended Name:   Long Name\n'
+            'VM00 Name:            LINUX1\n'
+            'VM00 Control Program: z/VM    6.4.0\n'
+        )
+        shown = self.redacted('/proc/sysinfo', told)
+        for gone in ('0F3F87', 'R35LP48', 'Long Name', 'LINUX1'):
+            self.assertNotIn(gone, shown)
+        self.assertIn('Manufacturer:         IBM\n', shown)
+        self.assertIn('VM00 Control Program: z/VM    6.4.0\n', shown)
+
+    def test_builder_goes_when_it_is_the_kernels_version(self):
+        self.assertEqual(
+            'Linux version 6.1.0 (redacted) (gcc 12.2.0) #1 SMP\n',
+            self.redacted(
+                '/proc/version',
+                'Linux version 6.1.0 (root@node17) (gcc 12.2.0) #1 SMP\n',
+            ),
+        )
+
+    def test_whole_content_goes_when_the_file_is_secret(self):
+        for path in (
+            '/sys/class/dmi/id/product_serial',
+            '/sys/class/dmi/id/product_uuid',
+            '/sys/class/dmi/id/chassis_asset_tag',
+            '/proc/device-tree/serial-number',
+            '/proc/device-tree/system-id',
+            '/etc/machine-id',
+            '/proc/sys/kernel/hostname',
+            '/sys/class/net/eth0/address',
+        ):
+            self.assertEqual('(redacted)\n', self.redacted(path, 'X123'))
+
+    def test_kept_when_the_dmi_field_is_no_secret(self):
+        self.assertEqual(
+            'PowerEdge R740\n',
+            self.redacted(
+                '/sys/class/dmi/id/product_name', 'PowerEdge R740\n'
+            ),
+        )
+
+    def test_addresses_go_wherever_they_are(self):
+        self.assertEqual(
+            'a (redacted) (redacted) b',
+            self.redacted('/x', f'a 00:1A:2b:3c:4d:5e {UUID} b'),
+        )
+
+    def test_pci_addresses_stay_when_they_look_alike(self):
+        for told in ('0000:00:1f.0', '00:11:22:33:44:55:66', 'a::1'):
+            self.assertEqual(told, self.redacted('/x', told))
+
+    def test_names_go_when_given(self):
+        self.assertEqual(
+            'on (redacted), (redacted)! mynode17 node170',
+            self.redacted(
+                '/x',
+                'on node17.example.org, NODE17! mynode17 node170',
+                'node17',
+                'node17.example.org',
+            ),
+        )
+
+    def test_flags_and_parameters_stay_when_a_host_is_called_so(self):
+        for path in ('/proc/cpuinfo', '/sys/module/kvm/parameters/x'):
+            self.assertEqual(
+                'flags: vmx\n', self.redacted(path, 'flags: vmx\n', 'vmx')
+            )
+
+    def test_left_alone_when_not_text(self):
+        self.assertEqual(
+            b'\xff node17', Redaction(['node17']).content('/x', b'\xff node17')
+        )
+
+    def test_ignored_when_a_name_is_too_short(self):
+        self.assertEqual('a b', self.redacted('/x', 'a b', 'a', ''))
+
+    @given(
+        st.binary(max_size=80),
+        st.sampled_from(
+            ['/proc/cpuinfo', '/proc/cmdline', '/proc/sysinfo', '/x']
+        ),
+    )
+    def test_same_when_redacted_twice(self, data, path):
+        redaction = Redaction(['node17'])
+        once = redaction.content(path, data)
+        self.assertEqual(once, redaction.content(path, once))
