@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import os
+import signal
+import threading
+import time
+
+import testtools
+
+from hvfilter.host import deadline, door, kvm, smoke_x86
+
+FOREVER = b'\xeb\xfe'  # jmp to itself
+
+
+def pending():
+    return deadline.SIGNAL in signal.sigpending()
+
+
+class DeadlineTest(testtools.TestCase):
+    def test_signal_pending_when_the_time_is_over(self):
+        with deadline.Deadline(1_000_000):
+            time.sleep(0.05)
+            self.assertTrue(pending())
+        self.assertFalse(pending())
+
+    def test_nothing_left_when_it_ends_in_time(self):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        handler = signal.getsignal(deadline.SIGNAL)
+        with deadline.Deadline(60_000_000_000):
+            self.assertFalse(pending())
+        self.assertEqual(before, signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        self.assertEqual(handler, signal.getsignal(deadline.SIGNAL))
+
+    def test_no_handler_called_when_the_program_has_one(self):
+        called = []
+        before = signal.signal(
+            deadline.SIGNAL, lambda number, frame: called.append(number)
+        )
+        self.addCleanup(signal.signal, deadline.SIGNAL, before)
+        with deadline.Deadline(1_000_000):
+            time.sleep(0.02)
+        time.sleep(0.02)
+        self.assertEqual([], called)
+
+
+class EndlessGuestTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        if os.uname().machine != 'x86_64':
+            self.skipTest('the endless guest is for x86')
+        try:
+            self.device = kvm.Device()
+        except door.Denied as denial:
+            self.skipTest(f'no KVM here: {denial}')
+        self.addCleanup(self.device.close)
+
+    def _run_forever(self):
+        with self.device.create_vm() as vm:
+            guest = smoke_x86.Guest(self.device, vm)
+            (_, set_up), *_ = guest.steps()
+            vcpu = set_up().vcpu
+            guest._write(smoke_x86._REAL_CODE, FOREVER)
+            vcpu.let_through(deadline.SIGNAL)
+            with deadline.Deadline(20_000_000):
+                start = time.monotonic()
+                try:
+                    vcpu.run()
+                except door.Denied as denial:
+                    return denial.error, time.monotonic() - start
+        return 'ran to its end', 0
+
+    def test_ended_when_the_guest_never_exits(self):
+        error, taken = self._run_forever()
+        self.assertEqual('EINTR', error)
+        self.assertTrue(taken < 1, taken)
+
+    def test_ended_when_not_in_the_main_thread(self):
+        answers = []
+        thread = threading.Thread(
+            target=lambda: answers.append(self._run_forever())
+        )
+        thread.start()
+        thread.join(10)
+        self.assertEqual('EINTR', answers[0][0])

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import os
+import pathlib
+import re
+import tempfile
+
+import testtools
+
+from hvfilter.host import door, live, smoke
+
+
+class FilesTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.host = live.LiveHost()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def _error(self, method, *arguments):
+        return self.assertRaises(door.Denied, method, *arguments).error
+
+    def test_content_when_it_is_a_file(self):
+        (self.folder / 'a').write_bytes(b'\0\xff\n')
+        self.assertEqual(b'\0\xff\n', self.host.read(f'{self.folder}/a'))
+
+    def test_whole_of_proc_files_when_their_size_is_zero(self):
+        self.assertIn(b'MemTotal', self.host.read('/proc/meminfo'))
+
+    def test_denied_when_there_is_nothing(self):
+        path = f'{self.folder}/none'
+        for method in (
+            self.host.read,
+            self.host.listdir,
+            self.host.readlink,
+            self.host.stat,
+        ):
+            self.assertEqual('ENOENT', self._error(method, path))
+        self.assertEqual('ENOENT', self._error(self.host.options, path, {}))
+
+    def test_denied_when_reading_would_block_or_change_something(self):
+        os.mkfifo(self.folder / 'fifo')
+        self.assertEqual(
+            'EINVAL', self._error(self.host.read, f'{self.folder}/fifo')
+        )
+        self.assertEqual('EINVAL', self._error(self.host.read, '/dev/zero'))
+        self.assertEqual('EISDIR', self._error(self.host.read, '/proc'))
+
+    def test_denied_when_the_path_is_no_path(self):
+        self.assertEqual('EINVAL', self._error(self.host.read, 'a\0b'))
+
+    def test_names_sorted_when_listed(self):
+        for name in ('b', 'a', 'c'):
+            (self.folder / name).touch()
+        self.assertEqual(('a', 'b', 'c'), self.host.listdir(str(self.folder)))
+
+    def test_link_unresolved_when_read(self):
+        (self.folder / 'link').symlink_to('../else/where')
+        self.assertEqual(
+            '../else/where', self.host.readlink(f'{self.folder}/link')
+        )
+
+    def test_kind_and_mode_when_asked(self):
+        (self.folder / 'a').touch(mode=0o640)
+        (self.folder / 'a').chmod(0o640)
+        stat = self.host.stat(f'{self.folder}/a')
+        self.assertEqual((door.FileKind.FILE, 0o640), (stat.kind, stat.mode))
+        self.assertIs(door.FileKind.CHAR, self.host.stat('/dev/null').kind)
+        self.assertIs(door.FileKind.DIRECTORY, self.host.stat('/proc').kind)
+        self.assertEqual('root', self.host.stat('/proc').owner)
+
+    def test_only_wanted_options_when_read(self):
+        (self.folder / 'nova.conf').write_text(
+            '[libvirt]\nvirt_type=kvm\nrbd_secret_uuid=s\n'
+        )
+        self.assertEqual(
+            {'libvirt': {'virt_type': ('kvm',)}},
+            self.host.options(
+                f'{self.folder}/nova.conf',
+                {'libvirt': ('virt_type', 'cpu_mode')},
+            ),
+        )
+
+
+class SmokeTest(testtools.TestCase):
+    def _resources(self):
+        """Descriptors, and what is mapped besides the C heap."""
+        maps = pathlib.Path('/proc/self/maps').read_text()
+        kvm = [line for line in maps.splitlines() if 'kvm' in line]
+        executable = re.findall(r'^\S+ ..x. .* 00:00 0\s*$', maps, re.M)
+        descriptors = sorted(pathlib.Path('/proc/self/fd').iterdir())
+        return descriptors, kvm, executable
+
+    def _smoke(self):
+        try:
+            return live.LiveHost().smoke()
+        except door.Denied as denial:
+            return self.skipTest(f'no guest can be run here: {denial}')
+
+    def test_denied_when_told_not_to_run(self):
+        host = live.LiveHost(smoke=False)
+        denial = self.assertRaises(door.Denied, host.smoke)
+        self.assertEqual(
+            ('ECANCELED', 'told not to run'), (denial.error, denial.text)
+        )
+
+    def test_settled_when_run_here(self):
+        run = self._smoke()
+        self.assertEqual(('create_vm', 'ok'), run.steps[0])
+        if all(outcome in ('ok', 'IO', 'MMIO') for _, outcome in run.steps):
+            pace, _ = smoke.pace(run.samples)
+            self.assertIsNot(smoke.Pace.UNSETTLED, pace, run)
+
+    def test_nothing_left_when_done(self):
+        self._smoke()
+        before = self._resources()
+        size = pathlib.Path('/proc/self/statm').read_text().split()[0]
+        for _ in range(5):
+            self._smoke()
+        self.assertEqual(before, self._resources())
+        after = pathlib.Path('/proc/self/statm').read_text().split()[0]
+        # Mapped pages; one guest alone would be 16 and its KVM_RUN area 3.
+        self.assertTrue(int(after) - int(size) < 5 * 19, (size, after))

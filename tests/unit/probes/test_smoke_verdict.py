@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+
+from hvfilter.host import door
+from hvfilter.probes import smoke_verdict
+from hvfilter.probes.smoke_verdict import Outcome
+from tests.fakes.timing import TimedMachine
+
+RAN = (('create_vm', 'ok'), ('real_mode', 'IO'), ('long_mode', 'IO'))
+
+
+def run(steps=RAN, machine=None):
+    samples = machine.samples() if machine else ()
+    return door.SmokeRun(tuple(steps), samples, 9_000_000)
+
+
+class JudgeTest(testtools.TestCase):
+    def _judge(self, *arguments, **keywords):
+        return smoke_verdict.judge(run(*arguments, **keywords))
+
+    def test_native_when_as_fast_as_the_host(self):
+        verdict = self._judge(machine=TimedMachine(10_000, 0.6, 0.55))
+        self.assertIs(Outcome.NATIVE, verdict.outcome)
+        self.assertTrue(0.5 < verdict.slope.ratio < 2)
+
+    def test_emulated_with_the_ratio_when_a_thousand_times_slower(self):
+        verdict = self._judge(machine=TimedMachine(20_000, 1400, 0.55))
+        self.assertIs(Outcome.EMULATED, verdict.outcome)
+        self.assertIn(f'{verdict.slope.ratio:,.1f} times', verdict.text)
+
+    def test_inconclusive_when_in_between(self):
+        verdict = self._judge(machine=TimedMachine(10_000, 11, 0.55))
+        self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
+        self.assertIsNotNone(verdict.slope)
+
+    def test_inconclusive_when_the_fixed_cost_drowns_the_loop(self):
+        samples = (door.Sample(1, 10**7, 400), door.Sample(512, 10**7, 700))
+        verdict = smoke_verdict.judge(door.SmokeRun(RAN, samples, 10**8))
+        self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
+
+    def test_failed_with_the_step_when_one_failed(self):
+        for steps in (
+            [('create_vm', 'EBUSY')],
+            [('create_vm', 'ok'), ('real_mode', 'FAIL_ENTRY')],
+            [*RAN[:2], ('long_mode', 'TIMEOUT')],
+        ):
+            verdict = self._judge(steps)
+            self.assertIs(Outcome.FAILED, verdict.outcome)
+            self.assertIn(' ended with '.join(steps[-1]), verdict.text)
+
+    def test_failed_when_it_hung_before_its_speed_was_known(self):
+        verdict = self._judge([*RAN, ('timing', 'TIMEOUT')])
+        self.assertIs(Outcome.FAILED, verdict.outcome)
+
+    def test_failed_when_nothing_was_tried(self):
+        self.assertIs(Outcome.FAILED, self._judge([]).outcome)
