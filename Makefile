@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Each target makes its own environment in .venv first; a later run reuses it.
+# Each target makes its own environment in .make-venv first; a later run reuses it.
 # Another Python: make PYTHON=python3.12 test
 
 export PYTHON
@@ -23,4 +23,4 @@ lint:
 	@tools/in-env test python tools/lint.py
 
 clean:
-	rm -rf .venv .stestr .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .make-venv .stestr .mypy_cache .ruff_cache .import_linter_cache

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the virtual environment of this checkout, or bring it up to date.
 
-``environment.py demo|test`` installs hvfilter in editable mode into ``.venv``
-with what that purpose needs. A stamp keeps the digest of everything that went
-in, so that a second run has nothing to do. Standard library only: it runs
-before anything is installed.
+``environment.py demo|test`` installs hvfilter in editable mode into
+``.make-venv`` with what that purpose needs. A stamp keeps the digest of
+everything that went in, so that a second run has nothing to do. Standard
+library only: it runs before anything is installed.
 """
 
 import argparse
@@ -19,7 +19,8 @@ import time
 import venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VENV = ROOT / '.venv'
+# Not ".venv": tox leaves a file of that name.
+VENV = ROOT / '.make-venv'
 LOG = VENV / 'install.log'
 INTERPRETER_STAMP = VENV / 'interpreter.stamp'
 
@@ -112,9 +113,9 @@ def pip_install(purpose: str) -> int:
 def install(purpose: str) -> int:
     version = '.'.join(map(str, sys.version_info[:3]))
     print(
-        f'Python {version} at {sys.executable}: installing into .venv what '
-        f'"make {purpose}" needs, Nova and Placement among it. It takes a '
-        'minute or two, once.',
+        f'Python {version} at {sys.executable}: installing into {VENV.name} '
+        f'what "make {purpose}" needs, Nova and Placement among it. It takes '
+        'a minute or two, once.',
         flush=True,
     )
     started = time.monotonic()
