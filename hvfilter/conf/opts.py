@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hvfilter.conf import agent
+from hvfilter.conf import agent, scheduler
 
 
 def list_agent_opts() -> list[tuple[Any, list[Any]]]:
@@ -14,3 +14,8 @@ def list_agent_opts() -> list[tuple[Any, list[Any]]]:
         (agent.GROUP, list(agent.OPTS)),
         (agent.PLACEMENT_GROUP, agent.placement_opts()),
     ]
+
+
+def list_scheduler_opts() -> list[tuple[Any, list[Any]]]:
+    """Options of the filter, the weigher and the prefilter, for nova.conf."""
+    return [(scheduler.GROUP, list(scheduler.OPTS))]

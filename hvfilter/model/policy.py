@@ -10,15 +10,22 @@ import enum
 class Ignorance(enum.Enum):
     """What to do when it is not known whether a host has a capability.
 
-    INFER: what the operator's policy wants by default is let pass, what a
-    flavor or an image asks for in so many words is not; whatever Nova's own
-    host state can honestly tell is used first.
+    INFER: whatever Nova's own host state can honestly tell is used; beyond
+    that, what the policy wants of every guest is let pass, and what a flavor
+    or an image asks for explicitly is not.
     ACCEPT: let everything pass. REJECT: let nothing pass.
     """
 
     INFER = 'infer'
     ACCEPT = 'accept'
     REJECT = 'reject'
+
+
+class Mode(enum.Enum):
+    """What becomes of a verdict: PERMISSIVE logs and counts it only."""
+
+    ENFORCING = 'enforcing'
+    PERMISSIVE = 'permissive'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +37,11 @@ class Policy:
     :ivar unreachable: Placement does not answer and nothing recent is known
     :ivar reserved: capability keys whose hosts are kept for guests that ask
         for them
+    :ivar mode: whether verdicts are carried out; it does not change them
     """
 
     required: tuple[str, ...] = ('kvm',)
     unreported: Ignorance = Ignorance.INFER
     unreachable: Ignorance = Ignorance.INFER
     reserved: frozenset[str] = frozenset()
+    mode: Mode = Mode.ENFORCING

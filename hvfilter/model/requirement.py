@@ -30,12 +30,17 @@ class Requirement:
     :ivar capability: a key of the catalogue
     :ivar asker: who asks
     :ivar words: what was said, as it stands: ``hvfilter:nested=required``
+    :ivar explicit: asked of this guest in hvfilter's own words. A policy's
+        default is not, and neither is ``img_hv_type=kvm``, which images had
+        long before any host reported: where nothing is known of a host,
+        these may be given the benefit of the doubt.
     """
 
     capability: str
     demand: Demand
     asker: Asker
     words: str
+    explicit: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +63,16 @@ class Requirements:
     :ivar items: required, forbidden and preferred capabilities
     :ivar misfits: requests that were not understood: they reject every host,
         since ignoring them could put the guest on a wrong one
+    :ivar architecture: what the guest's processor must be, in Nova's name,
+        when the guest is to run under KVM; None when it was not said
+    :ivar landed: the guest is on the host already and only its image
+        changes: what is kept free for others does not concern it
     """
 
     items: tuple[Requirement, ...] = ()
     misfits: tuple[Misfit, ...] = ()
+    architecture: str | None = None
+    landed: bool = False
 
     def wanting(self, demand: Demand) -> tuple[Requirement, ...]:
         """The items of one demand."""
@@ -70,9 +81,9 @@ class Requirements:
     @property
     def hard(self) -> bool:
         """Whether any host could be rejected because of these."""
-        return bool(self.misfits) or any(
-            item.demand is not Demand.PREFERRED for item in self.items
-        )
+        if self.misfits or self.architecture:
+            return True
+        return any(item.demand is not Demand.PREFERRED for item in self.items)
 
     @property
     def capabilities(self) -> frozenset[str]:

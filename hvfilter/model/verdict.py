@@ -21,16 +21,23 @@ class Advertised:
     """What a host is known to have.
 
     :ivar capabilities: keys of the catalogue that are PRESENT
-    :ivar reported: the host carries the marker trait: what is not in
-        ``capabilities`` is lacking, not merely unheard of
-    :ivar undecided: keys of which this source cannot tell; only sources
-        other than Placement have any
+    :ivar reported: the host carries the marker trait
+    :ivar source: where the best of this knowledge comes from
+    :ivar undecided: keys of which nobody can tell; what is neither here nor
+        in ``capabilities`` is lacking
+    :ivar native: architectures, in Nova's names, of the guests that the
+        host's libvirt offers under KVM; None when that is not known
+    :ivar kvm_host: False for a host whose hypervisor has no KVM at all
+        (VMware, ironic, LXC, ...): it is left alone, but never taken for
+        having what a guest asks for explicitly
     """
 
     capabilities: frozenset[str]
     reported: bool
     source: Source
     undecided: frozenset[str] = frozenset()
+    native: frozenset[str] | None = None
+    kvm_host: bool = True
 
 
 class Cause(enum.Enum):
@@ -42,6 +49,7 @@ class Cause(enum.Enum):
     UNREPORTED = 'unreported'
     NO_KNOWLEDGE = 'no_knowledge'
     NOT_UNDERSTOOD = 'not_understood'
+    ARCHITECTURE = 'architecture'
     RESERVED = 'reserved'
 
 
@@ -49,7 +57,8 @@ class Cause(enum.Enum):
 class Reason:
     """One cause of a rejection.
 
-    :ivar subject: the capability key, or the words not understood
+    :ivar subject: the capability key, the architecture, or the words that
+        were not understood; '' when the cause says all
     :ivar asked_by: who asked for it, in the words used
     """
 
@@ -74,6 +83,7 @@ _SUMMARIES = {
     Cause.UNREPORTED: 'unreported',
     Cause.NO_KNOWLEDGE: 'Placement out of reach and nothing known',
     Cause.NOT_UNDERSTOOD: 'request not understood: {subject}',
+    Cause.ARCHITECTURE: 'does not run {subject} under KVM',
     Cause.RESERVED: 'reserved for guests that ask for {subject}',
 }
 

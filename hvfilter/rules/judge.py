@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from hvfilter.model.policy import Ignorance, Policy
 from hvfilter.model.requirement import (
-    Asker,
     Demand,
     Requirement,
     Requirements,
@@ -30,14 +29,16 @@ def judge(
     """Whether a guest may land on a host, with every reason against it.
 
     A request that was not understood rejects every host. PREFERRED never
-    rejects. A capability that the host's source cannot tell is treated as
-    the policy says for ignorance of that kind.
+    rejects. A capability of which nobody can tell is treated as the policy
+    says for ignorance of that kind. A host without KVM is measured only by
+    what was asked explicitly.
     """
     reasons = [
         Reason(Cause.NOT_UNDERSTOOD, misfit.words, misfit.problem)
         for misfit in requirements.misfits
     ]
     reasons.extend(_unmet(requirements, advertised, policy))
+    reasons.extend(_foreign(requirements, advertised))
     reasons.extend(_reserved(requirements, advertised, policy))
     return Verdict(tuple(reasons))
 
@@ -49,42 +50,58 @@ def _unmet(
     for item in requirements.items:
         if item.demand is Demand.PREFERRED:
             continue
-        if _undecided(item.capability, advertised):
-            unanswered = unanswered or _spoils(item, advertised, policy)
+        if not (item.explicit or advertised.kvm_host):
             continue
         has = item.capability in advertised.capabilities
-        if item.demand is Demand.REQUIRED and not has:
+        if not has and item.capability in advertised.undecided:
+            unanswered = unanswered or _spoils(item, advertised, policy)
+        elif item.demand is Demand.REQUIRED and not has:
             yield Reason(Cause.LACKS, item.capability, item.words)
-        if item.demand is Demand.FORBIDDEN and has:
+        elif item.demand is Demand.FORBIDDEN and has:
             yield Reason(Cause.HAS_FORBIDDEN, item.capability, item.words)
     if unanswered:
-        nothing = advertised.source is Source.NONE
-        cause = Cause.NO_KNOWLEDGE if nothing else Cause.UNREPORTED
-        yield Reason(cause, '')
+        unheard = _out_of_reach(advertised)
+        yield Reason(Cause.NO_KNOWLEDGE if unheard else Cause.UNREPORTED, '')
 
 
-def _undecided(capability: str, advertised: Advertised) -> bool:
-    if advertised.reported or capability in advertised.capabilities:
-        return False
-    return capability in advertised.undecided
+def _out_of_reach(advertised: Advertised) -> bool:
+    """Whether it is Placement's silence, not the host's, that leaves doubt.
+
+    A host that reported, or from which nobody would, leaves none itself.
+    """
+    if advertised.reported or not advertised.kvm_host:
+        return True
+    return advertised.source is Source.NONE
 
 
-def _spoils(
-    item: Requirement, advertised: Advertised, policy: Policy
-) -> bool:
+def _spoils(item: Requirement, advertised: Advertised, policy: Policy) -> bool:
     """Whether not knowing rejects: see :class:`Ignorance`."""
-    nothing = advertised.source is Source.NONE
-    mode = policy.unreachable if nothing else policy.unreported
-    if mode is Ignorance.INFER:
-        return item.asker is not Asker.POLICY
-    return mode is Ignorance.REJECT
+    unheard = _out_of_reach(advertised)
+    ignorance = policy.unreachable if unheard else policy.unreported
+    if ignorance is Ignorance.INFER:
+        return item.explicit
+    return ignorance is Ignorance.REJECT
+
+
+def _foreign(
+    requirements: Requirements, advertised: Advertised
+) -> Iterator[Reason]:
+    """A KVM guest of another architecture than the host's.
+
+    A host that offers no KVM at all is not the wrong kind: whether it has
+    KVM is a question of its own.
+    """
+    wanted = requirements.architecture
+    known = advertised.native if advertised.kvm_host else None
+    if wanted and known and wanted not in known:
+        yield Reason(Cause.ARCHITECTURE, wanted, f'hw_architecture={wanted}')
 
 
 def _reserved(
     requirements: Requirements, advertised: Advertised, policy: Policy
 ) -> Iterator[Reason]:
     """Hosts with a reserved capability are kept for guests asking for it."""
-    if not policy.reserved:
+    if requirements.landed or not policy.reserved:
         return
     asked = {
         item.capability

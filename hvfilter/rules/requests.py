@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
@@ -17,6 +17,7 @@ from hvfilter.model.requirement import (
 )
 
 SCOPE = 'hvfilter'
+_OURS = (f'{SCOPE}:', f'trait:{catalogue.TRAIT_PREFIX}')
 _TRAIT_DEMANDS = {
     'required': Demand.REQUIRED,
     'forbidden': Demand.FORBIDDEN,
@@ -26,41 +27,81 @@ _LONGEST_WORDS = 120
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """The parts of a request that can matter here.
+    """The parts of a request that can matter here; see :meth:`of`.
 
-    :ivar extra_specs: the flavor's
-    :ivar image_traits: trait name to 'required' or 'forbidden', of the image
+    Requests that say the same are equal, whatever else they say, so that
+    what follows from one is worth remembering.
+
+    :ivar extra_specs: the flavor's, ours only, sorted
+    :ivar image_traits: trait name and 'required' or 'forbidden', of the
+        image, ours only, sorted
     :ivar img_hv_type: the image property, None when it is not set
+    :ivar hw_architecture: likewise, in Nova's name
+    :ivar emulated: the image has ``hw_emulation_architecture``: it is to be
+        emulated, whatever the host could do
     """
 
-    extra_specs: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    image_traits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extra_specs: tuple[tuple[str, str], ...] = ()
+    image_traits: tuple[tuple[str, str], ...] = ()
     img_hv_type: str | None = None
+    hw_architecture: str | None = None
+    emulated: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        extra_specs: Mapping[str, str] | None = None,
+        image_traits: Mapping[str, str] | None = None,
+        img_hv_type: str | None = None,
+        hw_architecture: str | None = None,
+        emulated: bool = False,
+    ) -> Asked:
+        """From all that a flavor and an image say."""
+        return cls(
+            tuple(
+                (name, str(value))
+                for name, value in sorted((extra_specs or {}).items())
+                if name.startswith(_OURS)
+            ),
+            tuple(
+                (name, str(value))
+                for name, value in sorted((image_traits or {}).items())
+                if name.startswith(catalogue.TRAIT_PREFIX)
+            ),
+            img_hv_type,
+            hw_architecture,
+            emulated,
+        )
+
+    @property
+    def explicit(self) -> bool:
+        """Whether anything is said in hvfilter's own words."""
+        return bool(self.extra_specs or self.image_traits)
 
 
 def requirements(asked: Asked, policy: Policy) -> Requirements:
     """All that one guest asks, in the order flavor, image, policy.
 
     The policy's default is for KVM guests: an image that names another
-    hypervisor type is left alone, and a default never contradicts what the
-    flavor or the image says of the same capability in so many words.
+    hypervisor type or wants to be emulated is left alone, and a default
+    never contradicts what the flavor or the image says of the same
+    capability.
     """
-    parts = [*_flavor(asked.extra_specs), *_image(asked)]
-    items = tuple(dict.fromkeys(p for p in parts if isinstance(p, Requirement)))
-    misfits = tuple(p for p in parts if isinstance(p, Misfit))
-    if is_kvm(asked.img_hv_type):
-        hard = {i.capability for i in items if i.demand is not Demand.PREFERRED}
-        items += tuple(_defaults(policy, hard))
-    return Requirements(items, misfits)
+    items, misfits = _sorted([*_flavor(asked.extra_specs), *_image(asked)])
+    if is_kvm(asked.img_hv_type) and not asked.emulated:
+        items += tuple(_defaults(policy, items))
+    return Requirements(items, misfits, _architecture(asked, items))
 
 
 def image_requirements(asked: Asked) -> Requirements:
-    """What the image alone asks: all that a rebuild can change."""
-    parts = tuple(_image(asked))
-    return Requirements(
-        tuple(dict.fromkeys(p for p in parts if isinstance(p, Requirement))),
-        tuple(p for p in parts if isinstance(p, Misfit)),
-    )
+    """What the image alone asks: all that a rebuild can change.
+
+    A rebuild leaves the guest where it is: flavor and policy were judged
+    when it landed there.
+    """
+    items, misfits = _sorted(_image(asked))
+    architecture = _architecture(asked, items)
+    return Requirements(items, misfits, architecture, landed=True)
 
 
 def is_kvm(img_hv_type: str | None) -> bool:
@@ -68,18 +109,28 @@ def is_kvm(img_hv_type: str | None) -> bool:
     return img_hv_type is None or img_hv_type.strip().lower() in ('', 'kvm')
 
 
-def _flavor(specs: Mapping[str, str]) -> Iterator[Requirement | Misfit]:
-    for name, value in sorted(specs.items()):
+def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
+    """KVM executes guests of the host's own kind only; QEMU emulates all."""
+    if not asked.hw_architecture:
+        return None
+    for item in items:
+        if item.capability == 'kvm' and item.demand is Demand.REQUIRED:
+            return asked.hw_architecture
+    return None
+
+
+def _flavor(
+    specs: Iterable[tuple[str, str]],
+) -> Iterator[Requirement | Misfit]:
+    # Granular groups (trait1:, trait_NAME:) mean nested providers, which
+    # never carry our traits: Placement alone decides them.
+    for name, value in specs:
         scope, _, rest = name.partition(':')
         words = shorten(f'{name}={value}')
         if scope == SCOPE:
-            yield _own_spec(rest, str(value), words)
-        elif scope == 'trait':
-            yield from _trait(rest, str(value), Asker.FLAVOR, words)
-        elif scope.startswith('trait') and rest in catalogue.OWN_TRAITS:
-            # Granular groups (trait1:, trait_NAME:) mean nested providers,
-            # which never carry our traits: Placement alone decides them.
-            continue
+            yield _own_spec(rest, value, words)
+        else:
+            yield from _trait(rest, value, Asker.FLAVOR, words)
 
 
 def _own_spec(key: str, value: str, words: str) -> Requirement | Misfit:
@@ -91,7 +142,9 @@ def _own_spec(key: str, value: str, words: str) -> Requirement | Misfit:
         demand = Demand(value.strip().lower())
     except ValueError:
         values = ', '.join(d.value for d in Demand)
-        return Misfit(Asker.FLAVOR, words, f'the value must be one of {values}')
+        return Misfit(
+            Asker.FLAVOR, words, f'the value must be one of {values}'
+        )
     return Requirement(key, demand, Asker.FLAVOR, words)
 
 
@@ -115,16 +168,32 @@ def _trait(
 
 
 def _image(asked: Asked) -> Iterator[Requirement | Misfit]:
-    for trait, value in sorted(asked.image_traits.items()):
+    for trait, value in asked.image_traits:
         words = shorten(f'trait:{trait}={value}')
         yield from _trait(trait, value, Asker.IMAGE, words)
     hv_type = asked.img_hv_type
     if hv_type is not None and hv_type.strip().lower() == 'kvm':
-        words = f'img_hv_type={hv_type}'
-        yield Requirement('kvm', Demand.REQUIRED, Asker.IMAGE, words)
+        words = 'img_hv_type=kvm'
+        yield Requirement(
+            'kvm', Demand.REQUIRED, Asker.IMAGE, words, explicit=False
+        )
 
 
-def _defaults(policy: Policy, said: Collection[str]) -> Iterator[Requirement]:
+def _sorted(
+    parts: Iterable[Requirement | Misfit],
+) -> tuple[tuple[Requirement, ...], tuple[Misfit, ...]]:
+    """Each once, in the order in which they were said."""
+    once = tuple(dict.fromkeys(parts))
+    return (
+        tuple(part for part in once if isinstance(part, Requirement)),
+        tuple(part for part in once if isinstance(part, Misfit)),
+    )
+
+
+def _defaults(
+    policy: Policy, items: Iterable[Requirement]
+) -> Iterator[Requirement]:
+    said = {i.capability for i in items if i.demand is not Demand.PREFERRED}
     for key in policy.required:
         if key not in said:
             yield Requirement(
@@ -132,6 +201,7 @@ def _defaults(policy: Policy, said: Collection[str]) -> Iterator[Requirement]:
                 Demand.REQUIRED,
                 Asker.POLICY,
                 f'[hvfilter] required = {key}',
+                explicit=False,
             )
 
 

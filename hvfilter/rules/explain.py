@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts in words: one bounded line for many hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from hvfilter.model.verdict import Verdict
+
+_MOST_GROUPS = 6
+_MOST_HOSTS = 3
+_LONGEST_NAME = 64
+_LONGEST_GROUP = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Hosts that were passed over for the same causes.
+
+    :ivar summary: the causes, in the words for one host: 'lacks nested'
+    :ivar count: how many hosts
+    :ivar hosts: the first few of them
+    """
+
+    summary: str
+    count: int
+    hosts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f'{self.count} {self._words}{self._names}'
+
+    @property
+    def _words(self) -> str:
+        if self.count == 1:
+            return self.summary
+        return _for_many(self.summary)
+
+    @property
+    def _names(self) -> str:
+        if not self.hosts:
+            return ''
+        word = 'host' if self.count == 1 else 'hosts'
+        more = ', ...' if self.count > len(self.hosts) else ''
+        return f' ({word} {", ".join(self.hosts)}{more})'
+
+
+def groups(passed_over: Mapping[Verdict, Sequence[str]]) -> list[Group]:
+    """Group host names by what their verdicts come down to, largest first.
+
+    :param passed_over: names of hosts by the verdict that rejected them
+    """
+    by_summary: dict[str, list[Sequence[str]]] = {}
+    for verdict, names in passed_over.items():
+        by_summary.setdefault(summary(verdict), []).append(names)
+    found = []
+    for words, lists in by_summary.items():
+        first = [name for names in lists for name in names[:_MOST_HOSTS]]
+        found.append(
+            Group(
+                words,
+                sum(map(len, lists)),
+                tuple(map(_name, first[:_MOST_HOSTS])),
+            )
+        )
+    return sorted(found, key=lambda group: (-group.count, group.summary))
+
+
+def summary(verdict: Verdict) -> str:
+    """The causes of one verdict, shortened: 'lacks nested and slat'."""
+    words = dict.fromkeys(reason.summary for reason in verdict.reasons)
+    joined = ' and '.join(words) or 'accepted'
+    joined = joined.replace(' and lacks ', ' and ')
+    if len(joined) > _LONGEST_GROUP:
+        joined = joined[: _LONGEST_GROUP - 3] + '...'
+    return joined
+
+
+def line(
+    passed_over: Mapping[Verdict, Sequence[str]],
+    total: int,
+    *,
+    permissive: int = 0,
+) -> str:
+    """The one line that tells why hosts fell out; of bounded length.
+
+    :param passed_over: names of hosts by the verdict that rejected them
+    :param total: how many hosts were judged
+    :param permissive: how many of them passed all the same, since the mode
+        for them is permissive
+    """
+    found = groups(passed_over)
+    count = sum(group.count for group in found)
+    shown = [str(group) for group in found[:_MOST_GROUPS]]
+    rest = found[_MOST_GROUPS:]
+    if rest:
+        hosts = sum(group.count for group in rest)
+        shown.append(f'{hosts} for {len(rest)} other reasons')
+    noun = 'host' if total == 1 else 'hosts'
+    text = f'{count} of {total} {noun} passed over: {", ".join(shown)}'
+    if permissive:
+        text += f'; {permissive} let pass, for the mode is permissive'
+    return text
+
+
+def _name(host: str) -> str:
+    printable = ''.join(c if c.isprintable() else '?' for c in host)
+    return printable[:_LONGEST_NAME]
+
+
+def _for_many(words: str) -> str:
+    for one, many in (
+        ('lacks ', 'lack '),
+        ('has ', 'have '),
+        ('does not ', 'do not '),
+    ):
+        words = words.replace(f' and {one}', f' and {many}')
+        if words.startswith(one):
+            words = many + words[len(one) :]
+    return words

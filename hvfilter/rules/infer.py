@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of a host: its traits, and what Nova's host state can tell.
+
+Nova's host state can only ever say no. libvirt's processor features are raw
+CPUID, which ignores a firmware lock and what KVM makes of it, and a kvm
+domain type is offered on hosts whose Nova is configured for emulation. What
+it does prove: another vendor's or architecture's capabilities are not there,
+a processor that says it is virtual is no bare metal, and where libvirt itself
+offers no kvm domain type, Nova starts no KVM guest.
+
+Sources: Nova ``nova/virt/libvirt/driver.py`` ``_get_cpu_info``,
+``_get_instance_capabilities``; libvirt ``src/cpu_map``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+
+from hvfilter.model import catalogue
+from hvfilter.model.catalogue import Arch, Stage
+from hvfilter.model.policy import Ignorance, Policy
+from hvfilter.model.verdict import Advertised, Source
+
+_LONGEST_CPU_INFO = 1 << 20
+"""Nova's column holds 64 KiB; what is longer is none of Nova's."""
+
+_ALL = frozenset(catalogue.BY_KEY)
+
+_STARTED_BY_NOVA = frozenset(
+    capability.key
+    for capability in catalogue.CATALOGUE
+    if Stage.NOVA in capability.stages
+)
+
+_INTEL = frozenset(
+    {
+        'vtx',
+        'ept',
+        'unrestricted_guest',
+        'vpid',
+        'apicv',
+        'posted_interrupts',
+        'shadow_vmcs',
+        'pml',
+        'mbec',
+        'tdx',
+    }
+)
+_AMD = frozenset(
+    {
+        'amdv',
+        'npt',
+        'avic',
+        'x2avic',
+        'vgif',
+        'vls',
+        'vnmi',
+        'lbrv',
+        'nrips',
+        'sev',
+        'sev_es',
+        'sev_snp',
+    }
+)
+
+_NOT_OF_VENDOR = {'Intel': _AMD, 'AMD': _INTEL, 'Hygon': _INTEL}
+"""By libvirt's vendor names. Zhaoxin and Centaur have none there."""
+
+_KVM_DRIVERS = frozenset({'', 'qemu', 'kvm'})
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFacts:
+    """What Nova's host state tells, as far as it matters and makes sense.
+
+    :ivar kvm_host: the hypervisor is QEMU, which may use KVM; a host that
+        does not say counts as one
+    :ivar machine: the processor's architecture, '' when not known
+    :ivar vendor: libvirt's word for it, '' when not known
+    :ivar virtual: the processor says that it is virtual
+    :ivar native: architectures of the guests offered under KVM; None when
+        nothing is known of any guest
+    """
+
+    kvm_host: bool = True
+    machine: str = ''
+    vendor: str = ''
+    virtual: bool = False
+    native: frozenset[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Processor:
+    """What ``cpu_info`` tells; see :class:`HostFacts`."""
+
+    machine: str = ''
+    vendor: str = ''
+    virtual: bool = False
+
+
+def processor(cpu_info: object) -> Processor:
+    """From ``HostState.cpu_info``: a JSON text, None, or garbage."""
+    if not isinstance(cpu_info, str) or len(cpu_info) > _LONGEST_CPU_INFO:
+        return Processor()
+    try:
+        parsed = json.loads(cpu_info)
+    except (ValueError, RecursionError):
+        return Processor()
+    if not isinstance(parsed, dict):
+        return Processor()
+    features = parsed.get('features')
+    return Processor(
+        _text(parsed.get('arch')),
+        _text(parsed.get('vendor')),
+        isinstance(features, list) and 'hypervisor' in features,
+    )
+
+
+def native(supported_instances: object) -> frozenset[str] | None:
+    """From ``HostState.supported_instances``: triples of architecture,
+    hypervisor type and mode; None when nothing usable is there."""
+    if not isinstance(supported_instances, (list, tuple)):
+        return None
+    triples = [
+        triple
+        for triple in supported_instances
+        if isinstance(triple, (list, tuple)) and len(triple) == 3
+    ]
+    if not triples:
+        return None
+    return frozenset(
+        arch
+        for arch, hv_type, _ in triples
+        if hv_type == 'kvm' and isinstance(arch, str)
+    )
+
+
+def may_use_kvm(hypervisor_type: object) -> bool:
+    """Whether a host's hypervisor is QEMU, or is not known.
+
+    libvirt's driver reports 'QEMU' with KVM and without it, 'LXC',
+    'Parallels'; others report 'VMware vCenter Server', 'ironic', 'zvm',
+    'fake'.
+    """
+    if not isinstance(hypervisor_type, str):
+        return True
+    return hypervisor_type.strip().lower() in _KVM_DRIVERS
+
+
+def absent(facts: HostFacts) -> frozenset[str]:
+    """The capabilities that the host honestly cannot have."""
+    gone: set[str] = set()
+    arch = Arch.from_machine(facts.machine)
+    if arch is not Arch.OTHER:
+        gone.update(
+            capability.key
+            for capability in catalogue.CATALOGUE
+            if arch not in capability.archs
+        )
+    gone.update(_NOT_OF_VENDOR.get(facts.vendor, ()))
+    if facts.virtual:
+        gone.add('bare_metal')
+    if facts.native is not None and not facts.native:
+        gone.update(_STARTED_BY_NOVA)
+    return frozenset(gone)
+
+
+def advertised(
+    capabilities: Iterable[str] | None,
+    reported: bool,
+    facts: HostFacts,
+    policy: Policy,
+    *,
+    unheard: frozenset[str] = frozenset(),
+    stale: bool = False,
+) -> Advertised:
+    """All that is known of one host, for :func:`hvfilter.rules.judge.judge`.
+
+    :param capabilities: those whose traits the host's provider carries; None
+        when Placement is out of reach and nothing recent is remembered
+    :param reported: whether the provider carries the marker trait
+    :param unheard: capabilities of which Placement could not be asked
+    :param stale: Placement is out of reach; this is what was last known
+    """
+    if capabilities is None:
+        known: frozenset[str] = frozenset()
+        doubted, source = _ALL, Source.NONE
+        ignorance = policy.unreachable
+    else:
+        known = frozenset(capabilities)
+        # Nobody reports from hosts without KVM: what they do not have
+        # according to Placement, they do not have.
+        sure = reported or not facts.kvm_host
+        doubted = unheard if sure else _ALL
+        source = Source.LAST_KNOWN if stale else Source.PLACEMENT
+        ignorance = policy.unreachable if sure else policy.unreported
+    undecided = doubted - known
+    if undecided and ignorance is Ignorance.INFER:
+        undecided -= absent(facts)
+        if capabilities is not None and not reported:
+            source = Source.INFERRED
+    return Advertised(
+        known, reported, source, undecided, facts.native, facts.kvm_host
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ''

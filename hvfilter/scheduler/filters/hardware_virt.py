@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HardwareVirtFilter: only hosts that can run the guest as it is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from nova.scheduler import filters
+from oslo_log import log as logging
+
+from hvfilter.model.policy import Ignorance, Mode
+from hvfilter.model.verdict import Verdict
+from hvfilter.rules import explain
+from hvfilter.scheduler import knowledge, policies, request, rulings
+
+LOG = logging.getLogger(__name__)
+
+
+class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
+    """Passes hosts over that cannot run a KVM guest as it is asked.
+
+    Compares what flavor, image and policy ask for with the traits that
+    "hvfilter publish" gave to the hosts' resource providers.
+
+    Runs on rebuild too, and then judges only what the image asks for: the
+    guest stays on its host, where flavor and policy were judged when it
+    landed. No exception leaves it: without knowledge the policy for such
+    times decides.
+    """
+
+    RUN_ON_REBUILD = True
+
+    #: Nothing that matters here changes from one guest of a request to the
+    #: next, and the next are chosen among the hosts that passed.
+    run_filter_once_per_request = True
+
+    def __init__(self) -> None:
+        """Read the options, so that a wrong one shows at start."""
+        super().__init__()
+        policies.register()
+        policies.configured()
+        shared = knowledge.renew()
+        self._statistics = shared.statistics
+        self._docket = rulings.Docket(shared.holders, time.monotonic)
+
+    def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
+        """Judge a single host; Nova's scheduler calls filter_all."""
+        return bool(self.filter_all([host_state], spec_obj))
+
+    def filter_all(
+        self, filter_obj_list: Iterable[Any], spec_obj: Any
+    ) -> list[Any]:
+        """The hosts that pass, in the order given."""
+        hosts = list(filter_obj_list)
+        try:
+            return self._filter(hosts, spec_obj)
+        except Exception as error:
+            self._statistics.add(errors=1)
+            passed = hosts if _passes_unjudged(spec_obj) else []
+            LOG.exception(
+                'Hosts could not be judged, so %s of %s pass, as [hvfilter]'
+                'placement_unreachable says for want of knowledge: %s. '
+                'This is a fault of hvfilter: report it with what follows.',
+                len(passed),
+                len(hosts),
+                error,
+            )
+            return passed
+
+    def _filter(self, hosts: list[Any], spec: Any) -> list[Any]:
+        # As Nova does it: importing this sooner makes a circle.
+        from nova.scheduler import utils
+
+        question = rulings.Question(
+            request.asked(spec),
+            utils.request_is_rebuild(spec),
+            policies.configured(),
+        )
+        case = self._docket.case(question, policies.ages())
+        accepted = case.accepted
+        passed = [host for host in hosts if host.uuid in accepted]
+        if len(passed) < len(hosts):
+            passed = self._look_closer(case, hosts, spec)
+        self._statistics.add(requests=1, hosts_passed=len(passed))
+        return passed
+
+    def _look_closer(
+        self, case: rulings.Case, hosts: list[Any], spec: Any
+    ) -> list[Any]:
+        passed = []
+        against: dict[Verdict, list[Any]] = {}
+        let_pass = 0
+        for host in hosts:
+            if host.uuid in case.accepted:
+                passed.append(host)
+                continue
+            verdict, passes = case.look(host)
+            if passes:
+                passed.append(host)
+            if not verdict.accepted:
+                against.setdefault(verdict, []).append(host)
+                let_pass += passes
+        if against:
+            self._tell(against, len(hosts), let_pass, spec)
+        return passed
+
+    def _tell(
+        self,
+        against: dict[Verdict, list[Any]],
+        total: int,
+        let_pass: int,
+        spec: Any,
+    ) -> None:
+        server = request.server(spec)
+        names = {
+            verdict: [host.host for host in hosts]
+            for verdict, hosts in against.items()
+        }
+        LOG.info(
+            'Server %s: %s',
+            server,
+            explain.line(names, total, permissive=let_pass),
+        )
+        if LOG.isEnabledFor(logging.DEBUG):
+            for verdict, hosts in against.items():
+                for host in hosts:
+                    LOG.debug(
+                        'Server %s: host %s, node %s: %s',
+                        server,
+                        host.host,
+                        host.nodename,
+                        verdict,
+                    )
+        counts = {verdict: len(hosts) for verdict, hosts in against.items()}
+        self._statistics.add(
+            hosts_rejected=sum(counts.values()) - let_pass,
+            hosts_let_pass=let_pass,
+        )
+        self._statistics.add_verdicts(counts)
+
+
+def _passes_unjudged(spec: Any) -> bool:
+    """Whether hosts pass when something is broken on our side."""
+    try:
+        policy = policies.configured()
+        if policy.mode is Mode.PERMISSIVE:
+            return True
+        if policy.unreachable is Ignorance.INFER:
+            return not request.asked(spec).explicit
+    except Exception:
+        # Nothing is known, not even what is asked: a wrong host costs more
+        # than a refusal that says so.
+        return False
+    return policy.unreachable is Ignorance.ACCEPT
