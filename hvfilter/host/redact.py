@@ -99,6 +99,24 @@ def _cmdline(text: str) -> str:
     return ' '.join(words) + '\n'
 
 
+_KERNEL_MESSAGE = re.compile(
+    r'(?i)\b(?:kvm|svm|vmx|vt-x|amd-v|amd-vi|dmar|iommu|smmu|sev|ccp|tdx|'
+    r'hyp mode|hypervisor|el2|vhe|sie|npt|ept|nested|virtuali[sz]ation|'
+    r'lockdown|x2apic|gicv[234]|vgic)\b'
+)
+
+
+def _messages(text: str) -> str:
+    """Only the kernel's words on virtualization: the others name disks,
+    network cards and people."""
+    kept = (
+        line
+        for line in text.splitlines(keepends=True)
+        if _KERNEL_MESSAGE.search(line.partition(';')[2])
+    )
+    return ''.join(kept)
+
+
 def _cpuinfo(text: str) -> str:
     text = _SERIAL_LINE.sub(rf'\1\2 {GONE}', text)
     return _S390_IDENTIFICATION.sub(r'\g<1>000000', text)
@@ -111,5 +129,6 @@ _CHANGES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
         re.compile(r'^/proc/sysinfo$'),
         lambda text: _SYSINFO_LINE.sub(rf'\g<1>{GONE}', text),
     ),
+    (re.compile(r'^/dev/kmsg$'), _messages),
     (re.compile(r'^/proc/version$'), lambda text: _BUILDER.sub(GONE, text)),
 )

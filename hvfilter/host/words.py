@@ -6,7 +6,7 @@ from __future__ import annotations
 KVM_API_VERSION = 'KVM_GET_API_VERSION'
 KVM_SUPPORTED_CPUID = 'KVM_GET_SUPPORTED_CPUID'
 KVM_FEATURE_MSRS = 'KVM_GET_MSR_FEATURE_INDEX_LIST'
-SMOKE = 'run a guest'
+SMOKE = 'run a small guest'
 
 
 def read(path: str) -> str:
@@ -21,7 +21,7 @@ def listdir(path: str) -> str:
 
 def readlink(path: str) -> str:
     """Reading a symbolic link."""
-    return f'readlink {path}'
+    return f'read the link {path}'
 
 
 def stat(path: str) -> str:
@@ -36,12 +36,12 @@ def options(path: str) -> str:
 
 def cpuid(cpu: int, leaf: int, subleaf: int) -> str:
     """Executing CPUID."""
-    return f'CPUID 0x{leaf:x}/0x{subleaf:x} on processor {cpu}'
+    return f'execute CPUID leaf {leaf:#x} subleaf {subleaf} on CPU {cpu}'
 
 
 def msr(cpu: int, index: int) -> str:
     """Reading a model-specific register."""
-    return f'MSR 0x{index:x} on processor {cpu}'
+    return f'read MSR {index:#x} from /dev/cpu/{cpu}/msr'
 
 
 def kvm_extension(capability: int) -> str:

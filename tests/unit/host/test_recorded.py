@@ -55,7 +55,7 @@ class TestRecordedHost(testtools.TestCase):
         denied = self.denied(self.host.kvm_extension, 240)
         self.assertEqual('open /dev/kvm', denied.what)
         denied = self.denied(self.host.msr, 4, 0x3A)
-        self.assertEqual('MSR 0x3a on processor 4', denied.what)
+        self.assertEqual('read MSR 0x3a from /dev/cpu/4/msr', denied.what)
 
     def test_own_text_when_it_was_recorded(self):
         odd = Snapshot(
@@ -74,16 +74,20 @@ class TestRecordedHost(testtools.TestCase):
         for method, args, what in (
             (host.read, ('/a',), 'read /a'),
             (host.listdir, ('/a',), 'list /a'),
-            (host.readlink, ('/a',), 'readlink /a'),
+            (host.readlink, ('/a',), 'read the link /a'),
             (host.stat, ('/a',), 'stat /a'),
             (host.options, ('/a', {}), 'read /a'),
-            (host.cpuid, (1, 7, 2), 'CPUID 0x7/0x2 on processor 1'),
-            (host.msr, (0, 0x480), 'MSR 0x480 on processor 0'),
+            (
+                host.cpuid,
+                (1, 7, 2),
+                'execute CPUID leaf 0x7 subleaf 2 on CPU 1',
+            ),
+            (host.msr, (0, 0x480), 'read MSR 0x480 from /dev/cpu/0/msr'),
             (host.kvm_api_version, (), 'KVM_GET_API_VERSION'),
             (host.kvm_extension, (7,), 'KVM_CHECK_EXTENSION 7'),
             (host.kvm_supported_cpuid, (), 'KVM_GET_SUPPORTED_CPUID'),
             (host.kvm_feature_msrs, (), 'KVM_GET_MSR_FEATURE_INDEX_LIST'),
-            (host.smoke, (), 'run a guest'),
+            (host.smoke, (), 'run a small guest'),
         ):
             denied = self.denied(method, *args)
             self.assertEqual(door.NOT_RECORDED, denied.error)

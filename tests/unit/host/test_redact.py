@@ -74,6 +74,19 @@ class TestRedaction(testtools.TestCase):
             ),
         )
 
+    def test_only_virtualization_is_kept_when_it_is_kernel_messages(self):
+        told = (
+            '6,9,99,-;kvm: Nested Virtualization enabled\n'
+            '6,10,99,-;usb 1-1: SerialNumber: 12345\n'
+            ' SUBSYSTEM=usb\n'
+            '6,11,99,-;DMAR: IOMMU enabled\n'
+        )
+        self.assertEqual(
+            '6,9,99,-;kvm: Nested Virtualization enabled\n'
+            '6,11,99,-;DMAR: IOMMU enabled\n',
+            self.redacted('/dev/kmsg', told),
+        )
+
     def test_whole_content_goes_when_the_file_is_secret(self):
         for path in (
             '/sys/class/dmi/id/product_serial',
@@ -133,7 +146,13 @@ class TestRedaction(testtools.TestCase):
     @given(
         st.binary(max_size=80),
         st.sampled_from(
-            ['/proc/cpuinfo', '/proc/cmdline', '/proc/sysinfo', '/x']
+            [
+                '/proc/cpuinfo',
+                '/proc/cmdline',
+                '/proc/sysinfo',
+                '/dev/kmsg',
+                '/x',
+            ]
         ),
     )
     def test_same_when_redacted_twice(self, data, path):

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands that look at a host have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from hvfilter.host.door import Host
+from hvfilter.model import form
+from hvfilter.model.finding import HostReport
+
+if TYPE_CHECKING:
+    from cliff.command import Command
+
+    Base = Command
+else:
+    Base = object
+
+TROUBLE = 2
+"""Exit status: wrong usage or input, or it could not be found out."""
+
+
+class Trouble(Exception):
+    """Said to the user in one line: what is wrong, and what to do."""
+
+
+class HostCommand(Base):
+    """Mixed into a cliff command: options that choose the host."""
+
+    error_status = TROUBLE
+
+    def get_epilog(self) -> str:
+        """See ``cliff.command.Command``.
+
+        Cliff names the package of each plug-in here, for which it reads the
+        metadata of everything that is installed: more time than the probe
+        takes.
+        """
+        return self._epilog or ''
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser = super().get_parser(prog_name)
+        add_host_arguments(parser)
+        return parser
+
+
+def add_host_arguments(parser: argparse.ArgumentParser) -> None:
+    """How a host is chosen and looked at."""
+    group = parser.add_argument_group('the host')
+    group.add_argument(
+        '--snapshot',
+        metavar='<file>',
+        help='Look at a recording that "hvfilter record" made, "-" for '
+        'standard input, and not at this host',
+    )
+    group.add_argument(
+        '--no-smoke',
+        action='store_true',
+        help='Do not run the tiny guest that shows whether KVM works',
+    )
+    group.add_argument(
+        '--nova-conf',
+        metavar='<file>',
+        action='append',
+        help="A configuration file or directory of nova-compute's; may be "
+        'repeated, the last word wins (default: the usual places)',
+    )
+
+
+def chosen_host(parsed_args: argparse.Namespace) -> Host:
+    """The host that the options choose.
+
+    :raises Trouble: when a recording cannot be used
+    """
+    if parsed_args.snapshot is not None:
+        return open_snapshot(parsed_args.snapshot)
+    from hvfilter.host.live import LiveHost
+
+    return LiveHost(smoke=not parsed_args.no_smoke)
+
+
+def chosen_report(parsed_args: argparse.Namespace) -> HostReport:
+    """The report on the host that the options choose."""
+    return look_at(chosen_host(parsed_args), parsed_args)
+
+
+def look_at(host: Host, parsed_args: argparse.Namespace) -> HostReport:
+    """The report on a host, with the options for Nova's configuration."""
+    from hvfilter.report.examine import examine
+
+    named = parsed_args.nova_conf
+    return examine(host, tuple(named) if named else None)
+
+
+def open_snapshot(path: str) -> Host:
+    """A recorded host.
+
+    :raises Trouble: when the file is not there or is no snapshot
+    """
+    from hvfilter.host import snapshot
+    from hvfilter.host.recorded import RecordedHost
+
+    data = read_input(path)
+    try:
+        return RecordedHost(snapshot.loads(data), path)
+    except form.FormError as error:
+        raise Trouble(
+            f'{path} is no snapshot: {error}. Make one with '
+            f'"hvfilter record <file>"'
+        ) from None
+
+
+def read_input(path: str) -> bytes:
+    """The bytes of an input file, or of standard input for "-".
+
+    :raises Trouble: when it cannot be read, or no document is that large
+    """
+    import sys
+
+    try:
+        if path == '-':
+            data = sys.stdin.buffer.read(form.SIZE_LIMIT + 1)
+        else:
+            with Path(path).open('rb') as file:
+                data = file.read(form.SIZE_LIMIT + 1)
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+        raise Trouble(f'{path} cannot be read: {problem}') from None
+    except ValueError as error:
+        raise Trouble(f'{path!r} cannot be read: {error}') from None
+    if len(data) > form.SIZE_LIMIT:
+        raise Trouble(
+            f'{path} is larger than {form.SIZE_LIMIT >> 20} MiB: no document '
+            'of hvfilter is'
+        )
+    return data
+
+
+def colours_wanted(stream: TextIO) -> bool:
+    """Whether a person looks at the stream and minds no colours.
+
+    https://no-color.org: any non-empty NO_COLOR means none.
+    """
+    if os.environ.get('NO_COLOR') or os.environ.get('TERM') == 'dumb':
+        return False
+    return stream.isatty()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``hvfilter`` command."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cliff.app import App
+from cliff.commandmanager import CommandManager
+
+from hvfilter import version
+
+if TYPE_CHECKING:
+    from cliff.command import Command
+
+NAMESPACE = 'hvfilter.cli'
+"""Entry points of this group are the commands; packages may add some."""
+
+
+class Quiet(logging.Formatter):
+    """Leaves tracebacks out, which only --debug wants to see."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        bare = logging.makeLogRecord(record.__dict__)
+        bare.exc_info = bare.exc_text = bare.stack_info = None
+        return super().format(bare)
+
+
+class Hvfilter(App):
+    """The application: global options, commands by entry point."""
+
+    NAME = 'hvfilter'
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            description='Find out, tell and use what compute hosts can do '
+            'for KVM guests.',
+            version=version.version_string(),
+            command_manager=CommandManager(NAMESPACE),
+            deferred_help=True,
+            **kwargs,
+        )
+        self._error_status: int | None = None
+
+    def configure_logging(self) -> None:
+        """See ``cliff.app.App``; no tracebacks unless --debug."""
+        super().configure_logging()
+        root = logging.getLogger()
+        if not self.options.debug:
+            for handler in root.handlers:
+                if isinstance(handler, logging.FileHandler):
+                    continue
+                handler.setFormatter(Quiet(self.CONSOLE_MESSAGE_FORMAT))
+        # What no handler wants need not be put together.
+        root.setLevel(min(handler.level for handler in root.handlers))
+
+    def interact(self) -> None:
+        """There is no interactive mode: without a command, show help."""
+        self.run_subcommand(['help'])
+
+    def clean_up(
+        self, cmd: Command, result: int, err: BaseException | None
+    ) -> None:
+        """See ``cliff.app.App``: remember how to exit after an error."""
+        if err is not None:
+            self._error_status = getattr(cmd, 'error_status', None)
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """See ``cliff.app.App``; the command chooses its error status."""
+        self._error_status = None
+        result = super().run_subcommand(argv)
+        return result if self._error_status is None else self._error_status
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    :returns: the exit status; 2 when a command is used wrongly
+    """
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        status = Hvfilter().run(given or ['help'])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

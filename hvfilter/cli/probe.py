@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hvfilter probe``: what can this host do for a KVM guest, and why not?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from cliff.columns import FormattableColumn
+from cliff.lister import Lister
+
+from hvfilter.cli import command
+from hvfilter.model import document, form
+from hvfilter.model.finding import HostReport, State
+from hvfilter.report import table
+
+DOCUMENT_FORMATS = ('json', 'yaml')
+
+_COLOURS = {'present': 32, 'absent': 31, 'unknown': 33}
+
+
+class ColouredState(FormattableColumn[str]):
+    """A state, in colour where a person reads it."""
+
+    def human_readable(self) -> str:
+        """For the table."""
+        return f'\033[{_COLOURS[self._value]}m{self._value}\033[0m'
+
+    def machine_readable(self) -> str:
+        """For all other formats."""
+        return self._value
+
+
+class Probe(command.HostCommand, Lister):
+    """Show what a host can do for KVM guests, and if not, why.
+
+    Nothing on the host is changed. The formats json and yaml give the whole
+    report, hvfilter/report/1, with all evidence, unless columns are chosen.
+    """
+
+    error_status = command.TROUBLE
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser = super().get_parser(prog_name)
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(
+            '--long',
+            action='store_true',
+            help='Show the state of each stage, and capabilities that such a '
+            'machine cannot have',
+        )
+        group.add_argument(
+            '--evidence',
+            action='store_true',
+            help='Show everything that was observed, one row each',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """See ``cliff.command.Command``."""
+        self._report = command.chosen_report(parsed_args)
+        columns, rows = _table(self._report, parsed_args)
+        coloured = parsed_args.formatter == 'table' and (
+            command.colours_wanted(self.app.stdout)
+        )
+        return columns, (_cells(row, coloured) for row in rows)
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        """See ``cliff.lister.Lister``: formats for machines get it all."""
+        if parsed_args.formatter in DOCUMENT_FORMATS and not (
+            parsed_args.columns
+        ):
+            written = _document(self._report, parsed_args)
+            self.app.stdout.write(written)
+            return 0
+        return super().produce_output(parsed_args, column_names, data)
+
+
+def _table(
+    report: HostReport, parsed_args: argparse.Namespace
+) -> tuple[tuple[str, ...], Iterator[table.Row]]:
+    if parsed_args.evidence:
+        return table.EVIDENCE_COLUMNS, table.evidence_rows(report)
+    if parsed_args.long:
+        return table.LONG_COLUMNS, table.long_rows(report)
+    return table.COLUMNS, table.rows(report)
+
+
+def _cells(row: table.Row, coloured: bool) -> tuple[Any, ...]:
+    if coloured:
+        return tuple(
+            ColouredState(cell.value) if isinstance(cell, State) else cell
+            for cell in row
+        )
+    return tuple(
+        cell.value if isinstance(cell, State) else cell for cell in row
+    )
+
+
+def _document(report: HostReport, parsed_args: argparse.Namespace) -> str:
+    if parsed_args.formatter == 'json' and parsed_args.noindent:
+        import json
+
+        return json.dumps(document.to_document(report)) + '\n'
+    if parsed_args.formatter == 'json':
+        return form.dumps(document.to_document(report))
+    import yaml
+
+    written: str = yaml.safe_dump(
+        document.to_document(report), sort_keys=False, allow_unicode=True
+    )
+    return written

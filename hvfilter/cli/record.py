@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hvfilter record``: keep all that was asked of a host, for others."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from cliff.command import Command
+
+from hvfilter import version
+from hvfilter.cli import command
+from hvfilter.host import snapshot, survey
+from hvfilter.host.recording import RecordingHost
+from hvfilter.host.redact import Redaction
+from hvfilter.host.snapshot import Making, Provenance
+
+
+class Record(command.HostCommand, Command):
+    """Record a host as a snapshot that can be looked at anywhere.
+
+    Serial numbers, unique identifiers, MAC addresses and this host's names
+    are left out, so that anyone may post the file with a bug report; it is
+    one JSON file: read it first.
+    """
+
+    error_status = command.TROUBLE
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'file',
+            metavar='<file>',
+            help='Where to write the snapshot; "-" for standard output',
+        )
+        parser.add_argument(
+            '--note',
+            metavar='<text>',
+            default='',
+            help='What is remarkable about this host',
+        )
+        parser.add_argument(
+            '--keep-names',
+            action='store_true',
+            help='Leave nothing out: serial numbers, addresses and names of '
+            'this host are recorded as they are',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """See ``cliff.command.Command``."""
+        host = command.chosen_host(parsed_args)
+        redaction = None if parsed_args.keep_names else Redaction(own_names())
+        recording = RecordingHost(host, redaction)
+        report = command.look_at(recording, parsed_args)
+        survey.ask(recording)
+        origin = Provenance(
+            Making.RECORDED,
+            by=f'hvfilter {version.version_string()}',
+            where=socket.gethostname() if parsed_args.keep_names else '',
+            note=parsed_args.note,
+        )
+        text = snapshot.dumps(recording.snapshot(origin))
+        if parsed_args.file == '-':
+            self.app.stdout.write(text)
+            return 0
+        write(Path(parsed_args.file), text)
+        print(
+            f'Recorded {report.machine} Linux {report.kernel} in '
+            f'{parsed_args.file}. Read the file before you show it to others.',
+            file=self.app.stderr,
+        )
+        return 0
+
+
+def own_names() -> tuple[str, ...]:
+    """The names by which this host may be mentioned."""
+    names = [socket.gethostname(), os.uname().nodename]
+    short = [name.partition('.')[0] for name in names]
+    unlike = {'localhost', 'localdomain', ''}
+    return tuple(dict.fromkeys(n for n in names + short if n not in unlike))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a whole file or none.
+
+    :raises Trouble: when it cannot be written
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text)  # a device or a pipe
+            return
+        with tempfile.NamedTemporaryFile(
+            'w', dir=path.parent, prefix=f'.{path.name}.', delete=False
+        ) as file:
+            file.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        part = Path(file.name)
+        part.chmod(0o666 & ~mask)
+        part.replace(path)
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+        raise command.Trouble(f'{path} cannot be written: {problem}') from None

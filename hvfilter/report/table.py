@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hvfilter.model.catalogue import BY_KEY, Arch, Stage
+from hvfilter.model.finding import Finding, HostReport, State
+from hvfilter.rules import combine
+
+Row = tuple['str | State', ...]
+"""Cells in the order of the columns; a State is one still, so that whoever
+prints it may colour it."""
+
+COLUMNS = ('Capability', 'State', 'Stage', 'Reason', 'Remedy')
+
+LONG_COLUMNS = (
+    'Capability',
+    'State',
+    *(stage.value.capitalize() for stage in Stage),
+    'Reason',
+    'Remedy',
+    'Meaning',
+)
+
+EVIDENCE_COLUMNS = (
+    'Capability',
+    'Stage',
+    'State',
+    'Strength',
+    'Source',
+    'Asked',
+    'Value',
+    'Reason',
+)
+
+
+def rows(report: HostReport) -> Iterator[Row]:
+    """One row a capability that such a machine could have."""
+    arch = Arch.from_machine(report.machine)
+    for finding in report.findings:
+        if combine.possible(BY_KEY[finding.capability], arch):
+            yield (
+                finding.capability,
+                finding.state,
+                finding.deciding.stage.value,
+                _reason(finding),
+                finding.remedy,
+            )
+
+
+def long_rows(report: HostReport) -> Iterator[Row]:
+    """One row a capability of the catalogue, with each stage's state."""
+    for finding in report.findings:
+        states = {stage.stage: stage.state for stage in finding.stages}
+        yield (
+            finding.capability,
+            finding.state,
+            *(states.get(stage, '') for stage in Stage),
+            _reason(finding),
+            finding.remedy,
+            BY_KEY[finding.capability].meaning,
+        )
+
+
+def evidence_rows(report: HostReport) -> Iterator[Row]:
+    """One row an observation, in the order in which stages are mended.
+
+    The first of a stage decides it; the others are shown all the same.
+    """
+    for finding in report.findings:
+        for stage in finding.stages:
+            for observation in stage.observations:
+                yield (
+                    finding.capability,
+                    stage.stage.value,
+                    observation.state,
+                    observation.strength.name.lower(),
+                    observation.source,
+                    observation.asked,
+                    observation.value,
+                    observation.reason,
+                )
+
+
+def _reason(finding: Finding) -> str:
+    if finding.overrule is None:
+        return finding.reason
+    return (
+        f'{finding.overrule.origin} says so; found was '
+        f'{finding.found.value}: {finding.reason}'
+    )
