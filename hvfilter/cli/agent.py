@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
 
 from cliff.lister import Lister
 from oslo_config import cfg
@@ -32,6 +31,8 @@ COMPUTE_ID = 'compute_id'
 
 class AgentCommand(Lister):
     """A command that asks publishers to do something, and lists what."""
+
+    error_status = FAILED
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -81,8 +82,7 @@ class AgentCommand(Lister):
 
     def say(self, text: str) -> None:
         """One line for a person, beside the listing."""
-        stream: TextIO = self.app.stderr if self.app else _stderr()
-        print(text, file=stream)
+        print(text, file=self.app.stderr)
 
     def list_result(
         self, result: run.Result, *, dry_run: bool
@@ -94,21 +94,15 @@ class AgentCommand(Lister):
         columns = ('Publisher', 'Trait', 'Change')
         return columns, rows(result.outcomes)
 
+    def get_epilog(self) -> str:
+        """See :meth:`hvfilter.cli.command.HostCommand.get_epilog`."""
+        return self._epilog or ''
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         """The exit status tells a monitor what to make of it."""
         self.status = 0
-        try:
-            super().run(parsed_args)
-        except (base.Failed, agent.Unreadable) as error:
-            self.say(f'hvfilter: {error}')
-            return FAILED
+        super().run(parsed_args)
         return self.status
-
-
-def _stderr() -> TextIO:
-    import sys
-
-    return sys.stderr
 
 
 def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
@@ -228,20 +222,3 @@ def _cost(outcome: base.Outcome) -> str:
         if number:
             parts.append(f'{number} {what}')
     return f' ({", ".join(parts)})' if parts else ''
-
-
-def add_arguments_of_probing(parser: Any) -> None:
-    """How the host is looked at."""
-    parser.add_argument(
-        '--report',
-        metavar='<file>',
-        help='Publish this report, as "hvfilter probe -f json" wrote it ("-" '
-        'reads standard input), and do not look at this host; needs '
-        '--provider-uuid or --provider-name, since the report may be of '
-        'another host',
-    )
-    parser.add_argument(
-        '--no-smoke',
-        action='store_true',
-        help='Do not run the tiny guest that shows whether KVM works',
-    )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +11,15 @@ from pathlib import Path
 from oslo_config import cfg
 
 from hvfilter.cli import agent as common
+from hvfilter.cli import command
 from hvfilter.conf import agent
-from hvfilter.host.live import LiveHost
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, Overrule
 from hvfilter.publish import base, run
 from hvfilter.rules import overrule, traits
 
 
-class Publish(common.AgentCommand):
+class Publish(command.HostCommand, common.AgentCommand):
     """Look at this host and publish what it can do.
 
     Exit status: 0 when everything is published; 75 when it failed for a
@@ -28,10 +27,19 @@ class Publish(common.AgentCommand):
     mend something first.
     """
 
+    error_status = common.FAILED
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
         parser = super().get_parser(prog_name)
-        common.add_arguments_of_probing(parser)
+        parser.add_argument(
+            '--report',
+            metavar='<file>',
+            help='Publish this report, as "hvfilter probe -f json" wrote it, '
+            '"-" for standard input, and look at no host. A report or a '
+            'recording may be of another host, so --provider-uuid or '
+            '--provider-name must tell of which',
+        )
         return parser
 
     def take_action(
@@ -41,14 +49,14 @@ class Publish(common.AgentCommand):
         conf = common.configuration(parsed_args)
         publishers = run.load(conf.hvfilter.publishers, conf)
         overrules = _overrules(conf)
-        if parsed_args.report:
-            report, probed_s = _read(parsed_args.report)
-            identity = base.Identity()
+        identity = base.Identity()
+        if parsed_args.report is not None:
+            report = _read(parsed_args.report)
         else:
-            host = LiveHost(smoke=not parsed_args.no_smoke)
-            report = _look(host, parsed_args.config_file)
-            probed_s = time.time()
-            identity = common.identity(host, conf)
+            host = command.chosen_host(parsed_args)
+            report = command.look_at(host, parsed_args)
+            if parsed_args.snapshot is None:
+                identity = common.identity(host, conf)
         report = overrule.apply(report, overrules)
         for key in overrules:
             self.say(_told(report, key))
@@ -56,7 +64,7 @@ class Publish(common.AgentCommand):
             report,
             traits.wanted(report),
             identity,
-            probed_s=probed_s,
+            probed_s=_looked_s(parsed_args.report),
             now_s=time.time(),
         )
         dry_run = parsed_args.dry_run
@@ -65,30 +73,21 @@ class Publish(common.AgentCommand):
         return self.list_result(result, dry_run=dry_run)
 
 
-def _look(host: LiveHost, config_files: list[str] | None) -> HostReport:
-    from hvfilter.report.examine import examine
-
-    nova = tuple(config_files) if config_files else None
-    return examine(host, nova)
-
-
-def _read(path: str) -> tuple[HostReport, float]:
-    """A report that was written before, and when it was."""
+def _read(path: str) -> HostReport:
     try:
-        if path == '-':
-            return document.loads(sys.stdin.buffer.read()), time.time()
-        file = Path(path)
-        return document.loads(file.read_bytes()), file.stat().st_mtime
-    except OSError as error:
-        raise base.Failed(
-            f'The report {path} cannot be read: {error.strerror}',
-            'Write one with "hvfilter probe -f json".',
-        ) from None
+        return document.loads(command.read_input(path))
     except form.FormError as error:
-        raise base.Failed(
-            f'{path} is no report: {error}',
-            'Write one with "hvfilter probe -f json".',
+        raise command.Trouble(
+            f'{path} is no report: {error}. Write one with '
+            '"hvfilter probe -f json"'
         ) from None
+
+
+def _looked_s(report: str | None) -> float:
+    """When the host was looked at, as far as it can be told."""
+    if report is None or report == '-':
+        return time.time()
+    return Path(report).stat().st_mtime
 
 
 def _overrules(conf: cfg.ConfigOpts) -> dict[str, Overrule]:

@@ -66,8 +66,10 @@ class PlacementPublisher(base.Publisher):
             act = reconciler.preview if dry_run else reconciler.reconcile
             change = act(target, wanted)
         except errors.PlacementError as error:
+            # nova-compute may yet create the provider.
+            passes = error.transient or isinstance(error, errors.NotFound)
             raise base.Failed(
-                error.what, error.remedy, transient=error.transient
+                error.what, error.remedy, transient=passes
             ) from error
         return base.Outcome(
             self.name,
@@ -179,6 +181,9 @@ def _configured(conf: cfg.ConfigOpts) -> Any:
 
     group = agent.PLACEMENT_GROUP.name
     auth = loading.load_auth_from_conf_options(conf, group)
+    _refuse_passwords_in_urls(
+        getattr(auth, 'auth_url', None), conf.placement.endpoint_override
+    )
     timeout_s = conf.placement.timeout or conf.hvfilter.placement_timeout_s
     session = loading.load_session_from_conf_options(
         conf, group, auth=auth, timeout=timeout_s
@@ -189,6 +194,8 @@ def _configured(conf: cfg.ConfigOpts) -> Any:
 
 
 def _from_environment(conf: cfg.ConfigOpts) -> Any:
+    from keystoneauth1 import adapter
+
     try:
         from openstack import config
         from openstack import exceptions as sdk
@@ -198,14 +205,39 @@ def _from_environment(conf: cfg.ConfigOpts) -> Any:
             'environment',
             'Install it ("pip install openstacksdk"), or use --config-file.',
         ) from None
+    service = 'placement'
     try:
         region = config.OpenStackConfig().get_one()
-        adapter = region.get_session_client('placement')
+        session = region.get_session()
+        endpoint = region.get_endpoint(service)
+        interface = region.get_interface(service)
+        region_name = region.get_region_name(service)
     except sdk.SDKException as error:
         raise errors.Misconfigured(
             f'clouds.yaml or the environment is not usable: {error}',
             'Check it with "openstack --os-cloud <name> token issue".',
         ) from None
-    if adapter.session.timeout is None:
-        adapter.session.timeout = conf.hvfilter.placement_timeout_s
-    return adapter
+    _refuse_passwords_in_urls(
+        getattr(session.auth, 'auth_url', None), endpoint
+    )
+    if session.timeout is None:
+        session.timeout = conf.hvfilter.placement_timeout_s
+    # Not openstacksdk's own adapter: that one may answer from a cache.
+    return adapter.Adapter(
+        session,
+        service_type=service,
+        interface=interface,
+        region_name=region_name,
+        endpoint_override=endpoint,
+    )
+
+
+def _refuse_passwords_in_urls(*urls: str | None) -> None:
+    """keystoneauth1 logs URLs as they are."""
+    for url in urls:
+        if url and '@' in url.partition('//')[2].partition('/')[0]:
+            raise errors.Misconfigured(
+                f'The URL of {client.without_secrets(url)} holds a user or '
+                'a password, which would be seen in logs',
+                'Write them as username and password beside it.',
+            )

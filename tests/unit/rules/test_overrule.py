@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+
+from hvfilter.model.finding import Overrule, State
+from hvfilter.rules import overrule, traits
+from tests.fakes import reports
+
+ORIGIN = '[hvfilter]overrule'
+
+
+class ParseTest(testtools.TestCase):
+    def test_parse_when_words_are_right(self):
+        self.assertEqual(
+            {
+                'kvm': Overrule(State.PRESENT, ORIGIN),
+                'sev': Overrule(State.ABSENT, ORIGIN),
+            },
+            overrule.parse(['kvm=present', ' sev = ABSENT '], ORIGIN),
+        )
+        self.assertEqual({}, overrule.parse([], ORIGIN))
+
+    def test_parse_when_words_are_wrong(self):
+        for words in (
+            ['vmx=present'],
+            ['kvm'],
+            ['kvm='],
+            ['kvm=unknown'],
+            ['kvm=yes'],
+            [''],
+            ['kvm=present', 'kvm=absent'],
+        ):
+            error = self.assertRaises(
+                ValueError, overrule.parse, words, ORIGIN
+            )
+            self.assertIn(ORIGIN, str(error))
+
+
+class ApplyTest(testtools.TestCase):
+    def test_apply_when_finding_says_otherwise(self):
+        found = reports.report(['ept'], ['kvm'])
+        overruled = overrule.apply(
+            found, overrule.parse(['kvm=present', 'ept=absent'], ORIGIN)
+        )
+        self.assertIs(State.PRESENT, overruled['kvm'].state)
+        self.assertIs(State.ABSENT, overruled['kvm'].found)
+        self.assertEqual(found['kvm'].stages, overruled['kvm'].stages)
+        self.assertEqual(ORIGIN, overruled['kvm'].overrule.origin)
+        wanted = traits.wanted(overruled)
+        self.assertIn('CUSTOM_HVFILTER_KVM', wanted.present)
+        self.assertIn('CUSTOM_HVFILTER_EPT', wanted.absent)
+
+    def test_apply_when_nothing_is_overruled(self):
+        found = reports.report(['ept'])
+        self.assertEqual(found, overrule.apply(found, {}))
