@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.model import catalogue
+from hvfilter.model.policy import Ignorance, Policy
+from hvfilter.model.verdict import Source
+from hvfilter.rules import infer
+
+KVM_GUESTS = [['x86_64', 'kvm', 'hvm'], ['x86_64', 'qemu', 'hvm']]
+TCG_GUESTS = [['x86_64', 'qemu', 'hvm'], ['aarch64', 'qemu', 'hvm']]
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(['arch', 'vendor', 'features', 'model']), inner
+        )
+    ),
+    max_leaves=9,
+)
+
+
+def cpu_info(**told):
+    return json.dumps({'arch': 'x86_64', 'features': ['vmx'], **told})
+
+
+class ReadingTest(testtools.TestCase):
+    def test_processor_is_read_when_libvirt_wrote_it(self):
+        found = infer.processor(
+            cpu_info(vendor='Intel', features=['vmx', 'hypervisor'])
+        )
+        self.assertEqual(infer.Processor('x86_64', 'Intel', True), found)
+
+    def test_processor_is_unknown_when_garbage(self):
+        for garbage in (
+            None,
+            '',
+            '{',
+            '[]',
+            '"x"',
+            'null',
+            '[' * 100_000,
+            '{"arch": 5, "vendor": [], "features": "hypervisor"}',
+            7,
+            b'{}',
+            {'arch': 'x86_64'},
+            ' ' * (2 << 20),
+        ):
+            self.assertEqual(infer.Processor(), infer.processor(garbage))
+
+    def test_native_architectures_are_those_with_kvm(self):
+        self.assertEqual({'x86_64'}, infer.native(KVM_GUESTS))
+        self.assertEqual(frozenset(), infer.native(TCG_GUESTS))
+
+    def test_native_architectures_are_unknown_when_garbage(self):
+        for garbage in (None, [], 'kvm', {}, [None, 'kvm', ['x86_64', 'kvm']]):
+            self.assertIsNone(infer.native(garbage))
+
+    def test_qemu_and_the_unknown_may_use_kvm(self):
+        for hypervisor in ('QEMU', 'KVM', 'qemu', '', None):
+            self.assertTrue(infer.may_use_kvm(hypervisor), hypervisor)
+        for hypervisor in (
+            'VMware vCenter Server',
+            'ironic',
+            'LXC',
+            'Parallels',
+            'zvm',
+            'fake',
+            'hyperv',
+        ):
+            self.assertFalse(infer.may_use_kvm(hypervisor), hypervisor)
+
+    @given(ANYTHING, ANYTHING, ANYTHING)
+    def test_never_raises(self, info, guests, hypervisor):
+        for text in (info, json.dumps(info)):
+            found = infer.processor(text)
+            infer.absent(
+                infer.HostFacts(
+                    infer.may_use_kvm(hypervisor),
+                    found.machine,
+                    found.vendor,
+                    found.virtual,
+                    infer.native(guests),
+                )
+            )
+
+
+class AbsentTest(testtools.TestCase):
+    def test_nothing_is_absent_when_nothing_is_known(self):
+        self.assertEqual(frozenset(), infer.absent(infer.HostFacts()))
+
+    def test_x86_only_is_absent_when_arm(self):
+        gone = infer.absent(infer.HostFacts(machine='aarch64'))
+        self.assertIn('vtx', gone)
+        self.assertIn('avic', gone)
+        self.assertNotIn('nested', gone)
+        self.assertNotIn('kvm', gone)
+
+    def test_amd_only_is_absent_when_intel_and_the_other_way_round(self):
+        intel = infer.absent(infer.HostFacts(machine='x86_64', vendor='Intel'))
+        amd = infer.absent(infer.HostFacts(machine='x86_64', vendor='AMD'))
+        hygon = infer.absent(infer.HostFacts(vendor='Hygon'))
+        self.assertTrue({'amdv', 'npt', 'avic', 'sev', 'vti'} <= intel)
+        self.assertTrue({'vtx', 'ept', 'vpid', 'tdx', 'vti'} <= amd)
+        self.assertFalse({'vtx', 'ept', 'tsc_scaling', 'kvm'} & intel)
+        self.assertFalse({'amdv', 'npt', 'tsc_scaling', 'kvm'} & amd)
+        self.assertIn('vtx', hygon)
+
+    def test_bare_metal_is_absent_when_processor_says_virtual(self):
+        gone = infer.absent(infer.HostFacts(virtual=True))
+        self.assertEqual({'bare_metal'}, gone)
+
+    def test_what_nova_starts_is_absent_when_libvirt_offers_no_kvm(self):
+        gone = infer.absent(infer.HostFacts(native=frozenset()))
+        self.assertEqual(
+            {
+                'kvm',
+                'nested',
+                'nested_slat',
+                'sev',
+                'sev_es',
+                'sev_snp',
+                'tdx',
+            },
+            gone,
+        )
+
+    def test_kvm_is_not_taken_for_granted_when_libvirt_offers_it(self):
+        facts = infer.HostFacts(native=frozenset({'x86_64'}))
+        self.assertEqual(frozenset(), infer.absent(facts))
+
+    def test_vendor_tables_name_known_capabilities(self):
+        names = infer._INTEL | infer._AMD
+        self.assertEqual(set(), names - set(catalogue.BY_KEY))
+        self.assertEqual(set(), infer._INTEL & infer._AMD)
+
+
+class AdvertisedTest(testtools.TestCase):
+    ALL = frozenset(catalogue.BY_KEY)
+
+    def advertised(self, *args, policy=None, facts=None, **more):
+        return infer.advertised(
+            *args, facts or infer.HostFacts(), policy or Policy(), **more
+        )
+
+    def test_all_is_decided_when_host_reported(self):
+        found = self.advertised({'kvm'}, True)
+        self.assertEqual(frozenset(), found.undecided)
+        self.assertIs(Source.PLACEMENT, found.source)
+
+    def test_what_placement_was_not_asked_is_undecided(self):
+        found = self.advertised(
+            {'kvm'}, True, unheard=frozenset({'nested'}), stale=True
+        )
+        self.assertEqual({'nested'}, found.undecided)
+        self.assertIs(Source.LAST_KNOWN, found.source)
+
+    def test_all_else_is_undecided_when_host_did_not_report(self):
+        found = self.advertised({'nested'}, False)
+        self.assertEqual(self.ALL - {'nested'}, found.undecided)
+        self.assertIs(Source.INFERRED, found.source)
+
+    def test_absent_is_decided_only_when_inferring(self):
+        facts = infer.HostFacts(native=frozenset())
+        for ignorance, undecided in (
+            (Ignorance.INFER, False),
+            (Ignorance.ACCEPT, True),
+            (Ignorance.REJECT, True),
+        ):
+            policy = Policy(unreported=ignorance)
+            found = self.advertised((), False, facts=facts, policy=policy)
+            self.assertEqual(undecided, 'kvm' in found.undecided)
+
+    def test_nothing_is_known_when_placement_is_out_of_reach(self):
+        found = self.advertised(None, False)
+        self.assertEqual(self.ALL, found.undecided)
+        self.assertIs(Source.NONE, found.source)
+
+    def test_all_is_decided_when_host_has_no_kvm(self):
+        facts = infer.HostFacts(kvm_host=False)
+        found = self.advertised((), False, facts=facts)
+        self.assertEqual(frozenset(), found.undecided)
+        self.assertFalse(found.kvm_host)

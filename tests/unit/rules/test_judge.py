@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import itertools
+
+import testtools
+
+from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.requirement import (
+    Asker,
+    Demand,
+    Misfit,
+    Requirement,
+    Requirements,
+)
+from hvfilter.model.verdict import Advertised, Cause, Source
+from hvfilter.rules.judge import judge
+
+NEEDS_NESTED = Requirement(
+    'nested', Demand.REQUIRED, Asker.FLAVOR, 'hvfilter:nested=required'
+)
+BARS_NESTED = Requirement('nested', Demand.FORBIDDEN, Asker.FLAVOR, 'no')
+LIKES_NESTED = Requirement('nested', Demand.PREFERRED, Asker.FLAVOR, 'like')
+POLICY_KVM = Requirement(
+    'kvm', Demand.REQUIRED, Asker.POLICY, 'policy', explicit=False
+)
+
+
+def reported(*keys, **more):
+    return Advertised(frozenset(keys), True, Source.PLACEMENT, **more)
+
+
+def unreported(*undecided, source=Source.INFERRED, **more):
+    return Advertised(frozenset(), False, source, frozenset(undecided), **more)
+
+
+def causes(items, advertised, policy=None, **more):
+    verdict = judge(
+        Requirements(tuple(items), **more), advertised, policy or Policy()
+    )
+    return [reason.cause for reason in verdict.reasons]
+
+
+class ReportedTest(testtools.TestCase):
+    def test_host_is_accepted_when_it_has_what_is_required(self):
+        self.assertEqual([], causes([NEEDS_NESTED], reported('nested')))
+
+    def test_host_is_rejected_when_it_lacks_what_is_required(self):
+        verdict = judge(Requirements((NEEDS_NESTED,)), reported(), Policy())
+        self.assertFalse(verdict.accepted)
+        self.assertEqual(
+            'lacks nested (hvfilter:nested=required)', str(verdict)
+        )
+
+    def test_host_is_rejected_when_it_has_what_is_forbidden(self):
+        self.assertEqual(
+            [Cause.HAS_FORBIDDEN], causes([BARS_NESTED], reported('nested'))
+        )
+        self.assertEqual([], causes([BARS_NESTED], reported()))
+
+    def test_preferred_never_rejects(self):
+        for host in (reported(), unreported('nested'), reported('nested')):
+            self.assertEqual([], causes([LIKES_NESTED], host))
+
+    def test_every_reason_is_given_in_the_order_of_the_request(self):
+        found = judge(
+            Requirements((NEEDS_NESTED, POLICY_KVM)), reported(), Policy()
+        )
+        self.assertEqual(
+            ['nested', 'kvm'], [reason.subject for reason in found.reasons]
+        )
+
+    def test_every_host_is_rejected_when_request_makes_no_sense(self):
+        misfits = (Misfit(Asker.FLAVOR, 'hvfilter:x=y', 'no such'),)
+        for host in (reported('kvm'), unreported(), reported(kvm_host=False)):
+            self.assertEqual(
+                [Cause.NOT_UNDERSTOOD], causes([], host, misfits=misfits)
+            )
+
+    def test_mode_does_not_change_verdicts(self):
+        self.assertEqual(
+            [Cause.LACKS],
+            causes([NEEDS_NESTED], reported(), Policy(mode=Mode.PERMISSIVE)),
+        )
+
+
+class IgnoranceTest(testtools.TestCase):
+    def test_unreported_host_is_taken_as_the_policy_says(self):
+        passes = {
+            (Ignorance.INFER, POLICY_KVM): True,
+            (Ignorance.INFER, NEEDS_NESTED): False,
+            (Ignorance.INFER, BARS_NESTED): False,
+            (Ignorance.ACCEPT, POLICY_KVM): True,
+            (Ignorance.ACCEPT, NEEDS_NESTED): True,
+            (Ignorance.ACCEPT, BARS_NESTED): True,
+            (Ignorance.REJECT, POLICY_KVM): False,
+            (Ignorance.REJECT, NEEDS_NESTED): False,
+            (Ignorance.REJECT, BARS_NESTED): False,
+        }
+        for (ignorance, item), accepted in passes.items():
+            host = unreported('kvm', 'nested')
+            found = causes([item], host, Policy(unreported=ignorance))
+            expected = [] if accepted else [Cause.UNREPORTED]
+            self.assertEqual(expected, found, (ignorance, item))
+
+    def test_unreachable_placement_is_taken_as_the_policy_says(self):
+        host = unreported('kvm', 'nested', source=Source.NONE)
+        for ignorance, item in itertools.product(
+            Ignorance, (POLICY_KVM, NEEDS_NESTED)
+        ):
+            found = causes([item], host, Policy(unreachable=ignorance))
+            accepted = ignorance is Ignorance.ACCEPT or (
+                ignorance is Ignorance.INFER and item is POLICY_KVM
+            )
+            expected = [] if accepted else [Cause.NO_KNOWLEDGE]
+            self.assertEqual(expected, found, (ignorance, item))
+
+    def test_reported_host_leaves_only_placement_to_blame(self):
+        host = reported('kvm', undecided=frozenset({'nested'}))
+        policy = Policy(unreported=Ignorance.ACCEPT)
+        self.assertEqual(
+            [Cause.NO_KNOWLEDGE], causes([NEEDS_NESTED], host, policy)
+        )
+
+    def test_what_is_surely_absent_is_lacking(self):
+        host = unreported('kvm')
+        self.assertEqual([Cause.LACKS], causes([NEEDS_NESTED], host))
+        self.assertEqual([], causes([BARS_NESTED], host))
+
+    def test_one_reason_stands_for_all_that_is_not_known(self):
+        host = unreported('kvm', 'nested')
+        policy = Policy(unreported=Ignorance.REJECT)
+        self.assertEqual(
+            [Cause.UNREPORTED],
+            causes([NEEDS_NESTED, POLICY_KVM], host, policy),
+        )
+
+
+class OtherHypervisorTest(testtools.TestCase):
+    HOST = Advertised(frozenset(), False, Source.PLACEMENT, kvm_host=False)
+
+    def test_policy_leaves_it_alone(self):
+        self.assertEqual([], causes([POLICY_KVM], self.HOST))
+        strict = Policy(unreported=Ignorance.REJECT)
+        self.assertEqual([], causes([POLICY_KVM], self.HOST, strict))
+
+    def test_it_lacks_what_is_asked_explicitly(self):
+        self.assertEqual([Cause.LACKS], causes([NEEDS_NESTED], self.HOST))
+        self.assertEqual([], causes([BARS_NESTED], self.HOST))
+
+    def test_its_architecture_does_not_matter(self):
+        self.assertEqual([], causes([], self.HOST, architecture='aarch64'))
+
+
+class ArchitectureTest(testtools.TestCase):
+    def test_host_is_rejected_when_it_runs_others_only(self):
+        host = reported('kvm', native=frozenset({'x86_64', 'i686'}))
+        self.assertEqual(
+            [Cause.ARCHITECTURE], causes([], host, architecture='aarch64')
+        )
+        self.assertEqual([], causes([], host, architecture='i686'))
+
+    def test_host_is_accepted_when_nothing_is_known_of_its_guests(self):
+        for native in (None, frozenset()):
+            host = reported('kvm', native=native)
+            self.assertEqual([], causes([], host, architecture='aarch64'))
+
+
+class ReservedTest(testtools.TestCase):
+    POLICY = Policy(reserved=frozenset({'nested', 'tdx'}))
+
+    def test_host_is_kept_when_guest_asks_for_none_of_it(self):
+        self.assertEqual(
+            [Cause.RESERVED],
+            causes([POLICY_KVM], reported('kvm', 'nested'), self.POLICY),
+        )
+
+    def test_host_is_given_when_guest_asks_for_some_of_it(self):
+        host = reported('kvm', 'nested', 'tdx')
+        self.assertEqual([], causes([NEEDS_NESTED], host, self.POLICY))
+        self.assertEqual([], causes([LIKES_NESTED], host, self.POLICY))
+
+    def test_host_is_kept_when_guest_asks_for_something_else(self):
+        host = reported('kvm', 'tdx')
+        self.assertEqual(
+            [Cause.RESERVED], causes([LIKES_NESTED], host, self.POLICY)
+        )
+
+    def test_forbidding_is_not_asking(self):
+        found = causes([BARS_NESTED], reported('nested'), self.POLICY)
+        self.assertEqual([Cause.HAS_FORBIDDEN, Cause.RESERVED], found)
+
+    def test_host_is_not_kept_when_it_has_nothing_reserved(self):
+        self.assertEqual([], causes([], reported('kvm'), self.POLICY))
+
+    def test_guest_stays_when_it_is_there_already(self):
+        host = reported('kvm', 'nested')
+        self.assertEqual([], causes([], host, self.POLICY, landed=True))

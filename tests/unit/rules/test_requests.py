@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.model.policy import Policy
+from hvfilter.model.requirement import Asker, Demand
+from hvfilter.rules import requests
+from hvfilter.rules.requests import Asked
+
+NOTHING = Policy(required=())
+KVM = Policy()
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            'hvfilter:nested',
+            'hvfilter:kvm',
+            'hvfilter:',
+            'hvfilter:nonsense',
+            'trait:CUSTOM_HVFILTER_NESTED',
+            'trait:CUSTOM_HVFILTER_REPORTED',
+            'trait1:CUSTOM_HVFILTER_NESTED',
+            'trait:HW_CPU_X86_VMX',
+            'required',
+            'forbidden',
+            'preferred',
+        ]
+    ),
+    st.text(max_size=20),
+)
+
+
+def said(found):
+    return [(i.capability, i.demand.value, i.asker.value) for i in found.items]
+
+
+class FlavorTest(testtools.TestCase):
+    def requirements(self, policy=NOTHING, **specs):
+        return requests.requirements(Asked.of(specs), policy)
+
+    def test_each_demand_is_taken_when_well_spelt(self):
+        found = self.requirements(
+            **{
+                'hvfilter:nested': 'required',
+                'hvfilter:tdx': 'forbidden',
+                'hvfilter:slat': ' Preferred ',
+            }
+        )
+        self.assertEqual(
+            [
+                ('nested', 'required', 'flavor'),
+                ('slat', 'preferred', 'flavor'),
+                ('tdx', 'forbidden', 'flavor'),
+            ],
+            said(found),
+        )
+        self.assertEqual('hvfilter:nested=required', found.items[0].words)
+        self.assertTrue(all(item.explicit for item in found.items))
+
+    def test_traits_of_ours_are_taken(self):
+        found = self.requirements(
+            **{
+                'trait:CUSTOM_HVFILTER_NESTED': 'required',
+                'trait:CUSTOM_HVFILTER_KVM': 'forbidden',
+                'trait:CUSTOM_HVFILTER_REPORTED': 'required',
+                'trait:HW_CPU_X86_VMX': 'required',
+                'trait_NET:CUSTOM_HVFILTER_TDX': 'required',
+            }
+        )
+        self.assertEqual(
+            [('kvm', 'forbidden', 'flavor'), ('nested', 'required', 'flavor')],
+            said(found),
+        )
+
+    def test_capability_is_a_misfit_when_unknown(self):
+        found = self.requirements(**{'hvfilter:nestd': 'required'})
+        self.assertEqual((), found.items)
+        self.assertEqual('hvfilter:nestd=required', found.misfits[0].words)
+        self.assertIn('nested', found.misfits[0].problem)
+        self.assertTrue(found.hard)
+
+    def test_value_is_a_misfit_when_unknown(self):
+        for value in ('', 'true', 'require', 'required,forbidden'):
+            found = self.requirements(**{'hvfilter:nested': value})
+            self.assertIn('required', found.misfits[0].problem)
+
+    def test_trait_is_a_misfit_when_nobody_publishes_it(self):
+        found = self.requirements(
+            **{'trait:CUSTOM_HVFILTER_NESTD': 'required'}
+        )
+        self.assertEqual(1, len(found.misfits))
+
+    def test_trait_demand_is_a_misfit_when_preferred(self):
+        found = self.requirements(
+            **{'trait:CUSTOM_HVFILTER_NESTED': 'preferred'}
+        )
+        self.assertEqual(1, len(found.misfits))
+
+    def test_nothing_is_hard_when_only_preferred(self):
+        found = self.requirements(**{'hvfilter:nested': 'preferred'})
+        self.assertFalse(found.hard)
+
+    def test_words_are_bounded_and_printable(self):
+        found = self.requirements(**{'hvfilter:\n' + 'x' * 500: '\x00'})
+        words = found.misfits[0].words
+        self.assertLessEqual(len(words), 120)
+        self.assertTrue(words.isprintable())
+
+    def test_policy_yields_when_flavor_speaks_of_the_same(self):
+        found = self.requirements(KVM, **{'hvfilter:kvm': 'forbidden'})
+        self.assertEqual([('kvm', 'forbidden', 'flavor')], said(found))
+
+    def test_policy_stays_when_flavor_only_prefers(self):
+        found = self.requirements(KVM, **{'hvfilter:kvm': 'preferred'})
+        self.assertIn(('kvm', 'required', 'policy'), said(found))
+
+
+class ImageTest(testtools.TestCase):
+    def requirements(self, policy=KVM, **asked):
+        return requests.requirements(Asked.of(**asked), policy)
+
+    def test_policy_holds_when_image_says_nothing(self):
+        found = self.requirements()
+        self.assertEqual([('kvm', 'required', 'policy')], said(found))
+        self.assertFalse(found.items[0].explicit)
+
+    def test_kvm_is_asked_but_not_explicitly_when_image_is_of_kvm(self):
+        found = self.requirements(img_hv_type='kvm')
+        self.assertEqual([('kvm', 'required', 'image')], said(found))
+        self.assertFalse(found.items[0].explicit)
+
+    def test_policy_lets_alone_when_image_is_of_another_kind(self):
+        for hv_type in ('qemu', 'vmware', 'lxc', 'baremetal', 'ironic'):
+            found = self.requirements(img_hv_type=hv_type)
+            self.assertEqual((), found.items)
+
+    def test_policy_lets_alone_when_image_wants_emulation(self):
+        found = self.requirements(emulated=True)
+        self.assertEqual((), found.items)
+
+    def test_flavor_is_judged_when_image_is_of_another_kind(self):
+        found = self.requirements(
+            img_hv_type='qemu', extra_specs={'hvfilter:iommu': 'required'}
+        )
+        self.assertEqual([('iommu', 'required', 'flavor')], said(found))
+
+    def test_image_traits_of_ours_are_taken(self):
+        found = self.requirements(
+            image_traits={
+                'CUSTOM_HVFILTER_NESTED': 'required',
+                'HW_CPU_X86_VMX': 'required',
+            }
+        )
+        self.assertIn(('nested', 'required', 'image'), said(found))
+        self.assertEqual(2, len(found.items))
+
+    def test_architecture_matters_when_kvm_is_required(self):
+        found = self.requirements(hw_architecture='aarch64')
+        self.assertEqual('aarch64', found.architecture)
+
+    def test_architecture_does_not_matter_when_emulated(self):
+        for asked in ({'emulated': True}, {'img_hv_type': 'qemu'}):
+            found = self.requirements(hw_architecture='aarch64', **asked)
+            self.assertIsNone(found.architecture)
+
+
+class RebuildTest(testtools.TestCase):
+    ASKED = Asked.of(
+        {'hvfilter:nested': 'required', 'hvfilter:x': 'y'},
+        {'CUSTOM_HVFILTER_SLAT': 'required'},
+        'kvm',
+        'x86_64',
+    )
+
+    def test_only_the_image_counts_when_rebuilt(self):
+        found = requests.image_requirements(self.ASKED)
+        self.assertEqual(
+            [('slat', 'required', 'image'), ('kvm', 'required', 'image')],
+            said(found),
+        )
+        self.assertEqual((), found.misfits)
+        self.assertEqual('x86_64', found.architecture)
+        self.assertTrue(found.landed)
+
+
+class AnythingTest(testtools.TestCase):
+    @given(
+        st.dictionaries(WORDS, WORDS, max_size=6),
+        st.dictionaries(WORDS, WORDS, max_size=6),
+        st.none() | WORDS,
+        st.sampled_from([NOTHING, KVM]),
+    )
+    def test_never_raises_and_never_ignores_words_of_ours(
+        self, specs, traits, hv_type, policy
+    ):
+        asked = Asked.of(specs, traits, hv_type)
+        self.assertEqual(
+            asked,
+            Asked.of(
+                dict(asked.extra_specs), dict(asked.image_traits), hv_type
+            ),
+        )
+        found = requests.requirements(asked, policy)
+        mine = [name for name in specs if name.startswith('hvfilter:')]
+        from_flavor = [
+            part
+            for part in (*found.items, *found.misfits)
+            if part.asker is Asker.FLAVOR and part.words.startswith('hvf')
+        ]
+        self.assertEqual(bool(mine), bool(from_flavor))
+        for item in found.items:
+            if item.asker is Asker.POLICY:
+                self.assertIs(Demand.REQUIRED, item.demand)
