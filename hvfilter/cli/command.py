@@ -57,12 +57,17 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
         help='Look at a recording that "hvfilter record" made, "-" for '
         'standard input, and not at this host',
     )
-    group.add_argument(
+    add_look_arguments(group)
+
+
+def add_look_arguments(parser: argparse._ActionsContainer) -> None:
+    """How any host is looked at."""
+    parser.add_argument(
         '--no-smoke',
         action='store_true',
         help='Do not run the tiny guest that shows whether KVM works',
     )
-    group.add_argument(
+    parser.add_argument(
         '--nova-conf',
         metavar='<file>',
         action='append',
@@ -78,6 +83,11 @@ def chosen_host(parsed_args: argparse.Namespace) -> Host:
     """
     if parsed_args.snapshot is not None:
         return open_snapshot(parsed_args.snapshot)
+    return live_host(parsed_args)
+
+
+def live_host(parsed_args: argparse.Namespace) -> Host:
+    """This very host."""
     from hvfilter.host.live import LiveHost
 
     return LiveHost(smoke=not parsed_args.no_smoke)

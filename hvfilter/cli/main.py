@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cliff.app import App
 from cliff.commandmanager import CommandManager
+from stevedore import ExtensionManager
 
 from hvfilter import version
 
@@ -18,6 +19,34 @@ if TYPE_CHECKING:
 
 NAMESPACE = 'hvfilter.cli'
 """Entry points of this group are the commands; packages may add some."""
+
+
+LOG = logging.getLogger(__name__)
+
+
+class LazyCommands(CommandManager):
+    """Finds every command's entry point, and loads only the one to be run.
+
+    Cliff's own manager loads them all, which takes longer than a probe.
+    """
+
+    def load_commands(self, namespace: str) -> None:
+        """See ``CommandManager``. The first of two namesakes is used."""
+        self.group_list.append(namespace)
+        # The constructor is what loads; listing needs an instance, though.
+        plugins: ExtensionManager[Command]
+        plugins = ExtensionManager.make_test_instance([], namespace=namespace)
+        for entry_point in plugins.list_entry_points():
+            name = entry_point.name.replace('_', ' ')
+            known = self.commands.setdefault(name, entry_point)
+            if known.value != entry_point.value:
+                LOG.warning(
+                    'Two commands are called "%s": %s, which is used, and '
+                    '%s; uninstall one of the packages',
+                    name,
+                    known.value,
+                    entry_point.value,
+                )
 
 
 class Quiet(logging.Formatter):
@@ -40,7 +69,7 @@ class Hvfilter(App):
             description='Find out, tell and use what compute hosts can do '
             'for KVM guests.',
             version=version.version_string(),
-            command_manager=CommandManager(NAMESPACE),
+            command_manager=LazyCommands(NAMESPACE),
             deferred_help=True,
             **kwargs,
         )

@@ -14,6 +14,7 @@ from hvfilter.cli import command
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, State
 from hvfilter.report import table
+from hvfilter.report.plain import plain
 
 DOCUMENT_FORMATS = ('json', 'yaml')
 
@@ -96,14 +97,13 @@ def _table(
 
 
 def _cells(row: table.Row, coloured: bool) -> tuple[Any, ...]:
-    if coloured:
-        return tuple(
-            ColouredState(cell.value) if isinstance(cell, State) else cell
-            for cell in row
-        )
-    return tuple(
-        cell.value if isinstance(cell, State) else cell for cell in row
-    )
+    return tuple(_cell(cell, coloured) for cell in row)
+
+
+def _cell(cell: str | State, coloured: bool) -> str | ColouredState:
+    if not isinstance(cell, State):
+        return plain(cell)
+    return ColouredState(cell.value) if coloured else cell.value
 
 
 def _document(report: HostReport, parsed_args: argparse.Namespace) -> str:

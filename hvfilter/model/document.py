@@ -9,6 +9,7 @@ know.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hvfilter.model import form
@@ -169,7 +170,7 @@ def _check_derived(finding: Finding, found: dict[str, form.Part]) -> None:
         (found['remedy'], finding.remedy),
     ):
         if part.text() != derived:
-            raise part.fail(f'the stages make it "{derived}"')
+            raise part.fail(f'the stages make it {json.dumps(derived)}')
 
 
 def _read_stage(

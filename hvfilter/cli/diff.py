@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hvfilter diff``: in what do two hosts differ, for guests?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+from cliff.lister import Lister
+
+from hvfilter.cli import command
+from hvfilter.host.door import Denied, Host
+from hvfilter.report import difference
+from hvfilter.rules import nested_set
+
+LIVE = 'live'
+
+SAME = 0
+DIFFERENT = 1
+
+
+class Diff(command.HostCommand, Lister):
+    """Compare two hosts, or two recordings of hosts.
+
+    Shown are the capabilities that differ, and the virtualization features
+    that guests get: guests which use nested virtualization can only migrate
+    between hosts where these are the same. Exit status: 0 when nothing
+    differs, 1 when something does, 2 when they could not be compared.
+    """
+
+    error_status = command.TROUBLE
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser = super(command.HostCommand, self).get_parser(prog_name)
+        parser.add_argument(
+            'first',
+            metavar='<first>',
+            help='A recording that "hvfilter record" made, "-" for standard '
+            f'input, or "{LIVE}" for this host',
+        )
+        parser.add_argument(
+            'second',
+            metavar='<second>',
+            nargs='?',
+            default=LIVE,
+            help='The same of the other host (default: this host)',
+        )
+        command.add_look_arguments(parser)
+        parser.add_argument(
+            '--all',
+            action='store_true',
+            help='Show also what does not differ',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
+        """See ``cliff.command.Command``."""
+        first, second = (
+            _facts(_host(name, parsed_args), parsed_args)
+            for name in (parsed_args.first, parsed_args.second)
+        )
+        lines = list(difference.compare(first, second))
+        if any(line.differs for line in lines):
+            self._status = DIFFERENT
+        return difference.COLUMNS, [
+            line.cells for line in lines if line.differs or parsed_args.all
+        ]
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """See ``cliff.command.Command``."""
+        self._status = SAME
+        return super().run(parsed_args) or self._status
+
+
+def _host(name: str, parsed_args: argparse.Namespace) -> Host:
+    if name != LIVE:
+        return command.open_snapshot(name)
+    return command.live_host(parsed_args)
+
+
+def _facts(host: Host, parsed_args: argparse.Namespace) -> difference.Facts:
+    report = command.look_at(host, parsed_args)
+    return difference.Facts(report, *_nested(host))
+
+
+def _nested(host: Host) -> tuple[nested_set.NestedSet | None, str]:
+    """What guests get of VMX or SVM, or why it cannot be told."""
+    try:
+        found = nested_set.vmx(host.kvm_feature_msrs())
+        if found is None:
+            for entry in host.kvm_supported_cpuid():
+                if entry.leaf == 0x8000000A:
+                    regs = entry.regs
+                    found = nested_set.svm(regs.eax, regs.edx)
+    except Denied as denied:
+        return None, f'unknown: {denied}'
+    return found, 'none'

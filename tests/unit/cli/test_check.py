@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import dataclasses
+
+from hvfilter.cli import check
+from hvfilter.cli.command import Trouble
+from hvfilter.host.snapshot import KvmAnswers
+from tests.unit.cli.base import CommandTestCase
+
+
+class TestCheck(CommandTestCase):
+    def check(self, name, *argv):
+        path = name if '/' in str(name) else self.host(name)
+        return self.run_command('check', '--snapshot', path, *argv)
+
+    def test_status_0_and_silence_when_able(self):
+        ran = self.check('intel-all-on', '--require', 'kvm,nested')
+        self.assertEqual((0, '', ''), (ran.status, ran.out, ran.err))
+
+    def test_kvm_is_required_when_nothing_is_named(self):
+        self.assertEqual(0, self.check('intel-all-on').status)
+        ran = self.check('intel-firmware-lock')
+        self.assertEqual(1, ran.status)
+        self.assertTrue(ran.out.startswith('kvm: absent at stage firmware: '))
+
+    def test_status_1_and_one_line_each_when_unable(self):
+        ran = self.check(
+            'intel-nested-off',
+            '--require',
+            'kvm,nested',
+            '--require',
+            'nested_slat',
+        )
+        self.assertEqual(1, ran.status)
+        lines = ran.out.splitlines()
+        self.assertEqual(
+            ['nested', 'nested_slat'],
+            [line.partition(':')[0] for line in lines],
+        )
+        self.assertIn('; to mend it: ', lines[0])
+
+    def test_status_1_when_a_forbidden_one_is_there(self):
+        ran = self.check('intel-all-on', '--forbid', 'nested')
+        self.assertEqual(1, ran.status)
+        self.assertTrue(ran.out.startswith('nested: present: '), ran.out)
+        ran = self.check('intel-nested-off', '--forbid', 'nested')
+        self.assertEqual((0, ''), (ran.status, ran.out))
+
+    def test_status_2_when_it_cannot_be_found_out(self):
+        blind = dataclasses.replace(
+            self.load('intel-all-on'),
+            kvm=KvmAnswers(),
+            smoke=None,
+        )
+        path = self.store(blind)
+        ran = self.check(path, '--require', 'kvm')
+        self.assertEqual(2, ran.status)
+        self.assertTrue(ran.out.startswith('kvm: unknown at stage '), ran.out)
+
+    def test_status_1_when_one_is_absent_and_one_unknown(self):
+        blind = dataclasses.replace(
+            self.load('intel-nested-off'),
+            kvm=KvmAnswers(),
+            smoke=None,
+        )
+        path = self.store(blind)
+        for order in ('kvm,vti', 'vti,kvm'):
+            ran = self.check(path, '--require', order)
+            self.assertEqual(1, ran.status, ran)
+            self.assertEqual(2, len(ran.out.splitlines()))
+
+    def test_trouble_when_there_is_no_such_capability(self):
+        ran = self.check('intel-all-on', '--require', 'kvm,warp')
+        self.assert_trouble('There is no capability "warp"; there are: ', ran)
+
+    def test_each_once_when_named_twice(self):
+        self.assertEqual(('kvm', 'ept'), check.keys(['kvm, ept', 'kvm']))
+        self.assertRaises(Trouble, check.keys, [''])

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import csv
+import io
+from unittest import mock
+
+from hvfilter.host.recorded import RecordedHost
+from tests.unit.cli.base import CommandTestCase
+
+
+class TestDiff(CommandTestCase):
+    def diff(self, first, second, *argv):
+        ran = self.run_command(
+            'diff', self.host(first), self.host(second), '-f', 'csv', *argv
+        )
+        rows = csv.DictReader(io.StringIO(ran.out))
+        return ran, {row['Subject']: row for row in rows}
+
+    def test_status_0_when_nothing_differs(self):
+        ran, rows = self.diff('intel-all-on', 'intel-all-on')
+        self.assertEqual((0, {}), (ran.status, rows))
+
+    def test_status_1_and_the_reason_when_something_differs(self):
+        ran, rows = self.diff('intel-all-on', 'intel-nested-off')
+        self.assertEqual(1, ran.status)
+        self.assertEqual('present', rows['nested']['First'])
+        self.assertEqual('absent at kvm', rows['nested']['Second'])
+        self.assertTrue(rows['nested']['Why'].startswith('second: '))
+        self.assertEqual('none', rows['nested features']['Second'])
+
+    def test_everything_when_so_asked(self):
+        ran, rows = self.diff('intel-all-on', 'intel-all-on', '--all')
+        self.assertEqual(0, ran.status)
+        self.assertEqual(
+            'yes', rows['nested features: secondary: EPT']['First']
+        )
+        self.assertIn('machine', rows)
+
+    def test_against_this_host_when_one_is_named(self):
+        live = RecordedHost(self.load('intel-nested-off'))
+        with mock.patch('hvfilter.host.live.LiveHost', return_value=live):
+            ran = self.run_command('diff', self.host('intel-nested-off'))
+            self.assertEqual(0, ran.status)
+            ran = self.run_command('diff', 'live', self.host('intel-all-on'))
+            self.assertEqual(1, ran.status)
+
+    def test_set_is_named_when_it_is_amds(self):
+        _, rows = self.diff('amd-everything', 'intel-all-on')
+        features = rows['nested features']
+        self.assertTrue(features['First'].startswith('SVM '))
+        self.assertTrue(features['Second'].startswith('VMX '))
+        self.assertIn('cannot migrate', features['Why'])
+
+    def test_told_when_a_recording_does_not_hold_the_set(self):
+        import dataclasses
+
+        from hvfilter.host.snapshot import KvmAnswers
+
+        blind = dataclasses.replace(
+            self.load('intel-all-on'), kvm=KvmAnswers()
+        )
+        ran = self.run_command(
+            'diff', self.host('intel-all-on'), self.store(blind), '-f', 'csv'
+        )
+        self.assertIn('unknown: KVM_GET_MSR_FEATURE_INDEX_LIST', ran.out)
+
+    def test_trouble_when_a_file_is_no_snapshot(self):
+        ran = self.run_command('diff', '/etc/hostname')
+        self.assert_trouble('/etc/hostname is no snapshot', ran)

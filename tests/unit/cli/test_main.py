@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import logging
+import subprocess
+import sys
+from unittest import mock
+
+from hvfilter.cli import command, main
+from tests.unit.cli.base import CommandTestCase
+
+
+class TestMain(CommandTestCase):
+    def test_help_when_there_is_no_command(self):
+        for argv in ((), ('--help',), ('help',), ('--debug',)):
+            ran = self.run_command(*argv)
+            self.assertIn('Commands:', ran.out)
+            self.assertIn('  probe ', ran.out)
+            self.assertIn('  record ', ran.out)
+
+    def test_usage_when_a_command_is_asked_for_help(self):
+        ran = self.run_command('probe', '--help')
+        self.assertEqual(0, ran.status)
+        self.assertIn('--snapshot <file>', ran.out)
+
+    def test_status_2_when_the_command_is_unknown(self):
+        ran = self.run_command('prove')
+        self.assertEqual(2, ran.status)
+        self.assertIn('probe', ran.out)
+
+    def test_status_2_when_an_option_is_unknown(self):
+        ran = self.run_command('probe', '--bogus')
+        self.assertEqual(2, ran.status)
+        self.assertIn('unrecognized arguments: --bogus', ran.err)
+
+    def test_traceback_when_debugging_only(self):
+        argv = ('probe', '--snapshot', '/nonexistent')
+        self.assert_trouble(
+            '/nonexistent cannot be read', self.run_command(*argv)
+        )
+        ran = self.run_command('--debug', *argv)
+        self.assertEqual(2, ran.status)
+        self.assertIn('Traceback', ran.err)
+
+    def test_traceback_goes_to_the_log_file_when_there_is_one(self):
+        log = self.folder / 'log'
+
+        def fail(_):
+            try:
+                raise ValueError
+            except ValueError:
+                logging.getLogger('x').exception('boo')
+            raise command.Trouble('no report')
+
+        with mock.patch('hvfilter.cli.command.chosen_report', fail):
+            ran = self.run_command(
+                '--log-file', log, 'check', '--require', 'kvm'
+            )
+        self.assertNotIn('Traceback', ran.err)
+        self.assertIn('boo', ran.err)
+        self.assertIn('Traceback', log.read_text())
+
+    def test_no_error_when_the_reader_has_gone(self):
+        program = (
+            'import sys; from hvfilter.cli.main import main;'
+            'sys.exit(main(sys.argv[1:]))'
+        )
+        with subprocess.Popen(
+            [
+                sys.executable,
+                '-c',
+                program,
+                'probe',
+                '--evidence',
+                '--snapshot',
+                str(self.host('amd-everything')),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as run:
+            run.stdout.close()
+            errors = run.stderr.read()
+        self.assertEqual(b'', errors)
+        self.assertEqual(141, run.returncode)
+
+
+class TestLazyCommands(CommandTestCase):
+    def test_only_the_wanted_command_is_loaded_when_listed(self):
+        loaded = subprocess.run(
+            [
+                sys.executable,
+                '-c',
+                'import sys; from hvfilter.cli import main;'
+                'main.Hvfilter(); print([m for m in ("hvfilter.cli.probe",'
+                '"hvfilter.cli.publish", "oslo_config", "cmd2", "rich")'
+                ' if m in sys.modules])',
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual('[]', loaded.stdout.strip())
+
+    def test_the_first_is_used_when_two_commands_share_a_name(self):
+        points = [
+            mock.Mock(value='a:A'),
+            mock.Mock(value='b:B'),
+            mock.Mock(value='a:A'),
+        ]
+        for point in points:
+            point.name = 'do_it'
+        with (
+            mock.patch.object(
+                main.ExtensionManager, 'list_entry_points', return_value=points
+            ),
+            self.assertLogs(main.LOG, 'WARNING') as logged,
+        ):
+            commands = main.LazyCommands('x.y')
+        self.assertEqual(1, len(logged.output))
+        self.assertIn('a:A, which is used, and b:B', logged.output[0])
+        self.assertIs(points[0], commands.commands['do it'])

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import csv
+import dataclasses
+import io
+import json
+from unittest import mock
+
+import yaml
+
+from hvfilter.host.door import Machine
+from hvfilter.model import document
+from hvfilter.model.finding import State
+from tests.unit.cli.base import CommandTestCase, Terminal
+from tests.unit.model.test_document import SCHEMA
+
+
+class TestProbe(CommandTestCase):
+    def probe(self, *argv, name='intel-nested-off', **kwargs):
+        return self.run_command(
+            'probe', '--snapshot', self.host(name), *argv, **kwargs
+        )
+
+    def test_deciding_stage_is_shown_when_table(self):
+        ran = self.probe()
+        self.assertEqual(0, ran.status)
+        self.assertEqual('', ran.err)
+        line = next(
+            line for line in ran.out.splitlines() if '| nested ' in line
+        )
+        cells = [cell.strip() for cell in line.strip('|').split('|')]
+        self.assertEqual(['nested', 'absent', 'kvm'], cells[:3])
+        self.assertNotEqual('', cells[3])
+        self.assertNotEqual('', cells[4])
+        self.assertNotIn('\033', ran.out)
+
+    def test_whole_report_when_json(self):
+        import jsonschema
+
+        ran = self.probe('-f', 'json')
+        jsonschema.validate(json.loads(ran.out), SCHEMA)
+        report = document.loads(ran.out)
+        self.assertIs(State.ABSENT, report['nested'].state)
+        self.assertEqual(str(self.host('intel-nested-off')), report.origin)
+
+    def test_one_line_when_json_without_indent(self):
+        ran = self.probe('-f', 'json', '--noindent')
+        self.assertEqual(1, len(ran.out.splitlines()))
+        document.loads(ran.out)
+
+    def test_same_report_when_yaml(self):
+        as_json = json.loads(self.probe('-f', 'json').out)
+        self.assertEqual(as_json, yaml.safe_load(self.probe('-f', 'yaml').out))
+
+    def test_only_columns_when_json_and_columns(self):
+        ran = self.probe('-f', 'json', '-c', 'Capability', '-c', 'State')
+        self.assertIn(
+            {'Capability': 'nested', 'State': 'absent'}, json.loads(ran.out)
+        )
+
+    def test_each_stage_when_long(self):
+        ran = self.probe('--long', '-f', 'csv')
+        rows = {
+            row['Capability']: row
+            for row in csv.DictReader(io.StringIO(ran.out))
+        }
+        self.assertEqual('present', rows['nested']['Cpu'])
+        self.assertEqual('absent', rows['nested']['Kvm'])
+        self.assertIn('vti', rows)
+
+    def test_observations_when_evidence(self):
+        ran = self.probe('--evidence', '-f', 'csv')
+        rows = list(csv.DictReader(io.StringIO(ran.out)))
+        self.assertIn('/proc/cpuinfo', {row['Source'] for row in rows})
+
+    def test_coloured_when_on_a_terminal(self):
+        ran = self.probe(out=Terminal())
+        self.assertIn('\033[31mabsent\033[0m', ran.out)
+        self.assertIn('\033[32mpresent\033[0m', ran.out)
+
+    def test_not_coloured_when_a_machine_reads(self):
+        for argv in (('-f', 'csv'), ('-f', 'value'), ('-f', 'json')):
+            self.assertNotIn('\033', self.probe(*argv, out=Terminal()).out)
+
+    def test_not_coloured_when_not_wanted(self):
+        for name, value in (('NO_COLOR', '1'), ('TERM', 'dumb')):
+            with mock.patch.dict('os.environ', {name: value}):
+                ran = self.probe(out=Terminal())
+                self.assertNotIn('\033', ran.out)
+
+    def test_escaped_when_a_recording_holds_escape_sequences(self):
+        recorded = self.load('intel-nested-off')
+        hostile = dataclasses.replace(
+            recorded,
+            machine=Machine('x86_64\033]0;owned\a', recorded.machine.kernel),
+            files={
+                **recorded.files,
+                '/sys/module/kvm_intel/parameters/nested': b'\033[2J\n',
+            },
+        )
+        path = self.store(hostile)
+        for argv in ((), ('--long',), ('--evidence',)):
+            ran = self.run_command(
+                'probe', '--snapshot', path, *argv, '-f', 'value'
+            )
+            self.assertEqual(0, ran.status)
+            self.assertNotIn('\033', ran.out)
+
+    def test_trouble_when_the_snapshot_is_none(self):
+        path = self.folder / 'x.json'
+        for text, told in (
+            ('', 'not JSON'),
+            ('{}', '"schema" is missing'),
+            ('{"schema": "hvfilter/report/1"}', 'schema: must be'),
+            ('[1', 'not JSON'),
+        ):
+            path.write_text(text)
+            ran = self.run_command('probe', '--snapshot', path)
+            self.assert_trouble(f'{path} is no snapshot: ', ran)
+            self.assertIn(told, ran.err)
+            self.assertIn('hvfilter record', ran.err)
+
+    def test_trouble_when_the_snapshot_is_endless(self):
+        ran = self.run_command('probe', '--snapshot', '/dev/zero')
+        self.assert_trouble('/dev/zero is larger than 64 MiB', ran)
+
+    def test_trouble_when_the_snapshot_cannot_be_read(self):
+        ran = self.run_command('probe', '--snapshot', self.folder)
+        self.assert_trouble('cannot be read: Is a directory', ran)
+        ran = self.run_command('probe', '--snapshot', 'a\0b')
+        self.assert_trouble('cannot be read', ran)
+
+    def test_snapshot_is_read_when_it_comes_by_standard_input(self):
+        stdin = mock.Mock()
+        stdin.buffer = self.host('intel-nested-off').open('rb')
+        self.addCleanup(stdin.buffer.close)
+        with mock.patch('sys.stdin', stdin):
+            ran = self.run_command('probe', '--snapshot', '-', '-f', 'json')
+        self.assertEqual('-', json.loads(ran.out)['origin'])
+
+    def test_other_configuration_is_asked_when_named(self):
+        ran = self.probe('--nova-conf', '/my.conf', '-f', 'json')
+        nova = json.loads(ran.out)['capabilities']['kvm']['stages']['nova']
+        self.assertEqual('unknown', nova['state'])
+
+    def test_this_host_is_looked_at_when_none_is_named(self):
+        host = 'hvfilter.host.live.LiveHost'
+        from hvfilter.host.recorded import RecordedHost
+
+        recorded = RecordedHost(self.load('intel-nested-off'))
+        with mock.patch(host, return_value=recorded) as live:
+            ran = self.run_command('probe', '--no-smoke', '-f', 'json')
+            self.assertEqual(0, ran.status)
+            self.run_command('probe')
+        self.assertEqual(
+            [mock.call(smoke=False), mock.call(smoke=True)],
+            live.call_args_list,
+        )
