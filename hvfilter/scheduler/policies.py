@@ -74,9 +74,11 @@ def for_host(
             if name in _OTHER_KEYS:
                 continue
             try:
-                said.setdefault(name, []).append(_READERS[name](value))
+                word = _READERS[name](value)
             except (KeyError, ValueError):
                 complain(_complaint(aggregate.name, key, value))
+            else:
+                said.setdefault(name, []).append(word)
     if not said:
         return base
     return dataclasses.replace(
