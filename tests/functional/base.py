@@ -72,6 +72,8 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         self.machines: dict[str, ComputeHost] = {}
         self.flags(api_paste_config=api_paste_config(), group='wsgi')
         self.flags(cores=-1, ram=-1, instances=-1, group='quota')
+        # How busy a host seems depends on when its nova-compute last said so.
+        self.flags(io_ops_weight_multiplier=0.0, group='filter_scheduler')
         self.set_filters(self.extra_filters)
         self.gate = self.useFixture(PlacementGate()).gate
         self.useFixture(ComputeDrivers(self.machines))
@@ -422,7 +424,10 @@ def asked(
     specs: Mapping[str, str] | None = None,
     image: Mapping[str, str] | None = None,
 ) -> Asked:
-    """What the rules are given of a flavor and of an image's properties."""
+    """What the rules are given of a flavor and of an image's properties.
+
+    Of an image's traits Nova keeps those that are required.
+    """
     properties = image or {}
     prefix = 'trait:'
     return Asked.of(
@@ -430,7 +435,7 @@ def asked(
         {
             name.removeprefix(prefix): value
             for name, value in properties.items()
-            if name.startswith(prefix)
+            if name.startswith(prefix) and value == 'required'
         },
         properties.get('img_hv_type'),
         properties.get('hw_architecture'),
