@@ -209,6 +209,8 @@ def told(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
     yield f'{outcome.publisher}: {outcome.target}: {state}{_cost(outcome)}'
     for note in outcome.notes:
         yield f'{outcome.publisher}: {note}'
+    if dry_run and outcome.changed and outcome.content:
+        yield outcome.content.rstrip()
 
 
 def _cost(outcome: base.Outcome) -> str:

@@ -62,6 +62,7 @@ class Outcome:
     :ivar notes: what a person should know or do besides, a sentence each
     :ivar requests: requests sent, for publishers that send any
     :ivar conflicts: how many times another writer was faster
+    :ivar content: the whole new content, for publishers that write a file
     :ivar failure: why it failed; everything else is then empty
     """
 
@@ -74,6 +75,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     requests: int = 0
     conflicts: int = 0
+    content: str = ''
     failure: str = ''
 
 
@@ -119,7 +121,8 @@ class Publisher(abc.ABC):
       :data:`hvfilter.model.catalogue.OWN_TRAITS`.
     * All or nothing: whoever looks, and whenever this is killed, sees what
       was published before or what is published now.
-    * Publishing the same again writes nothing.
+    * Publishing the same again writes nothing, unless the time is a part of
+      what is published.
     * What goes wrong is raised as :class:`Failed`, and never holds a secret.
     """
 

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing through nova-compute: a provider.yaml that it reads.
+
+For hosts that may not talk to Placement themselves. nova-compute reads the
+file when it starts, adds the traits, adds them again at each update, and
+never removes any: what this publisher cannot do, it tells.
+
+Source: Nova ``nova/compute/provider_config.py`` and
+``nova/compute/resource_tracker.py``, ``_merge_provider_configs``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hvfilter.model.catalogue import OWN_TRAITS
+from hvfilter.publish import base, file
+from hvfilter.rules.traits import Wanted
+
+EVERY_NODE = '$COMPUTE_NODE'
+"""nova-compute's word for each compute node of its own."""
+
+LEFT_BEHIND = 'hvfilter_left_behind'
+"""Our key under ``meta``, where Nova allows any: names that were in the file
+once, are not any more, and may still be in Placement."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What the file says.
+
+    :ivar traits: names that nova-compute is to add
+    :ivar left_behind: names that it may have added before and now should not
+    """
+
+    traits: frozenset[str] = frozenset()
+    left_behind: frozenset[str] = frozenset()
+
+
+class ProviderConfigPublisher(base.Publisher):
+    """Writes a provider configuration file for nova-compute."""
+
+    name = 'provider-config'
+
+    def preview(self, occasion: base.Occasion) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.preview`."""
+        return self._run(occasion, dry_run=True)
+
+    def publish(self, occasion: base.Occasion) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.publish`."""
+        return self._run(occasion, dry_run=False)
+
+    def withdraw(
+        self, identity: base.Identity, *, dry_run: bool = False
+    ) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
+        path = self._path()
+        raw = file.read(path)
+        if raw is None:
+            return base.Outcome(self.name, str(path))
+        old = parse(raw, path)
+        if not dry_run:
+            file.remove(path)
+        return base.Outcome(
+            self.name,
+            str(path),
+            removed=old.traits,
+            changed=True,
+            notes=_notes(Content(left_behind=old.traits | old.left_behind)),
+        )
+
+    def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
+        path = self._path()
+        others = tuple(_others(path))
+        _refuse_rivals(path, others, occasion.identity)
+        raw = file.read(path)
+        old = Content() if raw is None else parse(raw, path)
+        new = merge(old, occasion.wanted, clean=_cleaned(occasion))
+        text = render(new)
+        changed = raw != text.encode()
+        if changed and not dry_run:
+            mode = int(self.conf.hvfilter.provider_config_mode, 8)
+            file.replace(path, text.encode(), mode)
+        return base.Outcome(
+            self.name,
+            str(path),
+            added=new.traits - old.traits,
+            removed=old.traits - new.traits,
+            kept=new.traits & old.traits,
+            changed=changed,
+            content=text,
+            notes=_notes(new, changed=old.traits != new.traits),
+        )
+
+    def _path(self) -> Path:
+        path = Path(self.conf.hvfilter.provider_config_file)
+        if path.suffix != '.yaml':
+            raise base.Failed(
+                f'nova-compute would not read {path}',
+                'Set [hvfilter]provider_config_file to a name that ends in '
+                '".yaml".',
+            )
+        return path
+
+
+def merge(old: Content, wanted: Wanted, *, clean: bool) -> Content:
+    """What the file should say. Pure.
+
+    :param clean: Placement itself was brought up to date: what this file
+        does not name is not there either.
+    """
+    names = wanted.applied_to(old.traits)
+    gone = (old.left_behind | old.traits) - names
+    return Content(names, frozenset() if clean else gone)
+
+
+def render(content: Content) -> str:
+    """The file's text: YAML as Nova's schema 1.0 wants it."""
+    lines = [
+        '# Written by "hvfilter publish"; changes made here are lost.',
+        'meta:',
+        "  schema_version: '1.0'",
+    ]
+    if content.left_behind:
+        lines.append(f'  {LEFT_BEHIND}:')
+        lines += [f'    - {name}' for name in sorted(content.left_behind)]
+    lines += [
+        'providers:',
+        '  - identification:',
+        f"      uuid: '{EVERY_NODE}'",
+        '    traits:',
+        '      additional:',
+    ]
+    lines += [f'        - {name}' for name in sorted(content.traits)]
+    return '\n'.join([*lines, ''])
+
+
+def parse(raw: bytes, path: Path) -> Content:
+    """What our file says.
+
+    :raises hvfilter.publish.base.Failed: it is not one that we wrote.
+    """
+    try:
+        document = yaml.safe_load(raw)
+        meta = document['meta']
+        (provider,) = document['providers']
+        named = provider['traits']['additional']
+        left_behind = meta.get(LEFT_BEHIND, [])
+        ours = (
+            set(document) == {'meta', 'providers'}
+            and set(meta) <= {'schema_version', LEFT_BEHIND}
+            and set(provider) == {'identification', 'traits'}
+            and provider['identification'] == {'uuid': EVERY_NODE}
+            and set(provider['traits']) == {'additional'}
+            and {*named, *left_behind} <= OWN_TRAITS
+        )
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        yaml.YAMLError,
+    ):
+        ours = False
+    if not ours:
+        raise base.Failed(
+            f'{path} was not written by hvfilter, or was changed since',
+            'Move what was added to a file of its own, or remove the file; '
+            'or set [hvfilter]provider_config_file to another name.',
+        )
+    return Content(frozenset(named), frozenset(left_behind))
+
+
+def _cleaned(occasion: base.Occasion) -> bool:
+    """Whether a publisher before this one has mended Placement itself."""
+    return any(
+        outcome.publisher == 'placement' and not outcome.failure
+        for outcome in occasion.earlier
+    )
+
+
+def _others(path: Path) -> Iterator[tuple[Path, Any]]:
+    """Whom the other files in the folder identify."""
+    for other in sorted(path.parent.glob('*.yaml')):
+        if other.name == path.name or other.name.startswith('.'):
+            continue
+        raw = file.read(other)
+        try:
+            document = yaml.safe_load(raw or b'')
+            for provider in document.get('providers', ()):
+                for identified in provider['identification'].values():
+                    yield other, identified
+        except (AttributeError, KeyError, TypeError, yaml.YAMLError):
+            # Not ours to judge; nova-compute tells what is wrong with it.
+            continue
+
+
+def _refuse_rivals(
+    path: Path, others: tuple[tuple[Path, Any], ...], identity: base.Identity
+) -> None:
+    uuids = {text.strip().lower() for _, text in identity.compute_ids}
+    for other, identified in others:
+        if identified == EVERY_NODE:
+            raise base.Failed(
+                f'{other} is about {EVERY_NODE} too, and nova-compute does '
+                'not start with two such files',
+                'Let it name the resource providers one by one, or use the '
+                'publisher placement in place of provider-config.',
+            )
+        if identified in identity.names or str(identified).lower() in uuids:
+            raise base.Failed(
+                f'{other} names the resource provider {identified}, for '
+                f'which nova-compute would not look at {path} then',
+                'Use the publisher placement in place of provider-config.',
+            )
+
+
+def _notes(content: Content, *, changed: bool = True) -> tuple[str, ...]:
+    notes = []
+    if changed:
+        notes.append(
+            'Restart nova-compute: it reads the file only when it starts.'
+        )
+    if content.left_behind:
+        notes.append(
+            f'{", ".join(sorted(content.left_behind))} may still be in '
+            'Placement, for nova-compute only adds. After its restart run '
+            '"hvfilter publish --to placement" with credentials for '
+            'Placement, or set the other traits again with "openstack '
+            '--os-placement-api-version 1.6 resource provider trait set".'
+        )
+    return tuple(notes)

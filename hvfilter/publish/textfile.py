@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing as metrics, for the textfile collector of node_exporter.
+
+Times are told as they are; their age is ``time() - <metric>`` in a query.
+Source: Prometheus text exposition format 0.0.4; node_exporter ``textfile.go``
+(reads every ``*.prom`` in its folder).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import prometheus_client
+from prometheus_client import core, parser
+
+from hvfilter import version
+from hvfilter.model.finding import HostReport
+from hvfilter.publish import base, file
+
+SUCCESS = 'hvfilter_publish_success_timestamp_seconds'
+_LONGEST_ERROR = 200
+
+
+class TextfilePublisher(base.Publisher):
+    """Writes metrics into a file."""
+
+    name = 'textfile'
+
+    def preview(self, occasion: base.Occasion) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.preview`."""
+        return self._run(occasion, dry_run=True)
+
+    def publish(self, occasion: base.Occasion) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.publish`."""
+        return self._run(occasion, dry_run=False)
+
+    def withdraw(
+        self, identity: base.Identity, *, dry_run: bool = False
+    ) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
+        path = self._path()
+        there = file.read(path) is not None
+        if there and not dry_run:
+            file.remove(path)
+        return base.Outcome(self.name, str(path), changed=there)
+
+    def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
+        path = self._path()
+        text = render(occasion, successes(file.read(path) or b''))
+        if not dry_run:
+            mode = int(self.conf.hvfilter.textfile_mode, 8)
+            file.replace(path, text, mode)
+        return base.Outcome(
+            self.name, str(path), changed=True, content=text.decode()
+        )
+
+    def _path(self) -> Path:
+        path = Path(self.conf.hvfilter.textfile)
+        if path.suffix != '.prom':
+            raise base.Failed(
+                f'node_exporter would not read {path}',
+                'Set [hvfilter]textfile to a name that ends in ".prom".',
+            )
+        return path
+
+
+def successes(before: bytes) -> dict[str, float]:
+    """When each publisher last succeeded, as the file told until now."""
+    found = {}
+    try:
+        families = list(parser.text_string_to_metric_families(before.decode()))
+    except ValueError:
+        # Written by something else, or cut by a full disk: not worth failing.
+        return {}
+    for family in families:
+        for sample in family.samples:
+            if sample.name == SUCCESS and 'publisher' in sample.labels:
+                found[sample.labels['publisher']] = sample.value
+    return found
+
+
+def render(occasion: base.Occasion, earlier: dict[str, float]) -> bytes:
+    """The file's content.
+
+    :param earlier: when each publisher last succeeded before, in seconds
+        since the epoch.
+    """
+    registry = prometheus_client.CollectorRegistry(auto_describe=False)
+    registry.register(_Metrics(occasion, earlier))
+    return prometheus_client.generate_latest(registry)
+
+
+class _Metrics:
+    """All metrics; a collector in the sense of prometheus_client."""
+
+    def __init__(
+        self, occasion: base.Occasion, earlier: dict[str, float]
+    ) -> None:
+        self._occasion = occasion
+        self._earlier = earlier
+
+    def collect(self) -> Iterator[core.Metric]:
+        yield from _about_findings(self._occasion.report)
+        yield _family(
+            'hvfilter_probe_timestamp_seconds',
+            'When the host was last looked at.',
+            [({}, self._occasion.probed_s)],
+        )
+        yield from self._about_publishing()
+        yield _family(
+            'hvfilter_build_info',
+            'The version of hvfilter.',
+            [({'version': version.version_string()}, 1)],
+        )
+
+    def _about_publishing(self) -> Iterator[core.Metric]:
+        now_s, outcomes = self._occasion.now_s, self._occasion.earlier
+        names = [{'publisher': each.publisher} for each in outcomes]
+        yield _family(
+            'hvfilter_publish_timestamp_seconds',
+            'When publishing was last tried.',
+            [(name, now_s) for name in names],
+        )
+        succeeded = dict(self._earlier)
+        succeeded.update(
+            (each.publisher, now_s) for each in outcomes if not each.failure
+        )
+        yield _family(
+            SUCCESS,
+            'When publishing last succeeded.',
+            [
+                ({'publisher': name}, when)
+                for name, when in sorted(succeeded.items())
+            ],
+        )
+        for metric, text, values in (
+            (
+                'hvfilter_publish_success',
+                'Whether publishing succeeded when it was last tried.',
+                [float(not each.failure) for each in outcomes],
+            ),
+            (
+                'hvfilter_publish_requests',
+                'Requests that the last publishing took.',
+                [float(each.requests) for each in outcomes],
+            ),
+            (
+                'hvfilter_publish_conflicts',
+                'How often another writer was faster.',
+                [float(each.conflicts) for each in outcomes],
+            ),
+        ):
+            samples = list(zip(names, values, strict=True))
+            yield _family(metric, text, samples)
+        yield _family(
+            'hvfilter_publish_error_info',
+            'Why publishing failed when it was last tried.',
+            [
+                (
+                    {
+                        'publisher': each.publisher,
+                        'error': each.failure[:_LONGEST_ERROR],
+                    },
+                    1,
+                )
+                for each in outcomes
+                if each.failure
+            ],
+        )
+
+
+def _about_findings(report: HostReport) -> Iterator[core.Metric]:
+    yield _family(
+        'hvfilter_capability_info',
+        'The state of each capability of this host, as published.',
+        [
+            (
+                {
+                    'capability': each.capability,
+                    'state': each.state.value,
+                    'stage': each.deciding.stage.value,
+                },
+                1,
+            )
+            for each in report.findings
+        ],
+    )
+    yield _family(
+        'hvfilter_capability_overruled_info',
+        'Capabilities whose finding an operator has overruled.',
+        [
+            ({'capability': each.capability, 'found': each.found.value}, 1)
+            for each in report.findings
+            if each.overrule is not None
+        ],
+    )
+
+
+def _family(
+    name: str, text: str, samples: Iterable[tuple[dict[str, str], float]]
+) -> core.Metric:
+    family = core.Metric(name, text, 'gauge')
+    for labels, value in samples:
+        family.add_sample(name, labels, value)
+    return family

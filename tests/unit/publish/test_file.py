@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import fixtures
+import testtools
+
+from hvfilter.publish import base, file
+
+
+class FileTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.useFixture(fixtures.TempDir()).path)
+        self.path = self.folder / 'x.yaml'
+
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def test_replace_when_new_and_again(self):
+        for content, mode in ((b'one', 0o644), (b'two', 0o600)):
+            file.replace(self.path, content, mode)
+            self.assertEqual(content, file.read(self.path))
+            self.assertEqual(mode, self.path.stat().st_mode & 0o777)
+            self.assertEqual(['x.yaml'], self.names())
+
+    def test_replace_when_umask_is_tight(self):
+        self.addCleanup(os.umask, os.umask(0o077))
+        file.replace(self.path, b'one', 0o644)
+        self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
+
+    def test_replace_when_folder_is_missing(self):
+        path = self.folder / 'no' / 'x'
+        failed = self.assertRaises(base.Failed, file.replace, path, b'', 0o644)
+        self.assertIn(str(path), str(failed))
+        self.assertIn('No such file', str(failed))
+
+    def test_replace_when_renaming_fails(self):
+        self.path.mkdir()
+        self.assertRaises(base.Failed, file.replace, self.path, b'', 0o644)
+        self.assertEqual(['x.yaml'], self.names())
+
+    def test_replace_when_part_was_left_behind(self):
+        stale = self.folder / '.x.yaml.abc.tmp'
+        fresh = self.folder / '.x.yaml.def.tmp'
+        stale.touch()
+        fresh.touch()
+        os.utime(stale, (0, 0))
+        file.replace(self.path, b'one', 0o644)
+        self.assertEqual(['.x.yaml.def.tmp', 'x.yaml'], self.names())
+
+    def test_replace_when_others_read(self):
+        contents = {b'a' * 300_000, b'b' * 300_000}
+        file.replace(self.path, min(contents), 0o644)
+        seen, done = set(), threading.Event()
+
+        def look():
+            while not done.is_set():
+                seen.add(self.path.read_bytes())
+
+        reader = threading.Thread(target=look)
+        reader.start()
+        for _ in range(20):
+            for content in contents:
+                file.replace(self.path, content, 0o644)
+        done.set()
+        reader.join()
+        self.assertLessEqual(seen, contents)
+
+    def test_replace_when_killed(self):
+        file.replace(self.path, b'old' * 99_999, 0o644)
+        writer = subprocess.Popen(
+            [
+                sys.executable,
+                '-c',
+                'import pathlib, sys\n'
+                'from hvfilter.publish import file\n'
+                'path = pathlib.Path(sys.argv[1])\n'
+                'print(flush=True)\n'
+                'while True:\n'
+                '    file.replace(path, b"new" * 99_999, 0o644)\n',
+                str(self.path),
+            ],
+            stdout=subprocess.PIPE,
+        )
+        with writer:
+            writer.stdout.readline()
+            writer.send_signal(signal.SIGKILL)
+        self.assertIn(
+            self.path.read_bytes(), (b'old' * 99_999, b'new' * 99_999)
+        )
+
+    def test_read_when_there_is_none(self):
+        self.assertIsNone(file.read(self.path))
+
+    def test_read_when_it_is_no_file(self):
+        failed = self.assertRaises(base.Failed, file.read, self.folder)
+        self.assertIn(str(self.folder), str(failed))
+
+    def test_remove_when_there_and_again(self):
+        self.path.touch()
+        file.remove(self.path)
+        file.remove(self.path)
+        file.remove(self.folder / 'no' / 'x')
+        self.assertEqual([], self.names())

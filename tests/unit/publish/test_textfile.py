@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from pathlib import Path
+
+import fixtures
+import testtools
+from prometheus_client import parser
+
+from hvfilter.conf import agent
+from hvfilter.model.catalogue import CATALOGUE
+from hvfilter.publish import base, textfile
+from hvfilter.rules import overrule
+from tests.fakes import reports
+
+WELL = base.Outcome('placement', 'x', requests=2, conflicts=1)
+ILL = base.Outcome('placement', '', failure='Placement says "no".\n' * 99)
+
+
+class PublisherTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        self.path = folder / 'hvfilter.prom'
+        self.conf = agent.load([])
+        self.conf.set_override('textfile', str(self.path), 'hvfilter')
+        self.publisher = textfile.TextfilePublisher(self.conf)
+
+    def publish(self, *args, **more):
+        return self.publisher.publish(reports.occasion(*args, **more))
+
+    def samples(self, text=None):
+        text = self.path.read_text() if text is None else text
+        return {
+            (sample.name, *sorted(sample.labels.values())): sample.value
+            for family in parser.text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def test_publish_when_all_is_well(self):
+        self.publish(['kvm'], ['ept'], earlier=(WELL,))
+        found = self.samples()
+        self.assertEqual(
+            len(CATALOGUE),
+            sum(1 for key in found if key[0] == 'hvfilter_capability_info'),
+        )
+        name = 'hvfilter_capability_info'
+        self.assertEqual(1, found[name, 'kvm', 'nova', 'present'])
+        self.assertEqual(1, found[name, 'absent', 'cpu', 'ept'])
+        self.assertEqual(
+            1_700_000_000, found['hvfilter_probe_timestamp_seconds',]
+        )
+        for metric, value in (
+            ('hvfilter_publish_timestamp_seconds', 1_700_000_060),
+            ('hvfilter_publish_success_timestamp_seconds', 1_700_000_060),
+            ('hvfilter_publish_success', 1),
+            ('hvfilter_publish_requests', 2),
+            ('hvfilter_publish_conflicts', 1),
+        ):
+            self.assertEqual(value, found[metric, 'placement'])
+        self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
+
+    def test_publish_when_another_failed(self):
+        self.publish(['kvm'], earlier=(WELL,))
+        self.publish(['kvm'], earlier=(ILL,), now_s=1_700_009_999.0)
+        found = self.samples()
+        for metric, value in (
+            ('hvfilter_publish_timestamp_seconds', 1_700_009_999),
+            ('hvfilter_publish_success_timestamp_seconds', 1_700_000_060),
+            ('hvfilter_publish_success', 0),
+        ):
+            self.assertEqual(value, found[metric, 'placement'])
+        error = ILL.failure[:200]
+        self.assertEqual(
+            1, found['hvfilter_publish_error_info', error, 'placement']
+        )
+
+    def test_publish_when_old_file_is_garbage(self):
+        for garbage in (b'\xff\xfe', b'x{', b'a b c\n'):
+            self.path.write_bytes(garbage)
+            self.publish(['kvm'], earlier=(WELL,))
+            self.assertIn(
+                ('hvfilter_publish_success', 'placement'), self.samples()
+            )
+
+    def test_publish_when_finding_is_overruled(self):
+        occasion = reports.occasion([], ['kvm'])
+        report = overrule.apply(
+            occasion.report, overrule.parse(['kvm=present'], 'x')
+        )
+        text = textfile.render(
+            base.Occasion(
+                report, occasion.wanted, occasion.identity, 0.0, 1.0
+            ),
+            {},
+        ).decode()
+        found = self.samples(text)
+        self.assertIn(
+            ('hvfilter_capability_overruled_info', 'absent', 'kvm'), found
+        )
+        self.assertIn(
+            ('hvfilter_capability_info', 'cpu', 'kvm', 'present'), found
+        )
+
+    def test_preview_when_asked(self):
+        outcome = self.publisher.preview(reports.occasion(['kvm']))
+        self.assertFalse(self.path.exists())
+        self.publish(['kvm'])
+        self.assertEqual(outcome.content, self.path.read_text())
+
+    def test_publish_when_name_is_not_read(self):
+        self.conf.set_override('textfile', '/tmp/x.txt', 'hvfilter')
+        failed = self.assertRaises(base.Failed, self.publish)
+        self.assertIn('.prom', str(failed))
+
+    def test_withdraw_when_published(self):
+        self.publish(['kvm'])
+        self.publisher.withdraw(base.Identity(), dry_run=True)
+        self.assertTrue(self.path.exists())
+        self.assertTrue(self.publisher.withdraw(base.Identity()).changed)
+        self.assertFalse(self.path.exists())
+        self.assertFalse(self.publisher.withdraw(base.Identity()).changed)
