@@ -163,10 +163,17 @@ class Look:
     def kvm_registered(self) -> bool:
         """Whether the kernel offers /dev/kvm, wherever its node may be.
 
+        Raises Denied.
+        """
+        return self.misc_registered('kvm')
+
+    def misc_registered(self, name: str) -> bool:
+        """Whether a driver offers the misc device of this name.
+
         From ``/proc/misc`` (kernel drivers/char/misc.c); raises Denied.
         """
         lines = self.text('/proc/misc').splitlines()
-        return any(line.split()[1:] == ['kvm'] for line in lines)
+        return any(line.split()[1:] == [name] for line in lines)
 
 
 def parameter_path(module: str, name: str) -> str:

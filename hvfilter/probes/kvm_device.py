@@ -11,11 +11,12 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied, SmokeRun
-from hvfilter.model.catalogue import CATALOGUE, Stage
+from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import smoke_verdict
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.x86_readings import AMD_VENDORS
 
 DEVICE = '/dev/kvm'
 
@@ -75,7 +76,7 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
             f'not there; {denied}',
             'the kernel offers no KVM: its module is not loaded or '
             'refused to start',
-            f'load {_module(look)} and read what it says in dmesg',
+            f'{_start(look)}, and read what the kernel says of kvm in dmesg',
         )
         for key in _NEEDS_KVM:
             yield dataclasses.replace(nothing, capability=key)
@@ -103,16 +104,28 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
     )
 
 
-def _module(look: Look) -> str:
+_START = {
+    Arch.ARM64: 'boot the kernel at EL2 (firmware; nested virtualization on '
+    'the host under a virtual machine)',
+    Arch.S390X: 'load kvm (modprobe kvm)',
+    Arch.PPC64: 'load kvm_hv (modprobe kvm_hv)',
+    Arch.RISCV64: 'load kvm (modprobe kvm)',
+    Arch.LOONGARCH64: 'load kvm (modprobe kvm)',
+}
+
+
+def _start(look: Look) -> str:
+    """How to make the kernel offer KVM."""
+    if look.arch is not Arch.X86:
+        return _START.get(look.arch, "load the architecture's KVM module")
     try:
         vendor = look.cpuinfo.first('vendor_id')
     except Denied:
         vendor = ''
-    if vendor in ('AuthenticAMD', 'HygonGenuine'):
-        return 'kvm_amd (modprobe kvm_amd)'
-    if vendor:
-        return 'kvm_intel (modprobe kvm_intel)'
-    return "the architecture's KVM module"
+    if not vendor:
+        return 'load kvm_intel or kvm_amd (modprobe)'
+    module = 'kvm_amd' if vendor in AMD_VENDORS else 'kvm_intel'
+    return f'load {module} (modprobe {module})'
 
 
 def _permission_remedy(look: Look) -> str:
@@ -131,17 +144,16 @@ def _permission_remedy(look: Look) -> str:
 
 
 def _opens(look: Look, version: int) -> Observation:
-    """Opening is a claim only beside the vendor's own module.
+    """Opening is a claim only of a KVM that hardware is needed for.
 
-    kvm_intel and kvm_amd start on no processor and no firmware that cannot
-    run guests; of any other module nothing follows.
+    kvm_intel, kvm_amd and kvm_hv, and the one KVM of other architectures,
+    start on no processor and no firmware that cannot run guests; of any
+    other module nothing follows.
     """
-    vendor = next(
-        (m for m in ('kvm_intel', 'kvm_amd') if _loaded(look, m)), ''
-    )
-    if vendor:
+    proof = _proof(look)
+    if proof:
         state = State.PRESENT
-        reason = f'{DEVICE} opens and {vendor} runs; no guest was run'
+        reason = f'{DEVICE} opens and {proof} runs; no guest was run'
     else:
         state = State.UNKNOWN
         reason = f'{DEVICE} opens, which proves nothing without a guest'
@@ -149,11 +161,26 @@ def _opens(look: Look, version: int) -> Observation:
         state,
         Strength.PARAMETER,
         'KVM_GET_API_VERSION',
-        'API version, vendor module',
-        f'{version}, {vendor or "neither kvm_intel nor kvm_amd"}',
+        'API version, module',
+        f'{version}, {proof or "no module that needs the hardware"}',
         reason,
-        '' if vendor else 'let the smoke run happen (no --no-smoke)',
+        '' if proof else 'let the smoke run happen (no --no-smoke)',
     )
+
+
+_HARDWARE_MODULES = {
+    Arch.X86: ('kvm_intel', 'kvm_amd'),
+    Arch.PPC64: ('kvm_hv',),
+}
+_ONE_KVM = frozenset({Arch.ARM64, Arch.S390X, Arch.RISCV64, Arch.LOONGARCH64})
+
+
+def _proof(look: Look) -> str:
+    """What runs that needs the hardware, '' when nothing is known to."""
+    if look.arch in _ONE_KVM:
+        return "the kernel's KVM"
+    modules = _HARDWARE_MODULES.get(look.arch, ())
+    return next((name for name in modules if _loaded(look, name)), '')
 
 
 def _loaded(look: Look, module: str) -> bool:
@@ -174,6 +201,9 @@ def _smoke(look: Look) -> Iterator[Observation]:
             'a guest that runs',
             str(denied),
             f'no guest was run: {denied.text}',
+            'let the smoke run happen (no --no-smoke)'
+            if denied.error == 'ECANCELED'
+            else '',
         )
         return
     verdict = smoke_verdict.judge(run)

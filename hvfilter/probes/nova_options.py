@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """nova-compute's options that decide what guests get, as Nova reads them.
 
-Nova 27 to 34: nova/conf/libvirt.py and the search rules of oslo.config
-(files in the order given, then the directories' ``*.conf`` in order of
-name; the last value wins).
+Nova 27 to 34: nova/conf/libvirt.py, nova/config.py and the search and look-up
+rules of oslo.config: the files in the order given, then the directories'
+``*.conf`` in order of name; the last file that sets an option wins, and in
+one file its last value; in one file a new name wins over a deprecated one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
-from hvfilter.host.door import Denied
+from hvfilter.host.door import NOT_RECORDED, Denied, Options
 from hvfilter.probes.context import NOVA_CONFIG, Look
 
 WANTED = {
@@ -21,8 +23,15 @@ WANTED = {
         'cpu_models',
         'cpu_model',
         'cpu_model_extra_flags',
+        'num_memory_encrypted_guests',
     ),
 }
+
+DEPRECATED = {'cpu_model': 'cpu_models'}
+"""Older names that Nova still reads, and what they are called today."""
+
+VIRT_TYPES = frozenset({'kvm', 'lxc', 'qemu', 'parallels'})
+CPU_MODES = frozenset({'host-model', 'host-passthrough', 'custom', 'none'})
 
 _USUAL_DIRECTORIES = (
     '/etc/nova/nova.conf.d',
@@ -34,56 +43,60 @@ _USUAL_DIRECTORIES = (
 class NovaOptions:
     """What nova-compute is told.
 
-    :ivar values: option name to its value as it stands
+    :ivar values: option name, as it is called today, to its value as it
+        stands
     :ivar read: the files that were read, in order
     :ivar refused: denials of files that are there
+    :ivar unrecorded: files of which a recording tells nothing
     """
 
-    values: dict[str, str]
+    values: Mapping[str, str]
     read: tuple[str, ...]
     refused: tuple[Denied, ...]
+    unrecorded: tuple[str, ...] = ()
 
     @property
     def virt_type(self) -> str:
         """``[libvirt] virt_type``; Nova's default is kvm."""
-        return self.values.get('virt_type', 'kvm').strip()
+        return self.values.get('virt_type', 'kvm')
 
     @property
     def compute_driver(self) -> str:
         """``compute_driver``; '' when it is not set."""
-        return self.values.get('compute_driver', '').strip()
+        return self.values.get('compute_driver', '')
 
     @property
-    def cpu_mode(self) -> str:
-        """``[libvirt] cpu_mode``; '' when it is not set."""
-        return self.values.get('cpu_mode', '').strip()
+    def cpu_mode(self) -> str | None:
+        """``[libvirt] cpu_mode``; None when it is not set."""
+        return self.values.get('cpu_mode')
 
     @property
     def cpu_models(self) -> tuple[str, ...]:
-        """``[libvirt] cpu_models``, or its older name cpu_model."""
-        text = self.values.get('cpu_models', self.values.get('cpu_model', ''))
-        return _list(text)
+        """``[libvirt] cpu_models``."""
+        return as_list(self.values.get('cpu_models', ''))
 
     @property
     def extra_flags(self) -> tuple[str, ...]:
         """``[libvirt] cpu_model_extra_flags`` in lower case."""
         text = self.values.get('cpu_model_extra_flags', '')
-        return tuple(flag.lower() for flag in _list(text))
+        return tuple(flag.lower() for flag in as_list(text))
+
+    @property
+    def encrypted_guests(self) -> str:
+        """``[libvirt] num_memory_encrypted_guests``; '' when not set."""
+        return self.values.get('num_memory_encrypted_guests', '')
 
     def switched(self, feature: str) -> bool | None:
         """Whether the extra flags add (True) or remove (False) a feature.
 
         None when they do not name it. Named both ways, removal counts:
-        Nova hands both to libvirt in the order of a set.
+        Nova hands one of the two to libvirt, whichever a set yields first.
         """
-        if any(
-            flag.startswith('-') and flag.lstrip('-') == feature
-            for flag in self.extra_flags
-        ):
+        removed = {f.lstrip('-') for f in self.extra_flags if f[:1] == '-'}
+        added = {f.lstrip('+') for f in self.extra_flags if f[:1] != '-'}
+        if feature in removed:
             return False
-        if any(flag.lstrip('+') == feature for flag in self.extra_flags):
-            return True
-        return None
+        return True if feature in added else None
 
     @property
     def unresolved(self) -> tuple[str, ...]:
@@ -93,8 +106,10 @@ class NovaOptions:
         )
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(',') if part.strip())
+def as_list(text: str) -> tuple[str, ...]:
+    """A value of oslo.config's ListOpt, with its treatment of commas."""
+    text = text.strip().rstrip(',')
+    return tuple(part.strip() for part in text.split(',')) if text else ()
 
 
 def read(look: Look) -> NovaOptions:
@@ -102,21 +117,76 @@ def read(look: Look) -> NovaOptions:
     values: dict[str, str] = {}
     done: list[str] = []
     refused: list[Denied] = []
-    for path in _paths(look, refused):
+    unrecorded: list[str] = []
+    for path in _paths(look, refused, unrecorded):
         try:
-            sections = look.host.options(path, WANTED)
+            sections = _sections(look, path)
         except Denied as denied:
-            if not denied.missing:
-                refused.append(denied)
+            _not_read(path, denied, refused, unrecorded)
             continue
         done.append(path)
         for options in sections.values():
-            for name, given in options.items():
-                values[name] = given[-1]
-    return NovaOptions(values, tuple(done), tuple(refused))
+            values.update(_last_values(options))
+    return NovaOptions(values, tuple(done), tuple(refused), tuple(unrecorded))
 
 
-def _paths(look: Look, refused: list[Denied]) -> list[str]:
+def _sections(look: Look, path: str) -> Options:
+    """The wanted options of one file.
+
+    A recording of an earlier release may hold fewer of them than are asked
+    for today; what it holds is used.
+    """
+    try:
+        return look.host.options(path, WANTED)
+    except Denied as denied:
+        if denied.error != NOT_RECORDED:
+            raise
+        whole = denied
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    recorded = False
+    for section, names in WANTED.items():
+        for name in names:
+            try:
+                part = look.host.options(path, {section: (name,)})
+            except Denied:
+                continue
+            recorded = True
+            found.setdefault(section, {}).update(part.get(section, {}))
+    if not recorded:
+        raise whole
+    return found
+
+
+def _last_values(options: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """What one file sets, under today's names."""
+    values = {
+        DEPRECATED[name]: given[-1]
+        for name, given in options.items()
+        if name in DEPRECATED
+    }
+    values.update(
+        (name, given[-1])
+        for name, given in options.items()
+        if name not in DEPRECATED
+    )
+    return values
+
+
+def _not_read(
+    path: str,
+    denied: Denied,
+    refused: list[Denied],
+    unrecorded: list[str],
+) -> None:
+    if denied.error == NOT_RECORDED:
+        unrecorded.append(path)
+    elif not denied.missing:
+        refused.append(denied)
+
+
+def _paths(
+    look: Look, refused: list[Denied], unrecorded: list[str]
+) -> list[str]:
     """The files to read; a directory that is given stands for its *.conf."""
     if look.nova_config is None:
         files = list(NOVA_CONFIG)
@@ -132,8 +202,13 @@ def _paths(look: Look, refused: list[Denied]) -> list[str]:
         except Denied as denied:
             if denied.error == 'ENOTDIR':
                 files.append(directory)
-            elif not denied.missing:
-                refused.append(denied)
+            else:
+                _not_read(directory, denied, refused, unrecorded)
             continue
-        files += [f'{directory}/{n}' for n in names if n.endswith('.conf')]
+        files += [
+            f'{directory}/{name}'
+            for name in names
+            # As the shell pattern *.conf, which oslo.config uses.
+            if name.endswith('.conf') and not name.startswith('.')
+        ]
     return files

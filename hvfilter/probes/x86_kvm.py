@@ -25,6 +25,7 @@ PARAMETERS = (
     ('posted_interrupts', 'kvm_intel', 'enable_apicv'),
     ('shadow_vmcs', 'kvm_intel', 'enable_shadow_vmcs'),
     ('pml', 'kvm_intel', 'pml'),
+    ('mbec', 'kvm_intel', 'mbec'),
     ('npt', 'kvm_amd', 'npt'),
     ('avic', 'kvm_amd', 'avic'),
     ('x2avic', 'kvm_amd', 'avic'),
@@ -36,6 +37,18 @@ PARAMETERS = (
 )
 """Capability, module, parameter. Posted interrupts and x2AVIC have no
 parameter of their own: KVM uses them together with APICv and AVIC."""
+
+_SINCE = {
+    'vpid': (2, 6),
+    'pml': (4, 0),
+    'mbec': (7, 0),
+    'avic': (4, 7),
+    'x2avic': (6, 0),
+    'vgif': (4, 13),
+    'vls': (4, 13),
+    'vnmi': (6, 4),
+}
+"""The first kernel whose KVM can use it; it had the parameter at once."""
 
 KVM_CAP_TSC_CONTROL = 60
 
@@ -67,6 +80,8 @@ def _parameter(
     except Denied as denied:
         if denied.missing and not _module_there(look, module):
             return None
+        if denied.missing and _too_old(look, key):
+            return _old_kernel(look, key, path, name)
         value, state = str(denied), State.UNKNOWN
         reason = f'{path} does not tell whether KVM uses {key}'
         return _said(key, state, path, name, value, reason)
@@ -74,6 +89,8 @@ def _parameter(
     if uses is None:
         reason = f'{path} says {value[:40]!r}, which is neither yes nor no'
         return _said(key, State.UNKNOWN, path, name, value[:80], reason)
+    if uses and _too_old(look, key):
+        return _old_kernel(look, key, path, name)
     if uses:
         return _said(key, State.PRESENT, path, name, value, f'KVM uses {key}')
     return _said(
@@ -86,6 +103,23 @@ def _parameter(
         'is off',
         f'if the processor has it, set "options {module} {name}=1" in '
         f'/etc/modprobe.d/, then reload {module} or reboot',
+    )
+
+
+def _too_old(look: Look, key: str) -> bool:
+    return (0, 0) < look.kernel_version < _SINCE.get(key, (0, 0))
+
+
+def _old_kernel(look: Look, key: str, path: str, name: str) -> Observation:
+    major, minor = _SINCE[key]
+    return _said(
+        key,
+        State.ABSENT,
+        path,
+        name,
+        f'kernel {look.kernel}',
+        f"this kernel's KVM does not know {key}",
+        f'run a kernel from {major}.{minor} on',
     )
 
 

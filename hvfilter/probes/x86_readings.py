@@ -26,6 +26,9 @@ from hvfilter.probes.x86_features import (
     VMX_PROCBASED2,
 )
 
+AMD_VENDORS = frozenset({'AuthenticAMD', 'HygonGenuine'})
+"""Makers of processors with AMD-V, as cpuinfo spells them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -199,10 +202,7 @@ def from_flags(look: Look) -> dict[str, Reading]:
 
 
 def _is_intel(look: Look) -> bool:
-    return look.cpuinfo.first('vendor_id') not in (
-        'AuthenticAMD',
-        'HygonGenuine',
-    )
+    return look.cpuinfo.first('vendor_id') not in AMD_VENDORS
 
 
 def _word(look: Look, line: str, words: tuple[str, ...]) -> Reading:

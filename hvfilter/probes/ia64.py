@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ia64: VT-i by the processor's generation; there is no KVM for it.
+
+VT-i came with Montecito, processor family 32 (Itanium Architecture Software
+Developer's Manual vol. 2 sec. 3.4). Linux dropped KVM for ia64 in 3.19, and
+ia64 itself in 6.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import Arch, Stage
+from hvfilter.model.finding import Observation, Strength
+from hvfilter.probes import natural
+from hvfilter.probes.asking import Question
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look
+
+_MONTECITO = 32
+_KEYS = ('vti', 'hvm')
+
+
+class Ia64(Probe):
+    """VT-i, recognised by name."""
+
+    archs = frozenset({Arch.IA64})
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        yield from _family(look)
+        question = Question(
+            Stage.KVM, Strength.IOCTL, 'uname -m', 'KVM for ia64'
+        )
+        yield Question(
+            Stage.FIRMWARE, Strength.REGISTER, 'PAL', 'VT-i services'
+        ).unknown('hvm', '', 'whether PAL offers VT-i is not looked at')
+        for key in ('kvm', 'slat', 'nested'):
+            yield question.absent(
+                key,
+                'ia64',
+                'Linux has no KVM for ia64 any more',
+                'place KVM guests on hosts of another architecture',
+            )
+
+
+def _family(look: Look) -> Iterator[Observation]:
+    question = Question(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'family')
+    try:
+        family = look.cpuinfo.first('family')
+    except Denied as denied:
+        for key in (*_KEYS, *natural.HARDWARE[1:]):
+            reason = 'cpuinfo does not tell the processor'
+            yield question.denied(key, denied, reason)
+        return
+    number = family.split()[0] if family.split() else ''
+    for key in _KEYS:
+        if not number.isdecimal():
+            yield question.unknown(
+                key,
+                family or 'no such line',
+                "the processor's family is not known",
+            )
+        elif int(number) >= _MONTECITO:
+            yield question.present(key, family, 'the processor has VT-i')
+        else:
+            yield question.absent(
+                key,
+                family,
+                'the processor is older than VT-i',
+                'other hardware',
+            )

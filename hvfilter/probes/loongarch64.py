@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""loongarch64: LVZ in the features of cpuinfo.
+
+Kernel arch/loongarch/kernel/proc.c prints ``lvz`` where the processor has it
+and the kernel is no guest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import Arch
+from hvfilter.model.finding import Observation
+from hvfilter.probes import natural
+from hvfilter.probes.base import Probe
+from hvfilter.probes.context import Look
+
+
+class Loongarch64(Probe):
+    """LVZ, and KVM on it."""
+
+    archs = frozenset({Arch.LOONGARCH64})
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        yield from natural.from_device(look, 'LVZ')
+        yield from _features(look)
+        yield natural.never_nested('loongarch64', look.kernel)
+
+
+def _features(look: Look) -> Iterator[Observation]:
+    try:
+        info = look.cpuinfo
+    except Denied as denied:
+        yield from natural.unreadable('Features: lvz', denied, 'LVZ')
+        return
+    has = None
+    if info.values('Features'):
+        has = 'lvz' in info.words_everywhere('Features')
+    yield from natural.from_word(
+        'Features',
+        'lvz',
+        has,
+        info.first('Features') or 'no such line',
+        'LVZ',
+        'other hardware; on a virtual machine there is none',
+    )
