@@ -127,7 +127,9 @@ class Patience:
     :param first_delay_s: about the first pause; each next is twice as long.
     :param longest_delay_s: the longest pause, unless Placement asks for a
         longer one (Retry-After).
-    :param conflict_delay_s: about the first pause after a conflict.
+    :param conflict_delay_s: about the first pause after a conflict; each
+        next is twice as long.
+    :param longest_conflict_delay_s: the longest pause after a conflict.
     """
 
     deadline_s: float = 120.0
@@ -135,6 +137,7 @@ class Patience:
     first_delay_s: float = 1.0
     longest_delay_s: float = 30.0
     conflict_delay_s: float = 0.05
+    longest_conflict_delay_s: float = 2.0
 
 
 class Reconciler:
@@ -188,7 +191,9 @@ class Reconciler:
                 if run.conflicts > self._patience.conflicts:
                     raise _gave_up(error, run.conflicts) from None
                 pause = self._spread(
-                    self._patience.conflict_delay_s, run.conflicts
+                    self._patience.conflict_delay_s,
+                    self._patience.longest_conflict_delay_s,
+                    run.conflicts,
                 )
             except errors.PlacementError as error:
                 if not (error.transient or isinstance(error, errors.NotFound)):
@@ -201,14 +206,14 @@ class Reconciler:
                 LOG.warning('%s. Trying again in %.1f s.', error.what, pause)
             self._sleep(pause)
 
-    def _spread(self, first_s: float, turn: int) -> float:
-        longest = min(
-            first_s * 2.0 ** min(turn - 1, 30), self._patience.longest_delay_s
-        )
-        return longest * (0.5 + self._chance() / 2)
+    def _spread(self, first_s: float, longest_s: float, turn: int) -> float:
+        pause = min(first_s * 2.0 ** min(turn - 1, 30), longest_s)
+        return pause * (0.5 + self._chance() / 2)
 
     def _pause(self, error: errors.PlacementError, turn: int) -> float:
-        pause = self._spread(self._patience.first_delay_s, turn)
+        pause = self._spread(
+            self._patience.first_delay_s, self._patience.longest_delay_s, turn
+        )
         if isinstance(error, errors.Unavailable) and error.retry_after_s:
             pause = max(pause, error.retry_after_s * (1 + self._chance() / 4))
         return pause
