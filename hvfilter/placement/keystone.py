@@ -54,7 +54,22 @@ class KeystoneTransport:
                 headers={'Accept': 'application/json'},
                 **more,
             )
-        return answer_of(response)
+        answer = answer_of(response)
+        _refuse_cut(answer)
+        return answer
+
+
+def _refuse_cut(answer: client.Answer) -> None:
+    """urllib3 before 2 takes a part of an answer for the whole."""
+    told = answer.headers.get('content-length', '')
+    if 'content-encoding' in answer.headers or not told.isdecimal():
+        return
+    if answer.body and len(answer.body) < int(told):
+        raise errors.Unreachable(
+            f'The connection to Placement ended after {len(answer.body)} of '
+            f'{told} bytes of an answer',
+            'Check that Placement and the load balancer before it run.',
+        )
 
 
 def answer_of(response: Any) -> client.Answer:

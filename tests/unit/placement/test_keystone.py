@@ -73,6 +73,18 @@ class KeystoneTransportTest(testtools.TestCase):
             self.assertIs(expected, type(error), raised)
             self.assertTrue(error.what and error.remedy)
 
+    def test_request_when_answer_is_cut(self):
+        for told, encoding in (('4', None), ('9' * 12, None), ('2', 'gzip')):
+            headers = {'Content-Length': told}
+            if encoding:
+                headers['Content-Encoding'] = encoding
+            cut = response(200, b'{"a', **headers)
+            if encoding:
+                self.ask(cut)
+            else:
+                error = self.assertRaises(errors.Unreachable, self.ask, cut)
+                self.assertIn(f'3 of {told} bytes', str(error))
+
     def test_request_when_keystone_says_when(self):
         raised = ksa.http.ServiceUnavailable(
             response=response(503, **{'Retry-After': '9'})
