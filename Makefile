@@ -5,12 +5,14 @@
 
 export PYTHON
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint lab lab-quick lab-shell clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
 	@echo 'make test   unit, replay and functional tests, and lint'
 	@echo 'make lint   lint only'
+	@echo 'make lab    hvfilter in real kernels on emulated processors (Debian)'
+	@echo '            HOST=name: one of them; make lab-shell HOST=name: enter it'
 	@echo 'make clean  remove what the above made'
 
 demo:
@@ -22,5 +24,14 @@ test:
 lint:
 	@tools/in-env test python tools/lint.py
 
+lab:
+	@tools/in-env lab python -m tests.lab $(HOST)
+
+lab-quick:
+	@tools/in-env lab python -m tests.lab --quick
+
+lab-shell:
+	@tools/in-env lab python -m tests.lab --shell $(HOST)
+
 clean:
-	rm -rf .make-venv .stestr .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .make-venv .lab .stestr .mypy_cache .ruff_cache .import_linter_cache

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the virtual environment of this checkout, or bring it up to date.
 
-``environment.py demo|test`` installs hvfilter in editable mode into
+``environment.py demo|lab|test`` installs hvfilter in editable mode into
 ``.make-venv`` with what that purpose needs. A stamp keeps the digest of
 everything that went in, so that a second run has nothing to do. Standard
 library only: it runs before anything is installed.
@@ -24,8 +24,9 @@ VENV = ROOT / '.make-venv'
 LOG = VENV / 'install.log'
 INTERPRETER_STAMP = VENV / 'interpreter.stamp'
 
-# "test" holds all of "demo", so the demonstration is content with either.
+# Each holds all of the one before it, so that is content with either.
 REQUIREMENTS = {
+    'lab': ('requirements.txt',),
     'demo': ('requirements.txt', 'functional-requirements.txt'),
     'test': (
         'requirements.txt',
@@ -34,7 +35,11 @@ REQUIREMENTS = {
         'lint-requirements.txt',
     ),
 }
-SATISFIED_BY = {'demo': ('demo', 'test'), 'test': ('test',)}
+SATISFIED_BY = {
+    'lab': ('lab', 'demo', 'test'),
+    'demo': ('demo', 'test'),
+    'test': ('test',),
+}
 # Entry points and package data are read at install time.
 METADATA = ('setup.cfg', 'setup.py', 'pyproject.toml')
 PROGRESS_S = 10.0
@@ -112,10 +117,13 @@ def pip_install(purpose: str) -> int:
 
 def install(purpose: str) -> int:
     version = '.'.join(map(str, sys.version_info[:3]))
+    if 'functional-requirements.txt' in REQUIREMENTS[purpose]:
+        needs = 'Nova and Placement among it. It takes a minute or two, once.'
+    else:
+        needs = 'which takes some seconds, once.'
     print(
         f'Python {version} at {sys.executable}: installing into {VENV.name} '
-        f'what "make {purpose}" needs, Nova and Placement among it. It takes '
-        'a minute or two, once.',
+        f'what "make {purpose}" needs, {needs}',
         flush=True,
     )
     started = time.monotonic()

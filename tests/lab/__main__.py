@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tests.lab``: see :mod:`tests.lab`."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import fnmatch
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+from tests.lab import debian, image, run, table
+
+FOLDER = pathlib.Path(
+    os.environ.get('HVFILTER_LAB_FOLDER', image.ROOT / '.lab')
+)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='make lab')
+    parser.add_argument('host', nargs='*', help='name or pattern')
+    parser.add_argument('--list', action='store_true')
+    parser.add_argument('--quick', action='store_true')
+    parser.add_argument('--shell', action='store_true')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
+    parser.add_argument('--smoke-runs', type=int, default=0)
+    return parser.parse_args()
+
+
+def chosen(arguments: argparse.Namespace) -> list[table.LabHost]:
+    """The hosts asked for.
+
+    :raises Missing: there is none of that name
+    """
+    hosts = [h for h in table.HOSTS if h.quick or not arguments.quick]
+    if not arguments.host:
+        return hosts
+    found = [
+        host
+        for host in table.HOSTS
+        if any(fnmatch.fnmatch(host.name, name) for name in arguments.host)
+    ]
+    if not found:
+        raise debian.Missing(
+            f'no host of the lab is called {" ".join(arguments.host)}; '
+            f'there are: {", ".join(table.BY_NAME)}'
+        )
+    return found
+
+
+def shell(images: image.Images, host: table.LabHost) -> int:
+    with tempfile.TemporaryDirectory(prefix='hvfilter-lab-') as folder:
+        run.boot(images, host, pathlib.Path(folder), shell=True)
+    return 0
+
+
+def prepare(images: image.Images, hosts: list[table.LabHost]) -> None:
+    """Everything from the network, before the first host boots."""
+    start = time.monotonic()
+    programs = {p for host in hosts for p in host.emulator.programs}
+    installed = debian.install([*programs, debian.OBJCOPY])
+    if installed:
+        print(f'lab: installed {" ".join(installed)}', flush=True)
+    needed = {(host.emulator.arch, host.kernel) for host in hosts}
+    for arch, version in sorted(needed):
+        print(f'lab: kernel {version} and userland for {arch}', flush=True)
+        images.kernel(arch, version)
+        images.modules(arch, version)
+        images.userland(arch)
+    print(f'lab: ready after {time.monotonic() - start:.0f} s', flush=True)
+
+
+def examine_all(
+    images: image.Images,
+    hosts: list[table.LabHost],
+    arguments: argparse.Namespace,
+) -> int:
+    start = time.monotonic()
+    failed = []
+    keep = FOLDER / 'results'
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        futures = [
+            pool.submit(run.examine, images, host, keep, arguments.smoke_runs)
+            for host in hosts
+        ]
+        for done in concurrent.futures.as_completed(futures):
+            outcome = done.result()
+            word = 'WRONG' if outcome.problems else 'ok'
+            print(
+                f'{word:5} {outcome.host.name:28} {outcome.seconds:4.0f} s '
+                f'{summary(outcome)}',
+                flush=True,
+            )
+            for problem in outcome.problems:
+                print(f'        {problem}')
+            if outcome.problems:
+                failed.append(outcome.host.name)
+    print(
+        f'lab: {len(hosts) - len(failed)} hosts as their kernels say, '
+        f'{len(failed)} not, in {time.monotonic() - start:.0f} s'
+    )
+    return 1 if failed else 0
+
+
+def summary(outcome: run.Outcome) -> str:
+    """One line about a host."""
+    probe = outcome.results.get('probe')
+    if not probe or probe['status']:
+        return ''
+    capabilities = json.loads(probe['out'])['capabilities']
+    present = [
+        key
+        for key, finding in capabilities.items()
+        if finding['state'] == 'present'
+    ]
+    text = f'probe {probe["seconds"]:.1f} s: {" ".join(present) or "nothing"}'
+    if outcome.results.get('smoke_runs'):
+        text += f'\n        smoke: {outcome.results["smoke_runs"]}'
+    return text
+
+
+def main() -> int:
+    arguments = parsed()
+    if arguments.list:
+        for host in table.HOSTS:
+            print(f'{host.name:30} {host.emulator}')
+        return 0
+    try:
+        hosts = chosen(arguments)
+        images = image.Images(FOLDER)
+        prepare(images, hosts)
+        if arguments.shell:
+            return shell(images, hosts[0])
+        return examine_all(images, hosts, arguments)
+    except debian.Missing as missing:
+        print(f'lab: {missing}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Become the host that host.json describes, look at it, tell the results.
+
+Runs as the only program of a host in the lab.
+"""
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import time
+import traceback
+import zlib
+
+sys.path.insert(0, '/lab')
+
+import truth
+
+MODULES = pathlib.Path('/lab/modules')
+MESSAGES = re.compile(
+    r'kvm|svm|vmx|\bept\b|\bnpt\b|nested|hyp mode|hypervisor|virtuali|vhe|'
+    r'feat_ctl|h.?ext|sgx|\bsev\b|\bEL2\b',
+    re.IGNORECASE,
+)
+
+
+def load(name, *parameters):
+    """Load a module; what insmod says about it."""
+    path = MODULES / f'{name}.ko'
+    if not path.exists():
+        return 'built in, or not there'
+    done = subprocess.run(
+        ['insmod', path, *parameters], capture_output=True, text=True
+    )
+    return done.stderr.strip() or 'loaded'
+
+
+def load_all(host):
+    """All modules in order, and of the vendors' only the host's own."""
+    said = {}
+    for name in (MODULES / 'order').read_text().split():
+        if name in ('kvm-amd', 'kvm-intel') and name != host['module']:
+            continue
+        if name == 'msr':
+            said[name] = load(name, 'allow_writes=on')
+            set_msrs(host.get('set_msrs', ()))
+            continue
+        if name == 'kvm' and not host['module']:
+            continue
+        parameters = host['parameters'] if name == host['module'] else ()
+        said[name] = load(name, *parameters)
+    return said
+
+
+def set_msrs(bits):
+    """Set bits of registers on all processors, as a firmware would."""
+    for index, mask in bits:
+        for path in pathlib.Path('/dev/cpu').glob('[0-9]*/msr'):
+            with open(path, 'r+b', buffering=0) as file:
+                file.seek(index)
+                (value,) = struct.unpack('<Q', file.read(8))
+                file.seek(index)
+                file.write(struct.pack('<Q', value | mask))
+
+
+def messages():
+    """The kernel's own, those that speak of virtualization."""
+    done = subprocess.run(['dmesg'], capture_output=True)
+    lines = done.stdout.decode('utf-8', 'replace').splitlines()
+    return [line for line in lines if MESSAGES.search(line)]
+
+
+def parameters():
+    """Module and name to value."""
+    found = {}
+    modules = pathlib.Path('/sys/module')
+    for path in sorted(modules.glob('kvm*/parameters/*')):
+        name = f'{path.parent.parent.name}/{path.name}'
+        try:
+            found[name] = path.read_text().strip()
+        except OSError as error:
+            found[name] = error.strerror
+    return found
+
+
+def command(*arguments):
+    """Run hvfilter: exit status, output, what it says beside, seconds."""
+    from hvfilter.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    start = time.monotonic()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main.main(list(arguments))
+        except SystemExit as stop:
+            status = stop.code
+        except BaseException:
+            status = -1
+            traceback.print_exc(file=err)
+    return {
+        'status': status,
+        'out': out.getvalue(),
+        'err': err.getvalue(),
+        'seconds': round(time.monotonic() - start, 2),
+    }
+
+
+def smoke(times):
+    """The measured ratios of several smoke runs."""
+    from hvfilter.host import door, live
+    from hvfilter.probes import smoke_verdict
+
+    found = []
+    for _ in range(times):
+        try:
+            run = live.LiveHost().smoke()
+        except door.Denied as denial:
+            return str(denial)
+        verdict = smoke_verdict.judge(run)
+        ratio = verdict.slope and round(verdict.slope.ratio, 3)
+        found.append((verdict.outcome.value, ratio, run.elapsed_ns))
+    return found
+
+
+def tell(results, path):
+    """Write the results so that they can be found in a serial line."""
+    data = zlib.compress(json.dumps(results).encode(), 6)
+    digest = hashlib.sha256(data).hexdigest()
+    text = base64.b64encode(data).decode()
+    lines = [text[at : at + 76] for at in range(0, len(text), 76)]
+    with open(path, 'w') as file:
+        print(f'\nLAB-BEGIN {digest}', *lines, 'LAB-END', sep='\n', file=file)
+
+
+def main():
+    with open('/lab/host.json') as file:
+        host = json.load(file)
+    with open('/proc/sys/kernel/printk', 'w') as file:
+        file.write('1')  # or its messages land between our lines
+    results = {'loading': load_all(host)}
+    results['ran'] = truth.ran()
+    results['messages'] = messages()
+    results['parameters'] = parameters()
+    results['uptime'] = time.clock_gettime(time.CLOCK_BOOTTIME)
+    for name, arguments in host['commands'].items():
+        results[name] = command(*arguments)
+    if host['smoke_runs']:
+        results['smoke_runs'] = smoke(host['smoke_runs'])
+    results['took'] = time.clock_gettime(time.CLOCK_BOOTTIME)
+    tell(results, host['results'])
+
+
+main()

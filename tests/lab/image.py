@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hosts boot: kernel, modules, a small userland, and hvfilter.
+
+An initramfs is three archives after each other: the userland with hvfilter
+(one for each architecture), the modules of the kernel, and what makes this
+one host.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import io
+import json
+import lzma
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+
+from tests.lab import cpio, debian
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+GUEST = pathlib.Path(__file__).resolve().parent / 'guest'
+
+USERLAND_SUITE = 'trixie'
+PYTHON = 'python3.13'
+USERLAND = (
+    f'{PYTHON}-minimal',
+    f'lib{PYTHON}-minimal',
+    f'lib{PYTHON}-stdlib',
+    'libc6',
+    'libgcc-s1',
+    'zlib1g',
+    'libexpat1',
+    'libffi8',
+    'busybox-static',
+)
+"""Python and nothing else; one suite for all architectures, so that one
+interpreter compiles for all."""
+
+DEPENDENCIES = (
+    'cliff',
+    'stevedore',
+    'autopage',
+    'prettytable',
+    'wcwidth',
+    'PyYAML',
+)
+"""What ``probe``, ``check`` and ``record`` import besides the standard
+library; pure Python of it."""
+
+_UNUSED = re.compile(
+    r'(test|idlelib|tkinter|ensurepip|pydoc_data|unittest|asyncio|sqlite3|'
+    r'xmlrpc|wsgiref|curses|dbm|venv|multiprocessing|_pyrepl|xml|'
+    r'lib-dynload/(_test|xx|_codecs_|_decimal|_sqlite|_curses|_ssl|_hashlib|'
+    r'_bz2|_lzma|_uuid|_dbm|readline|_interp)|'
+    r'encodings/(?!__init__|aliases|ascii|utf_8|latin_1|idna)|'
+    r'(pydoc|turtle|doctest|pdb|_pydecimal|mailbox|imaplib|smtplib)\.py|'
+    r'_sysconfigdata|EXTERNALLY|sitecustomize)'
+)
+
+_MODULES = ('msr', 'cpuid', 'kvm', 'kvm-amd', 'kvm-intel')
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """A Debian kernel.
+
+    :ivar arch: as Debian calls it
+    :ivar metapackage: depends on the newest one of its kind
+    """
+
+    arch: str
+    suite: str
+    metapackage: str
+
+
+KERNELS: Mapping[tuple[str, str], Kernel] = {
+    ('amd64', '6.1'): Kernel('amd64', 'bookworm', 'linux-image-cloud-amd64'),
+    ('amd64', '6.12'): Kernel(
+        'amd64', 'bookworm', 'linux-image-6.12-cloud-amd64'
+    ),
+    ('arm64', '6.1'): Kernel('arm64', 'bookworm', 'linux-image-cloud-arm64'),
+    ('arm64', '6.12'): Kernel('arm64', 'trixie', 'linux-image-cloud-arm64'),
+    ('riscv64', '6.12'): Kernel('riscv64', 'trixie', 'linux-image-riscv64'),
+}
+
+
+class Images:
+    """Builds and keeps what hosts boot."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._built = folder / 'images'
+        self._built.mkdir(parents=True, exist_ok=True)
+
+    def kernel(self, arch: str, version: str) -> pathlib.Path:
+        """The kernel's file."""
+        boot = self._kernel_root(arch, version) / 'boot'
+        (image,) = boot.glob('vmlinu[xz]-*')
+        return image
+
+    def initramfs(
+        self, arch: str, version: str, host: Mapping[str, object]
+    ) -> bytes:
+        """The three archives; ``host`` is for ``guest/host.py``."""
+        own = io.BytesIO()
+        writer = cpio.Writer(own)
+        writer.file('lab/host.json', json.dumps(host).encode())
+        for name, content in _texts(host.get('files')).items():
+            writer.file(name.lstrip('/'), content.encode())
+        writer.close()
+        return b''.join(
+            (
+                self.userland(arch).read_bytes(),
+                self.modules(arch, version).read_bytes(),
+                own.getvalue(),
+            )
+        )
+
+    def _kernel_root(self, arch: str, version: str) -> pathlib.Path:
+        kernel = KERNELS[arch, version]
+        apt = debian.Apt(self._folder, kernel.arch, kernel.suite)
+        link = self._folder / f'kernel-{arch}-{version}'
+        if not link.exists():
+            (package,) = apt.depends(kernel.metapackage)[:1]
+            link.write_text(package)
+        return apt.unpacked([link.read_text()])
+
+    def modules(self, arch: str, version: str) -> pathlib.Path:
+        """KVM and what it needs, in the order of loading."""
+        done = self._built / f'modules-{arch}-{version}.cpio'
+        if done.exists():
+            return done
+        root = self._kernel_root(arch, version)
+        files = {
+            path.name.split('.ko')[0].replace('_', '-'): path
+            for path in root.glob('**/*.ko*')
+        }
+        order: list[str] = []
+
+        def add(name: str) -> None:
+            if name in order or name not in files:
+                return
+            for needed in _depends(_module(files[name])):
+                add(needed.replace('_', '-'))
+            order.append(name)
+
+        for name in _MODULES:
+            add(name)
+        with _whole(done) as part, part.open('wb') as file:
+            writer = cpio.Writer(file)
+            for name in order:
+                module = _stripped(_module(files[name]))
+                writer.file(f'lab/modules/{name}.ko', module)
+            writer.file('lab/modules/order', '\n'.join(order).encode())
+            writer.close()
+        return done
+
+    def userland(self, arch: str) -> pathlib.Path:
+        """Busybox, Python, hvfilter and what that imports."""
+        packed = self._hvfilter()
+        done = self._built / f'userland-{arch}-{packed.name}.cpio'
+        if done.exists():
+            return done
+        for old in self._built.glob(f'userland-{arch}-*'):
+            old.unlink()
+        libraries = self._python_library(arch)
+        root = debian.Apt(self._folder, arch, USERLAND_SUITE).unpacked(
+            USERLAND
+        )
+        with _whole(done) as part, part.open('wb') as file:
+            writer = cpio.Writer(file)
+            for name in ('bin', 'lib', 'lib64', 'sbin'):
+                writer.link(name, f'usr/{name}')
+            for name in ('proc', 'sys', 'dev', 'tmp', 'run', 'root'):
+                writer.folder(name)
+            init = (GUEST / 'init').read_bytes()
+            writer.file('init', init, 0o755)
+            for script in sorted(GUEST.glob('*.py')):
+                writer.file(f'lab/{script.name}', script.read_bytes())
+            for program in ('busybox', PYTHON):
+                content = (root / 'usr/bin' / program).read_bytes()
+                writer.file(f'usr/bin/{program}', content, 0o755)
+            writer.link('usr/bin/python3', PYTHON)
+            _shared_libraries(root, writer)
+            writer.tree(libraries, f'usr/lib/{PYTHON}')
+            writer.tree(packed, 'usr/lib/python3/dist-packages')
+            writer.close()
+        return done
+
+    def _python_library(self, arch: str) -> pathlib.Path:
+        """The standard library, compiled, without what nobody needs."""
+        apt = debian.Apt(self._folder, arch, USERLAND_SUITE)
+        source = apt.unpacked(USERLAND) / f'usr/lib/{PYTHON}'
+        done = self._folder / f'library-{arch}'
+        if done.exists():
+            return done
+        with _whole(done) as part:
+            for path in cpio.walk(source):
+                name = str(path.relative_to(source))
+                if _UNUSED.match(name) or path.is_symlink():
+                    continue
+                target = part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+            self._compile(part)
+        return done
+
+    def _hvfilter(self) -> pathlib.Path:
+        """hvfilter as pip installs it, and its dependencies, compiled."""
+        digest = hashlib.sha256()
+        sources = [
+            *cpio.walk(ROOT / 'hvfilter'),
+            *cpio.walk(GUEST),
+            ROOT / 'setup.cfg',
+            pathlib.Path(__file__),
+        ]
+        for source in sources:
+            if '__pycache__' not in source.parts:
+                digest.update(f'{source}\0'.encode() + source.read_bytes())
+        done = self._folder / f'site-{digest.hexdigest()[:12]}'
+        if done.exists():
+            return done
+        for old in self._folder.glob('site-*'):
+            shutil.rmtree(old)
+        with _whole(done) as part:
+            part.mkdir()
+            for name in DEPENDENCIES:
+                _copy_distribution(name, part)
+            _pip_install(part)
+            self._compile(part)
+        return done
+
+    def _compile(self, folder: pathlib.Path) -> None:
+        """Bytecode in place of source: emulated processors are slow.
+
+        Without a Python that can do it the source stays.
+        """
+        root = debian.Apt(self._folder, 'amd64', USERLAND_SUITE).unpacked(
+            USERLAND
+        )
+        libraries = root / 'usr/lib/x86_64-linux-gnu'
+        loader = libraries / 'ld-linux-x86-64.so.2'
+        command = [
+            *(loader, '--library-path', libraries),
+            *(root / 'usr/bin' / PYTHON, '-S', '-E', '-m', 'compileall'),
+            *('-q', '-b', '--invalidation-mode', 'unchecked-hash', '-s'),
+            *(folder, '-p', '/lab', folder),
+        ]
+        environment = {'PYTHONHOME': str(root / 'usr')}
+        if subprocess.run(command, env=environment, check=False).returncode:
+            print('lab: nothing here runs x86-64; hosts will be slow to look')
+            return
+        for source in folder.glob('**/*.py'):
+            source.unlink()
+
+
+class _whole:  # noqa: N801 - reads as a statement
+    """A path to build at, which becomes the real one if all goes well."""
+
+    def __init__(self, done: pathlib.Path) -> None:
+        self._done = done
+        self._part = done.with_name(f'{done.name}.part')
+
+    def __enter__(self) -> pathlib.Path:
+        if self._part.is_dir():
+            shutil.rmtree(self._part)
+        return self._part
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if error is None:
+            self._part.rename(self._done)
+
+
+def _texts(value: object) -> dict[str, str]:
+    return value if isinstance(value, dict) else {}
+
+
+def _module(path: pathlib.Path) -> bytes:
+    content = path.read_bytes()
+    return lzma.decompress(content) if path.suffix == '.xz' else content
+
+
+def _depends(module: bytes) -> list[str]:
+    """What its ``.modinfo`` says."""
+    found = re.search(rb'\0depends=([^\0]*)\0', module)
+    names = found.group(1).decode() if found else ''
+    return [name for name in names.split(',') if name]
+
+
+def _stripped(module: bytes) -> bytes:
+    """Without debug data; loading is much quicker where emulation is slow."""
+    if not debian.OBJCOPY.there():
+        return module
+    command = ['objcopy', '--strip-debug', '-R', '.BTF', '-R', '.BTF_ids']
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(module)
+        file.flush()
+        subprocess.run([*command, file.name], check=True)
+        return pathlib.Path(file.name).read_bytes()
+
+
+def _shared_libraries(root: pathlib.Path, writer: cpio.Writer) -> None:
+    wanted = re.compile(
+        r'(ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|'
+        r'libz\.|libexpat\.|libffi\.|libgcc_s\.)'
+    )
+    for path in cpio.walk(root / 'usr'):
+        name = str(path.relative_to(root))
+        if not name.startswith(('usr/lib/', 'usr/lib64/')):
+            continue
+        if not wanted.match(path.name) or PYTHON in path.parts:
+            continue
+        if path.is_symlink():
+            writer.link(name, str(path.readlink()))
+        else:
+            writer.file(name, path.read_bytes(), 0o755)
+
+
+def _copy_distribution(name: str, target: pathlib.Path) -> None:
+    """Its pure Python, and what tells its entry points."""
+    for file in importlib.metadata.distribution(name).files or ():
+        metadata = '.dist-info/' in str(file)
+        if file.parts[0] == '..' or '/tests/' in str(file):
+            continue
+        if file.suffix == '.py' or (
+            metadata and file.name in ('METADATA', 'entry_points.txt')
+        ):
+            copy = target / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), copy)
+
+
+def _pip_install(target: pathlib.Path) -> None:
+    command: Sequence[str | pathlib.Path] = [
+        *(sys.executable, '-m', 'pip', 'install', '-q', '--no-deps'),
+        *('--disable-pip-version-check', '--no-compile'),
+        *('--target', target, ROOT),
+    ]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise debian.Missing(
+            f'pip could not install hvfilter; it said:\n{done.stdout[-2000:]}'
+        )

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot a host, have hvfilter look at it, and compare."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.lab import image, table
+from tests.lab.emulators import Boot
+
+COMMANDS = {
+    'probe': ['probe', '-f', 'json'],
+    'record': ['record', '-'],
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of one host.
+
+    :ivar results: what ``guest/host.py`` told; empty if nothing came out
+    :ivar problems: why the host does not count as passed
+    """
+
+    host: table.LabHost
+    seconds: float
+    results: Mapping[str, Any]
+    problems: tuple[str, ...]
+
+
+def boot(
+    images: image.Images,
+    host: table.LabHost,
+    folder: pathlib.Path,
+    *,
+    smoke_runs: int = 0,
+    shell: bool = False,
+) -> str:
+    """Boot a host; what came out of it."""
+    emulator = host.emulator
+    description = {
+        'module': host.module,
+        'parameters': host.load,
+        'set_msrs': host.set_msrs,
+        'commands': COMMANDS,
+        'smoke_runs': smoke_runs,
+        'results': '/dev/null' if shell else emulator.results,
+        'shell': shell,
+        'files': {'/etc/nova/nova.conf': table.NOVA_CONF},
+    }
+    initramfs = folder / 'initramfs'
+    initramfs.write_bytes(
+        images.initramfs(emulator.arch, host.kernel, description)
+    )
+    return emulator.run(
+        Boot(
+            folder=folder,
+            kernel=images.kernel(emulator.arch, host.kernel),
+            initramfs=initramfs,
+            command_line=host.command_line,
+            limit_s=emulator.limit_s,
+            shell=shell,
+        )
+    )
+
+
+def examine(
+    images: image.Images,
+    host: table.LabHost,
+    keep: pathlib.Path,
+    smoke_runs: int = 0,
+) -> Outcome:
+    """Boot a host and hold what hvfilter says against what is true."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix='hvfilter-lab-') as name:
+        folder = pathlib.Path(name)
+        line = boot(images, host, folder, smoke_runs=smoke_runs)
+        results = decoded(line)
+        own = keep / host.name
+        own.mkdir(parents=True, exist_ok=True)
+        for log in ('console.log', 'emulator.log', 'bochs.log'):
+            if (folder / log).exists():
+                (own / log).write_bytes((folder / log).read_bytes())
+    (own / 'results.json').write_text(json.dumps(results, indent=1))
+    seconds = time.monotonic() - start
+    if not results:
+        problem = f'nothing came out; see {own}/console.log'
+        return Outcome(host, seconds, results, (problem,))
+    problems = (*untrue(host, results), *wrong(host, results))
+    return Outcome(host, seconds, results, problems)
+
+
+def decoded(line: str) -> dict[str, Any]:
+    """What ``tell`` of ``guest/host.py`` wrote; empty if it is damaged."""
+    found = re.search(
+        r'LAB-BEGIN ([0-9a-f]{64})\s+([A-Za-z0-9+/=\s]*)\s+LAB-END', line
+    )
+    if not found:
+        return {}
+    data = base64.b64decode(found.group(2))
+    if hashlib.sha256(data).hexdigest() != found.group(1):
+        return {}
+    results: dict[str, Any] = json.loads(zlib.decompress(data))
+    return results
+
+
+def untrue(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
+    """Where the host is not what the table says it is."""
+    messages = '\n'.join(results['messages'])
+    for pattern in host.says:
+        if not re.search(pattern, messages):
+            yield f'the kernel does not say "{pattern}"'
+    for pattern in host.silent:
+        if re.search(pattern, messages):
+            yield f'the kernel says "{pattern}"'
+    for name, value in host.parameters.items():
+        found = results['parameters'].get(name)
+        if found != value:
+            yield f'the parameter {name} is {found}, not {value}'
+    if (results['ran'] in ('ran', 'created')) != host.runs:
+        yield f'a guest: {results["ran"]}'
+
+
+def wrong(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
+    """Where hvfilter says something else than what is true."""
+    for name in COMMANDS:
+        done = results[name]
+        if done['status']:
+            yield f'hvfilter {name} exited with {done["status"]}: ' + (
+                done['err'].strip()[-1500:] or done['out'][-500:]
+            )
+    if results['probe']['status']:
+        return
+    report = json.loads(results['probe']['out'])
+    for key, state in host.expected.items():
+        found = report['capabilities'].get(key)
+        if found is None:
+            yield f'hvfilter says nothing about {key}'
+        elif found['state'] != state:
+            yield (
+                f'{key} is {state}, but hvfilter says {found["state"]}: '
+                f'{found.get("reason", "")}'
+            )

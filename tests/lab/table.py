@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hosts, and what is true of each.
+
+``says`` and ``parameters`` are the kernel's own words about a host, and
+``runs`` is whether a guest ran when it was started without hvfilter. What
+hvfilter must say follows from those alone, and the lab also checks that the
+kernel really says so. ``silent`` is what its messages must not hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from tests.lab import emulators
+from tests.lab.emulators import Bochs, QemuArm, QemuRiscv, QemuX86
+
+P, A, U = 'present', 'absent', 'unknown'
+
+NOVA_CONF = """\
+[libvirt]
+virt_type = kvm
+cpu_mode = host-passthrough
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabHost:
+    """A host of the lab.
+
+    :ivar kernel: version of the Debian kernel
+    :ivar says: patterns that the kernel's messages must match
+    :ivar parameters: values the modules must have
+    :ivar runs: whether a guest runs on it
+    :ivar expected: capability to state
+    :ivar module: loaded besides ``kvm``
+    :ivar load: parameters given to that module
+    :ivar set_msrs: index and bits to set before the modules are loaded, as
+        a firmware would have
+    :ivar quick: one of those that run everywhere, also where time is short
+    """
+
+    name: str
+    emulator: emulators.Emulator
+    kernel: str
+    says: tuple[str, ...]
+    runs: bool
+    expected: Mapping[str, str]
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    module: str = ''
+    load: tuple[str, ...] = ()
+    set_msrs: tuple[tuple[int, int], ...] = ()
+    command_line: str = ''
+    silent: tuple[str, ...] = ()
+    quick: bool = False
+
+
+def _same(state: str, keys: str) -> dict[str, str]:
+    return dict.fromkeys(keys.split(), state)
+
+
+_NONE = _same(
+    A,
+    'kvm hvm vtx amdv slat ept npt nested nested_slat unrestricted_guest '
+    'vpid bare_metal',
+)
+_AMD = {
+    **_NONE,
+    **_same(P, 'kvm hvm amdv slat npt nested nested_slat'),
+}
+# Bochs shows no hypervisor, but calls itself Bochs: a guest.
+_INTEL = {
+    **_NONE,
+    **_same(P, 'kvm hvm vtx slat ept nested nested_slat'),
+    **_same(P, 'unrestricted_guest vpid'),
+}
+
+_SERVER = (
+    'type=0,vendor=American Megatrends',
+    'type=1,manufacturer=Supermicro,product=AS-1114S',
+    'type=2,manufacturer=Supermicro',
+    'type=3,manufacturer=Supermicro',
+)
+
+_EPYC = QemuX86('EPYC,+svm,+npt')
+_HASWELL = Bochs('corei7_haswell_4770')
+
+_NESTED = 'Nested Virtualization enabled'
+_PAGING = 'Nested Paging enabled'
+_NO_PAGING = 'Nested Paging disabled'
+
+
+def _amd(
+    name: str,
+    *,
+    cpu: emulators.Emulator = _EPYC,
+    kernel: str = '6.1',
+    says: tuple[str, ...] = (_NESTED, _PAGING),
+    runs: bool = True,
+    changed: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    load: tuple[str, ...] = (),
+    silent: tuple[str, ...] = (),
+    quick: bool = False,
+) -> LabHost:
+    return LabHost(
+        name=name,
+        emulator=cpu,
+        kernel=kernel,
+        says=says,
+        runs=runs,
+        expected={**_AMD, **(changed or {})},
+        parameters=parameters or {},
+        module='kvm-amd',
+        load=load,
+        silent=silent,
+        quick=quick,
+    )
+
+
+def _intel(
+    name: str,
+    *,
+    cpu: emulators.Emulator = _HASWELL,
+    kernel: str = '6.1',
+    says: tuple[str, ...] = (),
+    runs: bool = True,
+    changed: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    load: tuple[str, ...] = (),
+    quick: bool = False,
+) -> LabHost:
+    return LabHost(
+        name=name,
+        emulator=cpu,
+        kernel=kernel,
+        says=says,
+        runs=runs,
+        expected={**_INTEL, **(changed or {})},
+        parameters=parameters or {},
+        module='kvm-intel',
+        load=load,
+        silent=(r'SVM', 'kvm_amd'),
+        quick=quick,
+    )
+
+
+_NO_EPT = _same(A, 'slat ept unrestricted_guest nested_slat')
+
+HOSTS: tuple[LabHost, ...] = (
+    _amd(
+        'amd-nested-on',
+        parameters={'kvm_amd/nested': '1', 'kvm_amd/npt': 'Y'},
+        quick=True,
+    ),
+    _amd(
+        'amd-nested-off',
+        load=('nested=0',),
+        says=(_PAGING,),
+        silent=(_NESTED,),
+        parameters={'kvm_amd/nested': '0'},
+        changed=_same(A, 'nested nested_slat'),
+        quick=True,
+    ),
+    _amd(
+        'amd-npt-off',
+        load=('npt=0',),
+        says=(_NESTED, _NO_PAGING),
+        parameters={'kvm_amd/npt': 'N'},
+        changed=_same(A, 'slat npt nested_slat'),
+        quick=True,
+    ),
+    _amd(
+        'amd-without-npt',
+        cpu=QemuX86('EPYC,+svm,-npt'),
+        says=(_NESTED, _NO_PAGING),
+        parameters={'kvm_amd/npt': 'N'},
+        changed=_same(A, 'slat npt nested_slat'),
+    ),
+    _amd(
+        'amd-without-svm',
+        cpu=QemuX86('EPYC,-svm'),
+        says=('has_svm: svm not available',),
+        runs=False,
+        changed=_NONE,
+    ),
+    _amd(
+        'amd-bare-metal',
+        cpu=QemuX86('EPYC-Milan,-hypervisor', firmware=_SERVER),
+        changed=_same(P, 'bare_metal'),
+    ),
+    _amd(
+        'amd-hidden-hypervisor',
+        cpu=QemuX86('EPYC-Milan,-hypervisor'),
+    ),
+    _amd('amd-nested-on-6.12', kernel='6.12'),
+    _amd(
+        'amd-nested-off-6.12',
+        kernel='6.12',
+        load=('nested=0',),
+        says=(_PAGING,),
+        silent=(_NESTED,),
+        parameters={'kvm_amd/nested': '0'},
+        changed=_same(A, 'nested nested_slat'),
+    ),
+    _amd(
+        'amd-without-svm-6.12',
+        kernel='6.12',
+        cpu=QemuX86('EPYC,-svm'),
+        says=(r'SVM not supported by CPU \d',),
+        runs=False,
+        changed=_NONE,
+    ),
+    _amd(
+        'amd-bochs',
+        cpu=Bochs('trinity_apu'),
+        says=(_NESTED, _PAGING, 'LBR virtualization supported'),
+    ),
+    _intel(
+        'intel-all-on',
+        parameters={
+            'kvm_intel/nested': 'Y',
+            'kvm_intel/ept': 'Y',
+            'kvm_intel/unrestricted_guest': 'Y',
+            'kvm_intel/vpid': 'Y',
+        },
+    ),
+    _intel(
+        'intel-nested-off',
+        load=('nested=0',),
+        parameters={'kvm_intel/nested': 'N', 'kvm_intel/ept': 'Y'},
+        changed=_same(A, 'nested nested_slat'),
+    ),
+    _intel(
+        'intel-ept-off',
+        load=('ept=0',),
+        parameters={
+            'kvm_intel/nested': 'Y',
+            'kvm_intel/ept': 'N',
+            'kvm_intel/unrestricted_guest': 'N',
+        },
+        changed=_NO_EPT,
+    ),
+    _intel(
+        'intel-unrestricted-guest-off',
+        load=('unrestricted_guest=0',),
+        parameters={
+            'kvm_intel/ept': 'Y',
+            'kvm_intel/unrestricted_guest': 'N',
+        },
+        changed=_same(A, 'unrestricted_guest'),
+    ),
+    _intel(
+        'intel-without-ept',
+        cpu=Bochs('core2_penryn_t9600'),
+        parameters={
+            'kvm_intel/nested': 'Y',
+            'kvm_intel/ept': 'N',
+            'kvm_intel/vpid': 'N',
+        },
+        changed={**_NO_EPT, 'vpid': A},
+    ),
+    _intel(
+        'intel-firmware-lock',
+        cpu=Bochs('corei7_haswell_4770', locked=True),
+        says=(r'VMX \(outside TXT\) disabled by BIOS',),
+        runs=False,
+        changed=_NONE,
+        quick=True,
+    ),
+    _intel(
+        'intel-firmware-lock-6.12',
+        kernel='6.12',
+        cpu=Bochs('corei7_haswell_4770', locked=True),
+        says=(r'VMX not enabled \(by BIOS\) in MSR_IA32_FEAT_CTL on CPU \d',),
+        runs=False,
+        changed=_NONE,
+    ),
+    _intel(
+        'intel-without-vtx',
+        cpu=QemuX86('Skylake-Client'),
+        says=('no hardware support',),
+        runs=False,
+        changed=_NONE,
+    ),
+)
+
+BY_NAME = {host.name: host for host in HOSTS}
+
+__all__ = ['BY_NAME', 'HOSTS', 'LabHost', 'QemuArm', 'QemuRiscv']
