@@ -57,6 +57,18 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
         help='Look at a recording that "hvfilter record" made, "-" for '
         'standard input, and not at this host',
     )
+    group.add_argument(
+        '--sysroot',
+        metavar='<directory>',
+        help='Look at a copy of a host: a directory laid out like its root '
+        'file system, as far as it was copied (proc/cpuinfo, sys/...)',
+    )
+    group.add_argument(
+        '--cpuid',
+        metavar='<file>',
+        help='Look at the text that "cpuid -r" printed, "-" for standard '
+        'input; together with --sysroot or --snapshot it adds to those',
+    )
     add_look_arguments(group)
 
 
@@ -81,9 +93,22 @@ def chosen_host(parsed_args: argparse.Namespace) -> Host:
 
     :raises Trouble: when a recording cannot be used
     """
+    chosen: list[Host] = []
+    if parsed_args.snapshot is not None and parsed_args.sysroot is not None:
+        raise Trouble('--snapshot and --sysroot exclude each other: take one')
     if parsed_args.snapshot is not None:
-        return open_snapshot(parsed_args.snapshot)
-    return live_host(parsed_args)
+        chosen.append(open_snapshot(parsed_args.snapshot))
+    if parsed_args.sysroot is not None:
+        chosen.append(open_sysroot(parsed_args.sysroot))
+    if parsed_args.cpuid is not None:
+        chosen.append(open_cpuid(parsed_args.cpuid))
+    if not chosen:
+        return live_host(parsed_args)
+    if len(chosen) == 1:
+        return chosen[0]
+    from hvfilter.host.combined import CombinedHost
+
+    return CombinedHost(chosen)
 
 
 def live_host(parsed_args: argparse.Namespace) -> Host:
@@ -121,6 +146,39 @@ def open_snapshot(path: str) -> Host:
         raise Trouble(
             f'{path} is no snapshot: {error}. Make one with '
             f'"hvfilter record <file>"'
+        ) from None
+
+
+def open_sysroot(path: str) -> Host:
+    """A host of which a directory is a copy.
+
+    :raises Trouble: when it is none
+    """
+    from hvfilter.host.sysroot import SysrootHost
+
+    try:
+        return SysrootHost(path)
+    except (OSError, ValueError) as error:
+        problem = getattr(error, 'strerror', None) or str(error)
+        raise Trouble(
+            f'{path!r} is no directory to look into: {problem}'
+        ) from None
+
+
+def open_cpuid(path: str) -> Host:
+    """A host of which a text with CPUID leaves is known.
+
+    :raises Trouble: when there is none in it
+    """
+    from hvfilter.host.cpuid_dump import DumpHost, NoDump
+
+    text = read_input(path).decode('utf-8', 'replace')
+    try:
+        return DumpHost(text, f'cpuid {path}')
+    except NoDump as error:
+        raise Trouble(
+            f'{path} cannot be used: {error}. Make one with '
+            f'"cpuid -r > <file>"'
         ) from None
 
 

@@ -12,6 +12,7 @@ from hvfilter.host.door import Machine
 from hvfilter.model import document
 from hvfilter.model.finding import State
 from tests.unit.cli.base import CommandTestCase, Terminal
+from tests.unit.host.test_cpuid_dump import TOOL
 from tests.unit.model.test_document import SCHEMA
 
 
@@ -137,6 +138,48 @@ class TestProbe(CommandTestCase):
         with mock.patch('sys.stdin', stdin):
             ran = self.run_command('probe', '--snapshot', '-', '-f', 'json')
         self.assertEqual('-', json.loads(ran.out)['origin'])
+
+    def test_copy_of_a_host_is_looked_at_when_named(self):
+        root = self.folder / 'root'
+        (root / 'proc').mkdir(parents=True)
+        (root / 'proc/cpuinfo').write_text('flags : lm vmx\n')
+        ran = self.run_command('probe', '--sysroot', root, '-f', 'json')
+        found = json.loads(ran.out)
+        self.assertEqual('x86_64', found['machine'])
+        vtx = found['capabilities']['vtx']
+        self.assertEqual('present', vtx['stages']['cpu']['state'])
+
+    def test_registers_are_looked_at_when_named(self):
+        path = self.folder / 'dump'
+        path.write_text(TOOL)
+        ran = self.run_command('probe', '--cpuid', path, '-f', 'json')
+        vtx = json.loads(ran.out)['capabilities']['vtx']
+        self.assertEqual('present', vtx['stages']['cpu']['state'])
+
+    def test_both_are_looked_at_when_registers_add_to_a_recording(self):
+        path = self.folder / 'dump'
+        path.write_text(TOOL)
+        ran = self.run_command(
+            'probe', '--cpuid', path, '--sysroot', self.folder, '-f', 'json'
+        )
+        found = json.loads(ran.out)
+        self.assertEqual(
+            f'sysroot {self.folder} and cpuid {path}', found['origin']
+        )
+
+    def test_trouble_when_a_copy_or_registers_cannot_be_used(self):
+        for argv, told in (
+            (('--sysroot', '/nonexistent'), 'is no directory'),
+            (('--sysroot', '/etc/passwd'), 'is no directory'),
+            (('--sysroot', 'a\0b'), 'is no directory'),
+            (('--cpuid', '/etc/passwd'), 'no line of CPUID registers'),
+            (('--cpuid', '/nonexistent'), 'cannot be read'),
+            (
+                ('--sysroot', '/', '--snapshot', '/etc/passwd'),
+                'exclude each other',
+            ),
+        ):
+            self.assert_trouble(told, self.run_command('probe', *argv))
 
     def test_other_configuration_is_asked_when_named(self):
         ran = self.probe('--nova-conf', '/my.conf', '-f', 'json')

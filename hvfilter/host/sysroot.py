@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A directory laid out like a host's root file system.
+
+Such directories come from bug reports and from mounted images, so nothing in
+them is trusted: no link leads out of them, only regular files are read, and
+no more of one than of a live file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import re
+import stat as modes
+from collections.abc import Iterator, Mapping, Sequence
+
+from hvfilter.host import ini, words
+from hvfilter.host.door import (
+    LIST_LIMIT,
+    NOT_RECORDED,
+    READ_LIMIT,
+    CpuidEntry,
+    CpuidRegs,
+    Denied,
+    FileKind,
+    FileStat,
+    Host,
+    Machine,
+    Options,
+    SmokeRun,
+)
+
+UNKNOWN = 'unknown'
+
+_LINKS_LIMIT = 40
+"""Symbolic links in one path, as in the kernel (MAXSYMLINKS)."""
+
+_PARTS_LIMIT = 4096
+"""Components of one path, links resolved; a file descriptor is held for
+each directory on the way, so depth is bounded by DEPTH_LIMIT."""
+
+_DEPTH_LIMIT = 128
+
+_COMMON = frozenset(
+    {
+        '',
+        'dev',
+        'etc',
+        'proc',
+        'sys',
+        'sys/bus',
+        'sys/class',
+        'sys/devices',
+        'sys/devices/system',
+        'sys/devices/virtual',
+        'sys/firmware',
+        'sys/kernel',
+    }
+)
+"""Directories that hold many unlike things: a copy that has one has not
+necessarily all of it. Elsewhere what the copy lacks, the host lacked."""
+
+_WALK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+_SHELLS = ('/bin/sh', '/usr/bin/sh', '/bin/busybox', '/sbin/init')
+
+_ELF_MACHINES = {
+    (3, 1): 'i686',
+    (20, 2): 'ppc',
+    (21, 1): 'ppc64le',
+    (21, 2): 'ppc64',
+    (22, 2): 's390x',
+    (40, 1): 'armv7l',
+    (43, 2): 'sparc64',
+    (50, 1): 'ia64',
+    (62, 1): 'x86_64',
+    (183, 1): 'aarch64',
+    (243, 1): 'riscv64',
+    (258, 1): 'loongarch64',
+}
+"""ELF e_machine and byte order (1 little, 2 big) to ``uname -m``. The class
+tells 32 from 64 bits where the machine does not."""
+
+_CPUINFO_MACHINES: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb'(?m)^vendor_id[ \t]*: IBM/S390'), 's390x'),
+    (re.compile(rb'(?m)^arch[ \t]*: IA-64'), 'ia64'),
+    (re.compile(rb'(?m)^isa[ \t]*: rv64'), 'riscv64'),
+    (re.compile(rb'(?m)^isa[ \t]*: rv32'), 'riscv32'),
+    (re.compile(rb'(?m)^CPU Family[ \t]*: Loongson-64'), 'loongarch64'),
+    (re.compile(rb'(?m)^CPU architecture[ \t]*: (?:8|AArch64)'), 'aarch64'),
+    (re.compile(rb'(?m)^(?:model name|Processor)[ \t]*: ARMv6'), 'armv6l'),
+    (re.compile(rb'(?m)^CPU architecture[ \t]*: 7'), 'armv7l'),
+    (re.compile(rb'(?m)^CPU architecture[ \t]*: [56]'), 'armv6l'),
+    (re.compile(rb'(?m)^cpu[ \t]*: (?:POWER|PPC970|Cell|e[56]500)'), 'ppc64'),
+    (re.compile(rb'(?m)^flags[ \t]*:(?=.* lm(?: |$))'), 'x86_64'),
+    (re.compile(rb'(?m)^(?:flags|fpu_exception)[ \t]*:'), 'i686'),
+)
+"""Lines that tell the architecture, in the order in which to try them
+(each architecture's ``show_cpuinfo`` in the kernel)."""
+
+
+class SysrootHost(Host):
+    """Answers from the files in a directory, and from nothing else.
+
+    What such a copy lacks was not necessarily lacking on the host: where
+    not even the directory around it was copied, it counts as not recorded.
+
+    :param root: the directory
+    :raises OSError: when it cannot be opened, or is no directory
+    """
+
+    def __init__(self, root: str) -> None:
+        self.origin = f'sysroot {root}'
+        self._root = root
+        os.close(self._open_root())
+
+    def _open_root(self) -> int:
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        return os.open(self._root, flags)
+
+    def machine(self) -> Machine:
+        """From files that tell it; 'unknown' where none does.
+
+        The kernel's own word (``/proc/sys/kernel/arch``, since 6.1) comes
+        first, then cpuinfo, then the byte code of the shell.
+        """
+        return Machine(self._arch(), self._kernel())
+
+    def _arch(self) -> str:
+        told = self._text('/proc/sys/kernel/arch')
+        if told:
+            return told
+        with contextlib.suppress(Denied):
+            cpuinfo = self.read('/proc/cpuinfo')
+            for pattern, arch in _CPUINFO_MACHINES:
+                if pattern.search(cpuinfo):
+                    return arch
+        for path in _SHELLS:
+            with contextlib.suppress(Denied):
+                arch = _elf_machine(self._read(path, 64))
+                if arch:
+                    return arch
+        return UNKNOWN
+
+    def _kernel(self) -> str:
+        told = self._text('/proc/sys/kernel/osrelease')
+        if told:
+            return told
+        found = re.match(r'Linux version (\S+)', self._text('/proc/version'))
+        return found[1] if found else UNKNOWN
+
+    def _text(self, path: str) -> str:
+        try:
+            return self._read(path, 4096).decode('utf-8', 'replace').strip()
+        except Denied:
+            return ''
+
+    def read(self, path: str) -> bytes:
+        return self._read(path, READ_LIMIT)
+
+    def _read(self, path: str, limit: int) -> bytes:
+        with self._found(path, words.read(path)) as (parent, name):
+            kind = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+            # Opening a device could do something.
+            if modes.S_ISDIR(kind):
+                raise _error(errno.EISDIR)
+            if not modes.S_ISREG(kind):
+                raise OSError(errno.EINVAL, 'not a regular file')
+            descriptor = os.open(name, _READ, dir_fd=parent)
+            with open(descriptor, 'rb') as file:
+                return file.read(limit)
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        with self._found(path, words.listdir(path)) as (parent, name):
+            flags = _READ | os.O_DIRECTORY
+            descriptor = os.open(name, flags, dir_fd=parent)
+            try:
+                with os.scandir(descriptor) as entries:
+                    some = itertools.islice(entries, LIST_LIMIT)
+                    return tuple(sorted(entry.name for entry in some))
+            finally:
+                os.close(descriptor)
+
+    def readlink(self, path: str) -> str:
+        what = words.readlink(path)
+        with self._found(path, what, last_link=True) as (parent, name):
+            return os.readlink(name, dir_fd=parent)
+
+    def stat(self, path: str) -> FileStat:
+        """Owners are numbers: who copied the files has other names."""
+        with self._found(path, words.stat(path)) as (parent, name):
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        kinds = {
+            modes.S_IFREG: FileKind.FILE,
+            modes.S_IFDIR: FileKind.DIRECTORY,
+            modes.S_IFCHR: FileKind.CHAR,
+        }
+        return FileStat(
+            kinds.get(modes.S_IFMT(found.st_mode), FileKind.OTHER),
+            modes.S_IMODE(found.st_mode),
+            str(found.st_uid),
+            str(found.st_gid),
+        )
+
+    def options(
+        self, path: str, wanted: Mapping[str, Sequence[str]]
+    ) -> Options:
+        text = self.read(path).decode('utf-8', 'replace')
+        return ini.wanted_options(text, wanted)
+
+    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
+        raise Denied(words.cpuid(cpu, leaf, subleaf), NOT_RECORDED)
+
+    def msr(self, cpu: int, index: int) -> int:
+        raise Denied(words.msr(cpu, index), NOT_RECORDED)
+
+    def kvm_api_version(self) -> int:
+        raise Denied(words.KVM_API_VERSION, NOT_RECORDED)
+
+    def kvm_extension(self, capability: int) -> int:
+        raise Denied(words.kvm_extension(capability), NOT_RECORDED)
+
+    def kvm_supported_cpuid(self) -> tuple[CpuidEntry, ...]:
+        raise Denied(words.KVM_SUPPORTED_CPUID, NOT_RECORDED)
+
+    def kvm_feature_msrs(self) -> Mapping[int, int]:
+        raise Denied(words.KVM_FEATURE_MSRS, NOT_RECORDED)
+
+    def smoke(self) -> SmokeRun:
+        raise Denied(words.SMOKE, NOT_RECORDED)
+
+    @contextlib.contextmanager
+    def _found(
+        self, path: str, what: str, *, last_link: bool = False
+    ) -> Iterator[tuple[int, str]]:
+        """A path as a directory's descriptor and a name in it.
+
+        :param last_link: do not follow a link at the end of the path
+        """
+        walk = _Walk(self._open_root())
+        try:
+            yield walk.to(path, last_link)
+        except OSError as error:
+            if error.errno == errno.ENOENT and walk.where in _COMMON:
+                raise Denied(what, NOT_RECORDED) from error
+            raise Denied.from_os_error(what, error) from error
+        except ValueError as error:  # a NUL in a path
+            raise Denied(what, 'EINVAL', str(error)) from error
+        finally:
+            walk.close()
+
+
+class _Walk:
+    """Goes down a path from the root, one component at a time.
+
+    Each directory is entered by its descriptor and never through a link, so
+    that nobody can lead the walk out, not even by moving things about.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._descriptors = [root]
+        self._names: list[str] = []
+
+    @property
+    def where(self) -> str:
+        """The directory to which the walk has come, links resolved."""
+        return '/'.join(self._names)
+
+    def close(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def to(self, path: str, last_link: bool) -> tuple[int, str]:
+        """The directory and the name in it that a path leads to."""
+        left = _parts(path)[::-1]
+        links = seen = 0
+        while left:
+            name = left.pop()
+            seen += 1
+            if seen > _PARTS_LIMIT or len(left) > _PARTS_LIMIT:
+                raise _error(errno.ENAMETOOLONG)
+            if name == '..':
+                self._up()
+                continue
+            target = self._target(name)
+            if target is not None and (left or not last_link):
+                links += 1
+                if links > _LINKS_LIMIT:
+                    raise _error(errno.ELOOP)
+                if target.startswith('/'):
+                    self._to_root()
+                left.extend(_parts(target)[::-1])
+            elif left:
+                self._down(name)
+            else:
+                return self._descriptors[-1], name
+        return self._descriptors[-1], '.'
+
+    def _target(self, name: str) -> str | None:
+        """Where a name links to; None when it is no link."""
+        here = self._descriptors[-1]
+        kind = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+        return os.readlink(name, dir_fd=here) if modes.S_ISLNK(kind) else None
+
+    def _down(self, name: str) -> None:
+        if len(self._descriptors) > _DEPTH_LIMIT:
+            raise _error(errno.ENAMETOOLONG)
+        flags = _WALK | os.O_DIRECTORY
+        self._descriptors.append(
+            os.open(name, flags, dir_fd=self._descriptors[-1])
+        )
+        self._names.append(name)
+
+    def _up(self) -> None:
+        """The root is its own parent."""
+        if self._names:
+            self._names.pop()
+            os.close(self._descriptors.pop())
+
+    def _to_root(self) -> None:
+        while self._names:
+            self._up()
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split('/') if part not in ('', '.')]
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def _elf_machine(head: bytes) -> str:
+    """``uname -m`` of the machine that a program is for; '' for none.
+
+    System V gABI, "ELF Header": class at 4, byte order at 5, machine at 18.
+    """
+    if len(head) < 20 or not head.startswith(b'\x7fELF'):
+        return ''
+    order = head[5]
+    number = int.from_bytes(head[18:20], 'little' if order == 1 else 'big')
+    arch = _ELF_MACHINES.get((number, order), '')
+    if arch == 'riscv64' and head[4] == 1:
+        return 'riscv32'
+    return arch

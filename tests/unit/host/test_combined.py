@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+
+from hvfilter.host import door
+from hvfilter.host.combined import CombinedHost
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.snapshot import Making, Provenance, Refusal, Snapshot
+from tests.unit.host.test_recording import ask_all
+from tests.unit.host.test_snapshot import FULL
+
+OTHER = Snapshot(
+    Provenance(Making.MADE),
+    door.Machine('other', '1'),
+    files={'/a': b'a\n', '/b': Refusal('EACCES')},
+)
+LAST = Snapshot(
+    Provenance(Making.MADE),
+    door.Machine('last', '1'),
+    files={'/a': b'never\n', '/b': b'never\n', '/c': b'c\n'},
+)
+
+
+class TestCombinedHost(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.host = CombinedHost(
+            [RecordedHost(OTHER, 'one'), RecordedHost(LAST, 'two')]
+        )
+
+    def test_the_first_answers_when_it_can(self):
+        self.assertEqual(b'a\n', self.host.read('/a'))
+        self.assertEqual('other', self.host.machine().arch)
+
+    def test_a_denial_is_an_answer_when_recorded(self):
+        denied = self.assertRaises(door.Denied, self.host.read, '/b')
+        self.assertEqual('EACCES', denied.error)
+
+    def test_the_next_answers_when_the_first_does_not_know(self):
+        self.assertEqual(b'c\n', self.host.read('/c'))
+        denied = self.assertRaises(door.Denied, self.host.read, '/d')
+        self.assertEqual(door.NOT_RECORDED, denied.error)
+
+    def test_every_question_is_passed_on_when_asked(self):
+        from hvfilter.host.recording import RecordingHost
+
+        empty = RecordedHost(Snapshot(OTHER.origin, FULL.machine))
+        host = RecordingHost(CombinedHost([empty, RecordedHost(FULL)]), None)
+        ask_all(host, FULL)
+        self.assertEqual(FULL, host.snapshot(FULL.origin))
+
+    def test_origin_names_all_when_asked(self):
+        self.assertEqual('one and two', self.host.origin)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.host import cpuid_dump, door
+from hvfilter.host.cpuid_dump import DumpHost, NoDump
+from hvfilter.host.snapshot import Refusal
+
+TOOL = """\
+Disclaimer: cpuid may not support decoding of all cpuid registers.
+CPU 0:
+   0x00000000 0x00: eax=0x00000007 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69
+   0x00000001 0x00: eax=0x000306f2 ebx=0x00010800 ecx=0x7ffefbff edx=0xbfebfbff
+   0x00000007 0x00: eax=0x00000001 ebx=0x000037ab ecx=0x00000000 edx=0x00000000
+   0x00000007 0x01: eax=0x00000400 ebx=0x00000000 ecx=0x00000000 edx=0x00000000
+   0x80000000 0x00: eax=0x80000008 ebx=0x00000000 ecx=0x00000000 edx=0x00000000
+   0x80000001 0x00: eax=0x00000000 ebx=0x00000000 ecx=0x00000021 edx=0x2c100800
+CPU 1:
+   0x00000000 0x00: eax=0x00000007 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69
+   0x00000001 0x00: eax=0x000306f2 ebx=0x01010800 ecx=0x7ffefbff edx=0xbfebfbff
+"""
+
+COLLECTED = """\
+------[ Versions ]------
+
+Program Version : AIDA64
+
+------[ Logical CPU #0 ]------
+
+allcpu: Package 0 / Core 0 / Thread 0: Valid, Virtual Id #0
+
+CPUID 00000000: 00000016-756E6547-6C65746E-49656E69 [GenuineIntel]
+CPUID 00000001: 000806EC-00100800-7FFAFBBF-BFEBFBFF
+CPUID 00000004: 1C004121-01C0003F-0000003F-00000000 [SL 00]
+CPUID 00000004: 1C004122-01C0003F-0000003F-00000000 [SL 01]
+CPUID 0000000B: 00000001-00000002-00000100-00000000
+CPUID 0000000B: 00000004-00000008-00000201-00000000
+CPUID 80000001: 00000000-00000000-00000121-2C100800
+
+------[ Logical CPU #1 ]------
+
+CPUID 00000000: 00000016-756E6547-6C65746E-49656E69 [GenuineIntel]
+
+------[ MSR Registers ]------
+
+CPU Clock (Normal): 1996 MHz
+MSR 0000003A: 0000-0000-0006-0005
+MSR 00000480: 00DA-0400-0000-0004
+MSR 00000491: < FAILED >
+MSR 0000003A: 0000-0000-0000-0000
+"""
+
+
+class TestParse(testtools.TestCase):
+    def test_each_processor_when_the_tool_printed_it(self):
+        dump = cpuid_dump.parse(TOOL)
+        self.assertEqual([0, 1], list(dump.cpus))
+        self.assertEqual(6, len(dump.cpus[0]))
+        self.assertEqual(door.CpuidRegs(0x400, 0, 0, 0), dump.cpus[0][7, 1])
+        self.assertEqual(0x01010800, dump.cpus[1][1, 0].ebx)
+        self.assertEqual({}, dump.msrs)
+
+    def test_processor_0_when_the_tool_names_none(self):
+        for head in ('CPU:\n', ''):
+            text = head + '\n'.join(TOOL.splitlines()[2:4])
+            self.assertEqual([0], list(cpuid_dump.parse(text).cpus))
+
+    def test_subleaf_0_when_an_old_tool_printed_none(self):
+        text = '   0x00000000: eax=0x1 ebx=0x2 ecx=0x3 edx=0x4\n'
+        self.assertEqual(
+            {0: {(0, 0): door.CpuidRegs(1, 2, 3, 4)}},
+            cpuid_dump.parse(text).cpus,
+        )
+
+    def test_registers_and_msrs_when_it_is_of_a_collection(self):
+        dump = cpuid_dump.parse(COLLECTED)
+        self.assertEqual([0, 1], list(dump.cpus))
+        self.assertEqual(
+            door.CpuidRegs(0x806EC, 0x100800, 0x7FFAFBBF, 0xBFEBFBFF),
+            dump.cpus[0][1, 0],
+        )
+        self.assertEqual(0x1C004122, dump.cpus[0][4, 1].eax)
+        self.assertEqual(4, dump.cpus[0][0xB, 1].eax)
+        self.assertEqual(
+            {
+                0x3A: 0x60005,
+                0x480: 0x00DA040000000004,
+                0x491: Refusal('EIO'),
+            },
+            dump.msrs,
+        )
+
+    def test_numbers_are_kept_when_headings_differ(self):
+        line = 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69\n'
+        for head, cpu in (
+            ('CPUID Registers (CPU #3):', 3),
+            ('CPU#007 AffMask: 0x0000000000000080', 7),
+            ('------[ CPUID Registers / Logical CPU #12 ]------', 12),
+        ):
+            text = f'{head}\n{line}'
+            self.assertEqual([cpu], list(cpuid_dump.parse(text).cpus))
+
+    def test_first_counts_when_a_leaf_comes_twice(self):
+        text = (
+            '0x00000001 0x00: eax=0x1 ebx=0x0 ecx=0x0 edx=0x0\n'
+            '0x00000001 0x00: eax=0x2 ebx=0x0 ecx=0x0 edx=0x0\n'
+        )
+        self.assertEqual(1, cpuid_dump.parse(text).cpus[0][1, 0].eax)
+
+    def test_bounded_when_subleaves_repeat_forever(self):
+        line = 'CPUID 00000004: 00000000-00000000-00000000-00000000\n'
+        dump = cpuid_dump.parse(line * 1000)
+        self.assertTrue(len(dump.cpus[0]) <= 65)
+
+    def test_refused_when_there_is_no_leaf(self):
+        for text in ('', 'CPU 0:\n', 'MSR 0000003A: 0000-0000-0000-0005\n'):
+            error = self.assertRaises(NoDump, cpuid_dump.parse, text)
+            self.assertIn('no line of CPUID registers', str(error))
+
+    @given(st.text(max_size=200))
+    def test_no_dump_and_no_other_whatever_the_text(self, text):
+        try:
+            cpuid_dump.parse(text)
+        except NoDump:
+            pass
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    *TOOL.splitlines(),
+                    *COLLECTED.splitlines(),
+                    'CPU 99999:',
+                    'CPU #',
+                ]
+            ),
+            max_size=30,
+        )
+    )
+    def test_no_dump_and_no_other_whatever_the_lines(self, lines):
+        try:
+            dump = cpuid_dump.parse('\n'.join(lines))
+        except NoDump:
+            return
+        self.assertTrue(all(dump.cpus.values()))
+
+
+class TestDumpHost(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.host = DumpHost(TOOL, 'x')
+
+    def denied(self, method, *args):
+        return self.assertRaises(door.Denied, method, *args).error
+
+    def test_registers_when_the_text_holds_them(self):
+        self.assertEqual(0x37AB, self.host.cpuid(0, 7).ebx)
+        self.assertEqual(0x21, self.host.cpuid(0, 0x80000001).ecx)
+
+    def test_no_such_leaf_when_above_the_highest(self):
+        self.assertEqual('ENXIO', self.denied(self.host.cpuid, 0, 8))
+        self.assertEqual('ENXIO', self.denied(self.host.cpuid, 0, 0x8000000A))
+        self.assertEqual('ENXIO', self.denied(self.host.cpuid, 0, 0x40000000))
+
+    def test_not_recorded_when_the_text_left_it_out(self):
+        for args in ((0, 4), (2, 0), (1, 0x80000001)):
+            self.assertEqual(
+                door.NOT_RECORDED, self.denied(self.host.cpuid, *args)
+            )
+        self.assertEqual(
+            door.NOT_RECORDED, self.denied(self.host.msr, 0, 0x3A)
+        )
+        self.assertEqual(
+            door.NOT_RECORDED, self.denied(self.host.read, '/proc/cpuinfo')
+        )
+
+    def test_processors_are_those_of_the_text(self):
+        self.assertEqual(b'0-1\n', self.host.read(cpuid_dump.ONLINE))
+
+    def test_msrs_are_every_processors_when_collected(self):
+        host = DumpHost(COLLECTED, 'x')
+        self.assertEqual(0x60005, host.msr(0, 0x3A))
+        self.assertEqual(0x60005, host.msr(1, 0x3A))
+        self.assertEqual('EIO', self.denied(host.msr, 1, 0x491))
+
+    def test_machine_follows_from_long_mode(self):
+        self.assertEqual('x86_64', self.host.machine().arch)
+        self.assertEqual('unknown', self.host.machine().kernel)
+        short = '\n'.join(TOOL.splitlines()[:4])
+        self.assertEqual('i686', DumpHost(short, 'x').machine().arch)
+        self.assertEqual('x', self.host.origin)
