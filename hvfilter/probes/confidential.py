@@ -122,9 +122,24 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
                 f'the processor has no {sev.name}',
                 _OTHER_HARDWARE,
             )
+    yield from _sev_vendor(look, sev)
     yield from _sev_word(look, sev, has)
     if has:
         yield from _syscfg(look, sev)
+
+
+def _sev_vendor(look: Look, sev: _Sev) -> Iterator[Observation]:
+    """Without CPUID, the maker tells as much."""
+    try:
+        vendor = look.cpuinfo.first('vendor_id')
+    except Denied:
+        return
+    if vendor and vendor not in AMD_VENDORS:
+        question = Question(
+            Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'vendor_id'
+        )
+        reason = f'{sev.name} is a feature of AMD processors'
+        yield question.absent(sev.key, vendor, reason, _OTHER_HARDWARE)
 
 
 def _identifiers(sev: _Sev, leaf: CpuidRegs) -> Iterator[Observation]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """IOMMU and interrupt remapping: the tables, the drivers, the groups.
 
-The firmware tells of IOMMUs in the ACPI tables DMAR (Intel VT-d), IVRS
-(AMD-Vi) and IORT (Arm). A driver that started one shows it in
+The firmware tells of IOMMUs in the ACPI tables DMAR (Intel VT-d) and IVRS
+(AMD-Vi); elsewhere only the kernel does. A driver that started one shows it in
 /sys/class/iommu; what is translated is in /sys/kernel/iommu_groups
 (kernel drivers/iommu/iommu.c, iommu-sysfs.c). Interrupts that are remapped
 go through a chip whose name says so: ``IR-`` on x86, the ITS on Arm (kernel
@@ -22,7 +22,7 @@ from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 
 _TABLES = '/sys/firmware/acpi/tables'
-_IOMMU_TABLES = {'DMAR': 'Intel VT-d', 'IVRS': 'AMD-Vi', 'IORT': 'Arm IORT'}
+_IOMMU_TABLES = {'DMAR': 'Intel VT-d', 'IVRS': 'AMD-Vi'}
 _CLASS = '/sys/class/iommu'
 _GROUPS = '/sys/kernel/iommu_groups'
 _IRQS = '/sys/kernel/irq'
@@ -44,10 +44,6 @@ _SETUP = (
     'switch the IOMMU (VT-d, AMD-Vi, SMMU) on in the firmware setup; on a '
     'virtual machine, give it a virtual IOMMU'
 )
-_WITHOUT_TABLES = frozenset(
-    {Arch.S390X, Arch.PPC64, Arch.RISCV64, Arch.ARM64, Arch.OTHER}
-)
-"""Where an IOMMU may be described otherwise than in an ACPI table."""
 
 
 class Iommu(Probe):
@@ -73,7 +69,7 @@ def _tables(look: Look) -> Iterator[Observation]:
     asked = ', '.join(_IOMMU_TABLES)
     firmware = Question(Stage.FIRMWARE, Strength.FLAGS, _TABLES, asked)
     keys = ('iommu', 'interrupt_remapping')
-    elsewhere = look.arch in _WITHOUT_TABLES
+    elsewhere = look.arch not in (Arch.X86, Arch.IA64)
     try:
         table = _table(look)
     except Denied as denied:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied, SmokeRun
+from hvfilter.host.door import NOT_RECORDED, Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import smoke_verdict
@@ -24,6 +24,9 @@ _TRANSIENT = frozenset(
     {'ENOMEM', 'EMFILE', 'ENFILE', 'EINTR', 'EAGAIN', 'ECANCELED', 'TIMEOUT'}
 )
 """Failures of the machine's moment, not of its KVM."""
+
+_NEVER_ASKED = frozenset({NOT_RECORDED, 'EOPNOTSUPP'})
+"""Denials of a host that is only a set of files."""
 
 _NOT_OF_KVM = frozenset({'iommu', 'interrupt_remapping'})
 
@@ -102,6 +105,23 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
         reason,
         remedy,
     )
+    if registered and denied.error in _NEVER_ASKED:
+        yield from _registered(look)
+
+
+def _registered(look: Look) -> Iterator[Observation]:
+    """Of a host that only left files: its KVM ran when they were kept."""
+    proof = _proof(look)
+    if proof:
+        yield _kvm(
+            State.PRESENT,
+            Strength.FLAGS,
+            '/proc/misc',
+            'kvm',
+            proof,
+            f'{proof} runs and offers {DEVICE}; it was not asked',
+            '',
+        )
 
 
 _START = {
@@ -224,7 +244,7 @@ def _smoke(look: Look) -> Iterator[Observation]:
     else:
         state = State.UNKNOWN
         remedy = 'look again when the host is less busy'
-    yield _kvm(
+    said = _kvm(
         state,
         Strength.SMOKE,
         'smoke run',
@@ -233,6 +253,12 @@ def _smoke(look: Look) -> Iterator[Observation]:
         verdict.text,
         remedy,
     )
+    yield said
+    if state is State.ABSENT:
+        # Whatever KVM is set up to use, it uses it for no guest.
+        for key in _NEEDS_KVM:
+            if key != 'kvm':
+                yield dataclasses.replace(said, capability=key)
 
 
 def _steps(run: SmokeRun) -> str:

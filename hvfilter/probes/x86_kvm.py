@@ -78,7 +78,7 @@ def _parameter(
     try:
         value = look.module_parameter(module, name)
     except Denied as denied:
-        if denied.missing and not _module_there(look, module):
+        if _module_there(look, module) is False:
             return None
         if denied.missing and _too_old(look, key):
             return _old_kernel(look, key, path, name)
@@ -123,11 +123,12 @@ def _old_kernel(look: Look, key: str, path: str, name: str) -> Observation:
     )
 
 
-def _module_there(look: Look, module: str) -> bool:
+def _module_there(look: Look, module: str) -> bool | None:
+    """None when it cannot be told."""
     try:
         return look.module_loaded(module)
     except Denied:
-        return False
+        return None
 
 
 def _said(

@@ -69,6 +69,7 @@ def _offered(look: Look) -> Iterator[Observation]:
     )
     if vmx:
         yield _nested_ept(look)
+        yield from _used_vmx(look)
     else:
         yield _verdict(
             'nested_slat',
@@ -77,6 +78,15 @@ def _offered(look: Look) -> Iterator[Observation]:
             '80000001:ECX[2] SVM, 8000000A:EDX[0] NPT',
             f'80000001:ECX={extended:#x}, 8000000A:EDX={svm_edx:#x}',
         )
+    if svm:
+        for key in ('npt', 'slat'):
+            yield _used(
+                key,
+                bool(svm_edx & 1),
+                source,
+                '8000000A:EDX[0] NPT',
+                f'8000000A:EDX={svm_edx:#x}',
+            )
 
 
 def _nested_ept(look: Look) -> Observation:
@@ -112,6 +122,53 @@ def _nested_ept(look: Look) -> Observation:
         if index in msrs
     )
     return _verdict('nested_slat', has, source, asked, value)
+
+
+_USED_VMX = (
+    ('ept', 1),
+    ('slat', 1),
+    ('vpid', 5),
+    ('unrestricted_guest', 7),
+)
+"""Secondary controls that guests are shown exactly if KVM uses them itself
+(kernel vmx/nested.c, nested_vmx_setup_ctls_msrs)."""
+
+
+def _used_vmx(look: Look) -> Iterator[Observation]:
+    try:
+        value = look.kvm_feature_msrs().get(VMX_PROCBASED2)
+    except Denied:
+        return
+    if value is None:
+        return
+    for key, bit in _USED_VMX:
+        yield _used(
+            key,
+            bool(value >> bit + 32 & 1),
+            'KVM_GET_MSRS',
+            f'feature MSR {VMX_PROCBASED2:#x} bit {bit + 32}',
+            f'{value:#x}',
+        )
+
+
+def _used(
+    key: str, used: bool, source: str, asked: str, value: str
+) -> Observation:
+    """KVM shows nesting guests what it uses for its own."""
+    state = State.PRESENT if used else State.ABSENT
+    return _said(
+        key,
+        state,
+        Strength.IOCTL,
+        source,
+        asked,
+        value,
+        f'KVM uses {key}' if used else f'KVM does not use {key}',
+        ''
+        if used
+        else f'switch the module parameter for {key} on in /etc/modprobe.d/ '
+        'if the processor has it, then reload the module or reboot',
+    )
 
 
 def _verdict(

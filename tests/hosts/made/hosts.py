@@ -3,35 +3,105 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
-from tests.hosts.made.machine import Made
-from tests.hosts.made.x86 import Amd, Intel
+from hvfilter.host.snapshot import KvmAnswers, Refusal
+from tests.hosts.made import others
+from tests.hosts.made.machine import FORBIDDEN, MISSING, Made, bits, failed
+from tests.hosts.made.x86 import SECONDARY, SVM_ALL, Amd, Intel
 
 NO_EPT = (0, 3, 4, 6)
+NO_TSC_SCALING = tuple(bit for bit in SECONDARY if bit != 25)
+QEMU = ('QEMU', 'Standard PC (Q35 + ICH9, 2009)', 'SeaBIOS')
+KVM = 'KVMKVMKVM'
+SEV = bits(0, 1, 2, 3, 4)
+BOTH = bits(0, 1)
+
+
+def _server(made: Made, table: str, *units: str) -> Made:
+    """With an active IOMMU that remaps interrupts."""
+    made.iommu(*units, table=table, groups=24)
+    made.chips('IR-IO-APIC', 'IR-PCI-MSI-0000:00:1c.0')
+    if table == 'DMAR':
+        for unit in units:
+            made.text(f'/sys/class/iommu/{unit}/intel-iommu/ecap', 'f020df')
+        made.raw(
+            '/sys/firmware/acpi/tables/DMAR', b'DMAR' + bytes(33) + b'\1' * 11
+        )
+    return made
+
+
+def _intel(note: str, **facts: object) -> Made:
+    made = Intel(note, **facts).make()  # type: ignore[arg-type]
+    return _server(made, 'DMAR', 'dmar0', 'dmar1')
+
+
+def _amd(note: str, **facts: object) -> Made:
+    made = Amd(note, **facts).make()  # type: ignore[arg-type]
+    return _server(made, 'IVRS', 'ivhd0', 'ivhd1')
 
 
 def intel_all_on() -> Made:
-    return Intel('Intel server with everything on, as it should be').make()
+    return _intel('Intel server with everything on, as it should be')
 
 
 def intel_nested_off() -> Made:
-    return Intel(
+    return _intel(
         'Intel server whose kvm_intel was loaded with nested=0',
         parameters={'nested': 'N'},
-    ).make()
+    )
 
 
 def intel_firmware_lock() -> Made:
-    return Intel(
+    return _intel(
         'Intel server whose firmware locked VMX off after a board swap',
         feature_control=0x1,
-    ).make()
+    )
+
+
+def intel_firmware_lock_unprivileged() -> Made:
+    made = _intel(
+        'The same on kernel 6.12, looked at without the right to read MSRs',
+        kernel='6.12.63+deb13-amd64',
+        feature_control=0x1,
+    )
+    for table in made.msrs.values():
+        table.update(dict.fromkeys(table, FORBIDDEN))
+    return made
 
 
 def intel_virt_type_qemu() -> Made:
-    made = Intel('Intel server in order, but Nova is told to use TCG').make()
+    made = _intel('Intel server in order, but Nova is told to use TCG')
     made.nova(virt_type='qemu')
+    return made
+
+
+def intel_custom_model() -> Made:
+    made = _intel('Nova gives guests a CPU model, which has no VMX')
+    made.nova(cpu_mode='custom', cpu_models='Cascadelake-Server-noTSX')
+    return made
+
+
+def intel_custom_model_with_vmx() -> Made:
+    made = _intel('Nova gives guests a CPU model, and VMX with it')
+    made.nova(
+        cpu_mode='custom',
+        cpu_models='Cascadelake-Server-noTSX',
+        cpu_model_extra_flags='+VMX, pcid',
+    )
+    return made
+
+
+def intel_vmx_taken() -> Made:
+    made = _intel("Nova takes VMX out of the host's CPU model")
+    made.nova(cpu_mode='host-passthrough', cpu_model_extra_flags='-vmx')
+    return made
+
+
+def intel_no_nova() -> Made:
+    made = _intel('Intel server without any configuration of Nova')
+    made.no_nova()
     return made
 
 
@@ -46,18 +116,440 @@ def intel_no_ept() -> Made:
     ).make()
 
 
-def amd_everything() -> Made:
-    return Amd(
-        'AMD server with everything on, AVIC too',
-        parameters={'avic': 'Y'},
+def intel_ept_off() -> Made:
+    return _intel(
+        'Intel server whose kvm_intel was loaded with ept=0',
+        parameters={'ept': 'N'},
+    )
+
+
+def intel_no_vtx() -> Made:
+    made = Intel('An Intel processor without VT-x', vtx=False).make()
+    made.modules({'kvm': {}})
+    return made
+
+
+def intel_hybrid() -> Made:
+    made = Intel(
+        'Hybrid processor whose efficient cores lack some of VT-x',
+        model_name='12th Gen Intel(R) Core(TM) i9-12900K',
+        model=151,
+    ).make()
+    lesser = Intel('', secondary=NO_TSC_SCALING, pin=(0, 3, 5, 6)).msrs
+    for cpu in (2, 3):
+        made.msrs[cpu] = {**lesser, 0x3A: 0x5}
+    text = made.files['/proc/cpuinfo'].decode()  # type: ignore[union-attr]
+    blocks = text.split('\n\n')
+    for cpu in (2, 3):
+        blocks[cpu] = (
+            blocks[cpu].replace(' tsc_scaling', '').replace(' posted_intr', '')
+        )
+    made.raw('/proc/cpuinfo', '\n\n'.join(blocks).encode())
+    return made
+
+
+def zhaoxin() -> Made:
+    return Intel(
+        'A Zhaoxin processor: VT-x by another maker',
+        vendor='CentaurHauls',
+        model_name='ZHAOXIN KaiSheng KH-37800D@2.7GHz',
+        model=59,
+        kernel='6.12.63+deb13-amd64',
+        secondary=NO_TSC_SCALING,
+        dmi=('Zhaoxin', 'ZX-KH-37800D', 'Byosoft'),
     ).make()
 
 
+def intel_tdx() -> Made:
+    return _intel(
+        'Intel server that can start TDX guests',
+        kernel='6.18.2-generic',
+        model_name='INTEL(R) XEON(R) PLATINUM 8592+',
+        model=207,
+        parameters={'tdx': 'Y'},
+        more_words=('tdx_host_platform',),
+        more_msrs={0xFE: 0x8D0A, 0x87: 0x40 << 32 | 0x3F},
+    )
+
+
+def intel_tdx_off_in_kvm() -> Made:
+    return _intel(
+        'Intel server permitted to use TDX, whose kvm_intel does not',
+        kernel='6.18.2-generic',
+        model_name='INTEL(R) XEON(R) PLATINUM 8592+',
+        model=207,
+        parameters={'tdx': 'N'},
+        more_words=('tdx_host_platform',),
+        more_msrs={0xFE: 0x8D0A, 0x87: 0x40 << 32 | 0x3F},
+    )
+
+
+def intel_tdx_firmware_off() -> Made:
+    return _intel(
+        'Intel server with TDX, switched off in the firmware',
+        kernel='6.18.2-generic',
+        model_name='INTEL(R) XEON(R) PLATINUM 8592+',
+        model=207,
+        parameters={'tdx': 'N'},
+        more_msrs={0xFE: 0x8D0A, 0x87: 0x7F},
+    )
+
+
+def intel_iommu_off() -> Made:
+    made = Intel('Intel server whose kernel was told to use no IOMMU').make()
+    made.iommu(table='DMAR')
+    made.text('/proc/cmdline', 'ro intel_iommu=off quiet')
+    return made
+
+
+def no_kvm_node() -> Made:
+    made = _intel('A container on an Intel server, without /dev/kvm')
+    made.no_kvm()
+    made.stats['/dev/kvm'] = MISSING
+    return made
+
+
+def kvm_refused() -> Made:
+    made = _intel('/dev/kvm is there, but not for the user who looks')
+    made.no_kvm(FORBIDDEN)
+    for table in made.msrs.values():
+        table.update(dict.fromkeys(table, FORBIDDEN))
+    return made
+
+
+def kvm_busy() -> Made:
+    made = _intel('/dev/kvm opens; VirtualBox holds VT-x')
+    made.smoke = failed('create_vm', 'EBUSY')
+    return made
+
+
+def kvm_entry_fails() -> Made:
+    made = _intel('/dev/kvm opens; the first guest does not enter')
+    made.smoke = failed('real_mode', 'FAIL_ENTRY')
+    return made
+
+
+def masked_sys() -> Made:
+    made = _amd('A container whose /sys is empty; /dev/kvm was given to it')
+    for path in list(made.files):
+        if path.startswith('/sys/'):
+            made.files[path] = MISSING
+    for path in list(made.directories):
+        if path.startswith('/sys'):
+            made.directories[path] = MISSING
+    return made
+
+
+def vm_with_nested() -> Made:
+    return Intel(
+        'A cloud VM whose host gives it VMX',
+        kernel='6.12.63+deb13-cloud-amd64',
+        hypervisor=KVM,
+        dmi=QEMU,
+        parameters={'nested': 'Y'},
+    ).make()
+
+
+def vm_without_nested() -> Made:
+    made = Intel(
+        'A cloud VM whose host gives it no VMX',
+        kernel='6.12.63+deb13-cloud-amd64',
+        vtx=False,
+        hypervisor=KVM,
+        dmi=QEMU,
+    ).make()
+    made.modules({'kvm': {}})
+    return made
+
+
+def amd_everything() -> Made:
+    return _amd(
+        'AMD server with everything on, AVIC too',
+        parameters={'avic': 'Y'},
+    )
+
+
+def amd_nested_off() -> Made:
+    return _amd(
+        'AMD server whose kvm_amd was loaded with nested=0',
+        parameters={'nested': '0'},
+    )
+
+
+def amd_npt_off() -> Made:
+    return _amd(
+        'AMD server whose kvm_amd was loaded with npt=0',
+        kernel='6.1.0-28-amd64',
+        parameters={'npt': 'N', 'avic': 'N'},
+    )
+
+
+def amd_firmware_off_old_kernel() -> Made:
+    return _amd(
+        'SVM switched off in the firmware; kernel 6.1 still shows the flag',
+        kernel='6.1.0-28-amd64',
+        vm_cr=0x18,
+    )
+
+
+def amd_firmware_off() -> Made:
+    return _amd(
+        'SVM switched off in the firmware; kernel 6.12 hides the flag',
+        vm_cr=0x18,
+    )
+
+
+def npt_without_svm() -> Made:
+    made = Amd(
+        'A VM whose processor shows npt but no svm',
+        svm=False,
+        hypervisor=KVM,
+        dmi=QEMU,
+        more_words=('npt', 'nrip_save'),
+    ).make()
+    made.modules({'kvm': {}})
+    return made
+
+
+def hygon() -> Made:
+    return Amd(
+        'A Hygon processor: AMD-V by another maker',
+        vendor='HygonGenuine',
+        family=24,
+        model=1,
+        model_name='Hygon C86 7185 32-core Processor',
+        features=tuple(b for b in SVM_ALL if b < 17),
+        memory_encryption=BOTH,
+        encrypts=False,
+        dmi=('Sugon', 'H620-G30', 'Insyde'),
+    ).make()
+
+
+def amd_sev_snp() -> Made:
+    made = _amd(
+        'AMD server that can start SEV, SEV-ES and SEV-SNP guests',
+        memory_encryption=SEV,
+        parameters={'sev': 'Y', 'sev_es': 'Y', 'sev_snp': 'Y'},
+        more_msrs={0xC0010010: bits(23, 18)},
+    )
+    made.text('/proc/misc', '232 kvm', '124 sev', '126 tun')
+    return made
+
+
+def amd_sev_off_in_kvm() -> Made:
+    made = _amd(
+        'SEV permitted by the firmware, and off in kvm_amd',
+        memory_encryption=SEV,
+        more_msrs={0xC0010010: bits(23, 18)},
+    )
+    made.text('/proc/misc', '232 kvm', '124 sev', '126 tun')
+    return made
+
+
+def amd_sev_firmware_off() -> Made:
+    return _amd(
+        'AMD server with SEV, switched off in the firmware',
+        memory_encryption=SEV,
+        encrypts=False,
+        more_msrs={0xC0010010: bits(18)},
+    )
+
+
+def amd_no_encrypted_guests() -> Made:
+    made = amd_sev_snp()
+    made.note = 'SEV is there, and Nova is told to start no such guest'
+    made.nova(num_memory_encrypted_guests='0')
+    return made
+
+
+def sysfs_only() -> Made:
+    """As much as ``--sysroot`` of a small tarball shows."""
+    made = _intel('Only files were kept of this host: no ioctls, no CPUID')
+    made.cpuid = {}
+    made.msrs = {}
+    made.kvm = KvmAnswers(*[Refusal('EOPNOTSUPP', what='ask KVM')] * 1)
+    made.kvm = dataclasses.replace(
+        made.kvm,
+        supported_cpuid=made.kvm.api_version,
+        feature_msrs=made.kvm.api_version,
+    )
+    made.smoke = Refusal('EOPNOTSUPP', what='run a guest')
+    return made
+
+
+def arm64_vhe() -> Made:
+    return others.arm64(
+        'arm64 server, KVM in VHE mode', '6.12.63+deb13-arm64', extensions={}
+    )
+
+
+def arm64_nested() -> Made:
+    return others.arm64(
+        'arm64 server with FEAT_NV2 and kvm-arm.mode=nested',
+        '6.18.2-arm64',
+        extensions={240: 1},
+        cmdline='ro kvm-arm.mode=nested',
+    )
+
+
+def arm64_mode_none() -> Made:
+    return others.arm64(
+        'arm64 server whose KVM is switched off on the command line',
+        '6.12.63+deb13-arm64',
+        extensions=None,
+        cmdline='ro kvm-arm.mode=none',
+    )
+
+
+def arm64_guest() -> Made:
+    made = others.arm64(
+        'arm64 VM: the kernel runs at EL1',
+        '6.12.63+deb13-cloud-arm64',
+        extensions=None,
+    )
+    made.text('/sys/class/dmi/id/sys_vendor', 'QEMU')
+    made.text('/sys/class/dmi/id/product_name', 'KVM Virtual Machine')
+    made.raw('/proc/device-tree/psci/method', b'hvc\0')
+    made.raw('/proc/device-tree/compatible', b'linux,dummy-virt\0')
+    made.iommu()
+    made.chips('GICv3', 'GICv3')
+    return made
+
+
+def s390x_lpar() -> Made:
+    return others.s390x(
+        'Partition of an IBM z15, nesting on', sie=True, nested='1'
+    )
+
+
+def s390x_nested_off() -> Made:
+    return others.s390x(
+        "Partition of an IBM z15, kvm's default: nesting off",
+        sie=True,
+        nested='0',
+    )
+
+
+def s390x_guest() -> Made:
+    return others.s390x(
+        'Guest of KVM on an IBM z15, without SIE',
+        sie=False,
+        control_program='KVM/Linux',
+    )
+
+
+def ppc64_powernv() -> Made:
+    return others.ppc64(
+        'POWER9 without a hypervisor under it',
+        'PowerNV',
+        extensions={160: 1},
+        modules={'kvm': {}, 'kvm_hv': {'nested': 'Y'}},
+    )
+
+
+def ppc64_pr() -> Made:
+    return others.ppc64(
+        'POWER9 partition with kvm_pr, which does without the hardware',
+        'pSeries',
+        extensions={160: 0},
+        modules={'kvm': {}, 'kvm_pr': {}},
+    )
+
+
+def riscv64_h() -> Made:
+    return others.riscv64(
+        'RISC-V board with the H extension',
+        'rv64imafdch_zicbom_zicboz_zicntr_zicsr_zifencei_zba_zbb_sstc',
+        {},
+        'sophgo,sg2044',
+    )
+
+
+def riscv64_without_h() -> Made:
+    return others.riscv64(
+        'RISC-V board without the H extension',
+        'rv64imafdc_zicntr_zicsr_zifencei_zhinx_zba',
+        None,
+        'starfive,visionfive-2',
+    )
+
+
+def loongarch64_lvz() -> Made:
+    return others.loongarch64('Loongson server with LVZ', lvz=True)
+
+
+def ia64_montecito() -> Made:
+    return others.ia64('Itanium with VT-i', '32')
+
+
+def ia64_madison() -> Made:
+    return others.ia64('Itanium older than VT-i', '31')
+
+
+def unknown_machine() -> Made:
+    return others.machine(
+        'sw_64',
+        '6.6.0-sw',
+        'A machine that hvfilter does not know',
+        ['cpu family\t: 6B', 'model name\t: sw3231'],
+        processors=2,
+    )
+
+
 HOSTS: Mapping[str, Callable[[], Made]] = {
-    'intel-all-on': intel_all_on,
-    'intel-nested-off': intel_nested_off,
-    'intel-firmware-lock': intel_firmware_lock,
-    'intel-virt-type-qemu': intel_virt_type_qemu,
-    'intel-no-ept': intel_no_ept,
-    'amd-everything': amd_everything,
+    make.__name__.replace('_', '-'): make
+    for make in (
+        intel_all_on,
+        intel_nested_off,
+        intel_firmware_lock,
+        intel_firmware_lock_unprivileged,
+        intel_virt_type_qemu,
+        intel_custom_model,
+        intel_custom_model_with_vmx,
+        intel_vmx_taken,
+        intel_no_nova,
+        intel_no_ept,
+        intel_ept_off,
+        intel_no_vtx,
+        intel_hybrid,
+        zhaoxin,
+        intel_tdx,
+        intel_tdx_off_in_kvm,
+        intel_tdx_firmware_off,
+        intel_iommu_off,
+        no_kvm_node,
+        kvm_refused,
+        kvm_busy,
+        kvm_entry_fails,
+        masked_sys,
+        vm_with_nested,
+        vm_without_nested,
+        amd_everything,
+        amd_nested_off,
+        amd_npt_off,
+        amd_firmware_off_old_kernel,
+        amd_firmware_off,
+        npt_without_svm,
+        hygon,
+        amd_sev_snp,
+        amd_sev_off_in_kvm,
+        amd_sev_firmware_off,
+        amd_no_encrypted_guests,
+        sysfs_only,
+        arm64_vhe,
+        arm64_nested,
+        arm64_mode_none,
+        arm64_guest,
+        s390x_lpar,
+        s390x_nested_off,
+        s390x_guest,
+        ppc64_powernv,
+        ppc64_pr,
+        riscv64_h,
+        riscv64_without_h,
+        loongarch64_lvz,
+        ia64_montecito,
+        ia64_madison,
+        unknown_machine,
+    )
 }

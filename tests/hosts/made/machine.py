@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from hvfilter.host import door
 from hvfilter.host.door import (
     CpuidEntry,
     CpuidRegs,
@@ -15,6 +17,8 @@ from hvfilter.host.door import (
     Sample,
     SmokeRun,
 )
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.recording import RecordingHost
 from hvfilter.host.snapshot import (
     KvmAnswers,
     Making,
@@ -23,16 +27,12 @@ from hvfilter.host.snapshot import (
     Snapshot,
 )
 from hvfilter.probes.nova_options import WANTED
+from hvfilter.report.examine import examine
+
+T = TypeVar('T')
 
 MISSING = Refusal('ENOENT')
 FORBIDDEN = Refusal('EACCES')
-
-_NOVA_FILES = (
-    '/etc/nova/nova.conf',
-    '/etc/nova/nova-compute.conf',
-    '/etc/kolla/nova-compute/nova.conf',
-)
-_NOVA_DIRECTORIES = ('/etc/nova/nova.conf.d', '/etc/nova/nova-compute.conf.d')
 
 LIBVIRT = 'libvirt.LibvirtDriver'
 
@@ -48,7 +48,6 @@ class Made:
         self.links: dict[str, str | Refusal] = {}
         self.stats: dict[str, FileStat | Refusal] = {}
         self.options: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
-        self.no_options: dict[str, Refusal] = {}
         self.cpuid: dict[int, dict[tuple[int, int], CpuidRegs | Refusal]] = {}
         self.msrs: dict[int, dict[int, int | Refusal]] = {}
         self.kvm = KvmAnswers()
@@ -59,19 +58,12 @@ class Made:
         """A file of these lines."""
         self.files[path] = ''.join(f'{line}\n' for line in lines).encode()
 
-    def missing(self, *paths: str) -> None:
-        """Files and directories that are not there."""
-        for path in paths:
-            self.files[path] = MISSING
-            self.directories[path] = MISSING
+    def raw(self, path: str, data: bytes) -> None:
+        """A file of these bytes."""
+        self.files[path] = data
 
-    def nova(self, path: str = _NOVA_FILES[0], **given: str) -> None:
+    def nova(self, path: str = '/etc/nova/nova.conf', **given: str) -> None:
         """nova-compute's configuration: one file, these options set."""
-        for other in _NOVA_FILES:
-            self.no_options.setdefault(other, MISSING)
-        for directory in _NOVA_DIRECTORIES:
-            self.directories.setdefault(directory, MISSING)
-        self.no_options.pop(path, None)
         values = {'compute_driver': LIBVIRT, **given}
         self.options[path] = {
             section: {
@@ -84,7 +76,6 @@ class Made:
     def no_nova(self) -> None:
         """No configuration of Nova at all."""
         self.options = {}
-        self.no_options = dict.fromkeys(_NOVA_FILES, MISSING)
 
     def modules(self, loaded: Mapping[str, Mapping[str, str]]) -> None:
         """Modules to their parameters."""
@@ -113,12 +104,57 @@ class Made:
     def no_kvm(self, refusal: Refusal = MISSING) -> None:
         """/dev/kvm does not open."""
         named = dataclasses.replace(refusal, what='open /dev/kvm')
-        known = self.kvm.extensions or {60: 0}
-        self.kvm = KvmAnswers(named, dict.fromkeys(known, named), named, named)
+        self.kvm = KvmAnswers(named, {}, named, named)
         self.smoke = named
 
+    def iommu(self, *units: str, table: str = '', groups: int = 0) -> None:
+        """ACPI tables, IOMMUs of these names and their groups."""
+        tables = ['APIC', 'DSDT', 'FACP', 'MCFG', 'SSDT1']
+        self.directories['/sys/firmware/acpi/tables'] = tuple(
+            sorted([*tables, table] if table else tables)
+        )
+        self.directories['/sys/class/iommu'] = units
+        self.directories['/sys/kernel/iommu_groups'] = tuple(
+            sorted(map(str, range(groups)))
+        )
+        self.directories['/sys/kernel'] = ('debug', 'iommu_groups', 'irq')
+
+    def chips(self, *names: str) -> None:
+        """The chips of the first interrupts."""
+        self.directories['/sys/kernel/irq'] = tuple(
+            sorted(map(str, range(len(names))))
+        )
+        for number, name in enumerate(names):
+            self.text(f'/sys/kernel/irq/{number}/chip_name', name)
+
     def snapshot(self) -> Snapshot:
-        """As it stands."""
+        """As it stands; what is asked and is not there answers so."""
+        given = self._given()
+        recording = RecordingHost(_ClosedWorld(given), None)
+        examine(recording)
+        asked = recording.snapshot(given.origin)
+        return dataclasses.replace(
+            given,
+            files={**asked.files, **given.files},
+            directories={**asked.directories, **given.directories},
+            links={**asked.links, **given.links},
+            stats={**asked.stats, **given.stats},
+            options={**asked.options, **given.options},
+            cpuid=asked.cpuid,
+            msrs=asked.msrs,
+            kvm=dataclasses.replace(
+                given.kvm,
+                extensions={**asked.kvm.extensions, **given.kvm.extensions},
+                supported_cpuid=_first(
+                    given.kvm.supported_cpuid, asked.kvm.supported_cpuid
+                ),
+                feature_msrs=_first(
+                    given.kvm.feature_msrs, asked.kvm.feature_msrs
+                ),
+            ),
+        )
+
+    def _given(self) -> Snapshot:
         return Snapshot(
             origin=Provenance(Making.MADE, by='hand', note=self.note),
             machine=self.machine,
@@ -126,12 +162,66 @@ class Made:
             directories=self.directories,
             links=self.links,
             stats=self.stats,
-            options={**self.options, **self.no_options},
+            options=self.options,
             cpuid=self.cpuid,
             msrs=self.msrs,
             kvm=self.kvm,
             smoke=self.smoke,
         )
+
+
+def _first(given: Any, asked: Any) -> Any:
+    return asked if given is None else given
+
+
+class _ClosedWorld(RecordedHost):
+    """What was not given is not there, as on a machine."""
+
+    def read(self, path: str) -> bytes:
+        return self._or(super().read, 'ENOENT', path)
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        return self._or(super().listdir, 'ENOENT', path)
+
+    def readlink(self, path: str) -> str:
+        return self._or(super().readlink, 'ENOENT', path)
+
+    def stat(self, path: str) -> door.FileStat:
+        return self._or(super().stat, 'ENOENT', path)
+
+    def options(
+        self, path: str, wanted: Mapping[str, Sequence[str]]
+    ) -> door.Options:
+        return self._or(super().options, 'ENOENT', path, wanted)
+
+    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
+        error = 'ENXIO' if self.snapshot.cpuid else 'EOPNOTSUPP'
+        return self._or(super().cpuid, error, cpu, leaf, subleaf)
+
+    def msr(self, cpu: int, index: int) -> int:
+        error = 'EIO' if self.snapshot.msrs else 'ENOENT'
+        return self._or(super().msr, error, cpu, index)
+
+    def kvm_extension(self, capability: int) -> int:
+        known = self.snapshot.kvm.extensions.get(capability, 0)
+        if isinstance(known, Refusal):
+            raise known.denied('open /dev/kvm')
+        self.kvm_api_version()
+        return known
+
+    def kvm_supported_cpuid(self) -> tuple[CpuidEntry, ...]:
+        return self._or(super().kvm_supported_cpuid, 'ENOTTY')
+
+    def kvm_feature_msrs(self) -> Mapping[int, int]:
+        return self._or(super().kvm_feature_msrs, 'ENOTTY')
+
+    def _or(self, ask: Callable[..., T], error: str, *question: Any) -> T:
+        try:
+            return ask(*question)
+        except door.Denied as denied:
+            if denied.error == door.NOT_RECORDED:
+                raise door.Denied(denied.what, error) from None
+            raise
 
 
 def entries(

@@ -102,6 +102,8 @@ class Intel:
     pin: tuple[int, ...] = (0, 3, 5, 6, 7)
     feature_control: int = 0x5
     parameters: dict[str, str] = dataclasses.field(default_factory=dict)
+    more_msrs: dict[int, int] = dataclasses.field(default_factory=dict)
+    more_words: tuple[str, ...] = ()
     loaded: bool = True
     hypervisor: str = ''
     dmi: tuple[str, str, str] = (
@@ -139,7 +141,7 @@ class Intel:
                 )
                 if self.msrs.get(msr, 0) >> bit + 32 & 1
             ]
-        return flags
+        return [*flags, *self.more_words]
 
     def vmx_words(self) -> list[str]:
         """The ``vmx flags`` line."""
@@ -185,9 +187,7 @@ class Intel:
         """The host, ready to be changed further."""
         made = Made('x86_64', self.kernel, self.note)
         leaves = _leaves(
-            b'GenuineIntel'
-            if self.vendor == 'GenuineIntel'
-            else self.vendor.encode(),
+            self.vendor.encode(),
             0x000606A6,
             bits(
                 *((5,) if self.vtx else ()),
@@ -201,11 +201,11 @@ class Intel:
         _hypervisor_leaf(leaves, self.hypervisor)
         for cpu in range(self.cpus):
             made.cpuid[cpu] = dict(leaves)
-            made.msrs[cpu] = _all_msrs(
-                {**self.msrs, 0x3A: self.feature_control}
-                if self.vtx
-                else {0x3A: self.feature_control}
-            )
+            made.msrs[cpu] = {
+                **self.msrs,
+                0x3A: self.feature_control,
+                **self.more_msrs,
+            }
         lines = [
             f'vendor_id\t: {self.vendor}',
             'cpu family\t: 6',
@@ -253,7 +253,10 @@ class Intel:
             12,
             {
                 60: int(25 in self.secondary),
-                235: 1,
+                235: _types(
+                    self.kernel,
+                    *((5,) if parameters.get('tdx') == 'Y' else ()),
+                ),
             },
             entries(offered),  # type: ignore[arg-type]
             msrs,
@@ -291,6 +294,7 @@ class Amd:
     :ivar features: bits of CPUID 8000000A:EDX
     :ivar vm_cr: MSR 0xC0010114
     :ivar memory_encryption: CPUID 8000001F:EAX
+    :ivar encrypts: the firmware switched memory encryption on
     """
 
     note: str
@@ -305,9 +309,11 @@ class Amd:
     vm_cr: int = 0x8
     memory_encryption: int = 0
     parameters: dict[str, str] = dataclasses.field(default_factory=dict)
+    more_msrs: dict[int, int] = dataclasses.field(default_factory=dict)
+    more_words: tuple[str, ...] = ()
     loaded: bool = True
     hypervisor: str = ''
-    hides_svm: bool = True
+    encrypts: bool = True
     dmi: tuple[str, str, str] = (
         'Supermicro',
         'AS -1115CS-TNR',
@@ -324,7 +330,7 @@ class Amd:
         flags = _COMMON.split()
         if self.hypervisor:
             flags.append('hypervisor')
-        shown = self.permitted or (self.svm and not self.hides_svm)
+        shown = self.permitted or (self.svm and self.kernel.startswith('6.1.'))
         if shown:
             flags.append('svm')
         if self.svm:
@@ -332,9 +338,9 @@ class Amd:
         flags += [
             word
             for word, bit in (('sev', 1), ('sev_es', 3), ('sev_snp', 4))
-            if self.memory_encryption >> bit & 1
+            if self.memory_encryption >> bit & 1 and self.encrypts
         ]
-        return flags
+        return [*flags, *self.more_words]
 
     def effective(self) -> dict[str, str]:
         """kvm_amd's parameters after load."""
@@ -391,7 +397,7 @@ class Amd:
         _hypervisor_leaf(leaves, self.hypervisor)
         for cpu in range(self.cpus):
             made.cpuid[cpu] = dict(leaves)
-            made.msrs[cpu] = _all_msrs({0xC0010114: self.vm_cr})
+            made.msrs[cpu] = {0xC0010114: self.vm_cr, **self.more_msrs}
         common(
             made,
             self.cpus,
@@ -414,6 +420,8 @@ class Amd:
         made.misc(kvm=True)
         self._answers(made, parameters)
         made.smoke = timed(0.31, 0.3)
+        if self.hypervisor:
+            made.smoke = timed(0.36, 0.3, fixed_ns=70_000)
         return made
 
     def _answers(self, made: Made, parameters: dict[str, str]) -> None:
@@ -431,12 +439,13 @@ class Amd:
             if nested
             else CpuidRegs(0, 0, 0, 0),
         }
-        types = 1 | bits(
+        types = _types(
+            self.kernel,
             *(
                 bit
                 for bit, name in ((2, 'sev'), (3, 'sev_es'), (4, 'sev_snp'))
                 if parameters[name] == 'Y'
-            )
+            ),
         )
         made.kvm = KvmAnswers(
             12,
@@ -446,17 +455,15 @@ class Amd:
         )
 
 
+def _types(kernel: str, *numbers: int) -> int:
+    """KVM_CAP_VM_TYPES, which kernels before 6.8 do not know."""
+    return 0 if kernel.startswith(('5.', '6.1.')) else bits(0, *numbers)
+
+
 _KVM_PARAMETERS = {
     'halt_poll_ns': '200000',
     'tdp_mmu': 'Y',
 }
-
-_MSRS = (0x3A, 0x480, 0x481, 0x482, 0x48B, 0x48C, 0xC0010114)
-
-
-def _all_msrs(there: dict[int, int]) -> dict[int, int | Refusal]:
-    """Every register that is asked for: EIO where hardware refuses it."""
-    return {index: there.get(index, Refusal('EIO')) for index in _MSRS}
 
 
 def _leaves(
@@ -507,7 +514,8 @@ def common(
     ):
         made.text(f'/sys/class/dmi/id/{name}', value)
     made.text('/proc/cmdline', 'ro quiet')
-    made.missing('/sys/hypervisor/type')
+    made.iommu()
+    made.chips('IO-APIC', 'IO-APIC', 'PCI-MSIX-0000:00:04.0')
 
 
 def emulated_by_pvm() -> SmokeRun:
