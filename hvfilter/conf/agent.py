@@ -190,8 +190,12 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(_adapter_opts(), group=name)
     # keystoneauth1 reads these too. Which version is needed is known to the
     # code, not to the operator: what a file says of them is ignored.
-    ignored = [cfg.Opt(each, type=lambda _: None) for each in _VERSIONS]
+    ignored = [cfg.Opt(each, type=_nothing) for each in _VERSIONS]
     conf.register_opts(ignored, group=name)
+
+
+def _nothing(_: str) -> None:
+    """The type of an option whose value is ignored."""
 
 
 def _fresh(group: cfg.OptGroup) -> cfg.OptGroup:

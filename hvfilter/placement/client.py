@@ -201,13 +201,18 @@ class PlacementClient:
         )
         return _provider_traits(uuid, _json_object(answer, about), about)
 
-    def traits_known(self, prefix: str) -> frozenset[str]:
-        """Return the trait names Placement knows that begin so."""
+    def traits_known(
+        self, prefix: str, *, carried: bool = False
+    ) -> frozenset[str]:
+        """Return the trait names Placement knows that begin so.
+
+        :param carried: only those that some provider carries.
+        """
         about = f'trait names beginning with {prefix}'
-        body = self._read(
-            f'/traits?name=startswith:{_trait(prefix)}', TRAITS, about
-        )
-        return _names(body, about)
+        query = f'name=startswith:{_trait(prefix)}'
+        if carried:
+            query += '&associated=true'
+        return _names(self._read(f'/traits?{query}', TRAITS, about), about)
 
     def ensure_trait(self, name: str) -> None:
         """Make the name known to Placement; harmless when it is."""

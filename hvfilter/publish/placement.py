@@ -19,6 +19,9 @@ from hvfilter.publish import base
 from hvfilter.rules import traits
 from hvfilter.rules.traits import Wanted
 
+PLACEMENT = 'placement'
+"""The type of the service in the catalogue."""
+
 
 class PlacementPublisher(base.Publisher):
     """Writes traits to this host's resource provider.
@@ -149,13 +152,17 @@ def _uuid(text: str, origin: str) -> str:
 
 
 def transport_of(
-    conf: cfg.ConfigOpts, environ: Mapping[str, str] = os.environ
+    conf: cfg.ConfigOpts,
+    environ: Mapping[str, str] = os.environ,
+    service: str = PLACEMENT,
 ) -> client.Transport:
     """How to reach Placement, as the configuration says.
 
     ``[placement]`` as nova-compute has it, if it names a way to authenticate;
     else a cloud of clouds.yaml (``OS_CLOUD``) or the environment's ``OS_*``.
 
+    :param service: the type of another service, to be reached with the same
+        credentials.
     :raises hvfilter.placement.errors.PlacementError: none of these is given,
         or it is not usable.
     """
@@ -165,9 +172,9 @@ def transport_of(
     options = conf.placement
     with keystone.spoken():
         if options.auth_type or options.auth_section:
-            return keystone.KeystoneTransport(_configured(conf))
+            return keystone.KeystoneTransport(_configured(conf, service))
         if 'OS_CLOUD' in environ or 'OS_AUTH_URL' in environ:
-            return keystone.KeystoneTransport(_from_environment(conf))
+            return keystone.KeystoneTransport(_from_environment(conf, service))
     raise errors.Misconfigured(
         'There are no credentials for Placement',
         'Give the configuration file of nova-compute with --config-file '
@@ -176,7 +183,7 @@ def transport_of(
     )
 
 
-def _configured(conf: cfg.ConfigOpts) -> Any:
+def _configured(conf: cfg.ConfigOpts, service: str) -> Any:
     from keystoneauth1 import loading
 
     group = agent.PLACEMENT_GROUP.name
@@ -188,12 +195,18 @@ def _configured(conf: cfg.ConfigOpts) -> Any:
     session = loading.load_session_from_conf_options(
         conf, group, auth=auth, timeout=timeout_s
     )
+    # Its type and place in [placement] are those of Placement.
+    other: dict[str, Any] = (
+        {}
+        if service == PLACEMENT
+        else {'service_type': service, 'endpoint_override': None}
+    )
     return loading.load_adapter_from_conf_options(
-        conf, group, session=session, auth=auth
+        conf, group, session=session, auth=auth, **other
     )
 
 
-def _from_environment(conf: cfg.ConfigOpts) -> Any:
+def _from_environment(conf: cfg.ConfigOpts, service: str) -> Any:
     from keystoneauth1 import adapter
 
     try:
@@ -205,7 +218,6 @@ def _from_environment(conf: cfg.ConfigOpts) -> Any:
             'environment',
             'Install it ("pip install openstacksdk"), or use --config-file.',
         ) from None
-    service = 'placement'
     try:
         region = config.OpenStackConfig().get_one()
         session = region.get_session()

@@ -17,6 +17,7 @@ class Keystone(fixtures.Fixture):
     admin.
 
     :ivar url: what goes into ``auth_url``
+    :ivar services: the catalogue: service type to endpoint
     :ivar issued: the tokens given so far
     :ivar refuse: an HTTP status to answer with instead
     """
@@ -24,7 +25,7 @@ class Keystone(fixtures.Fixture):
     PASSWORD = 'correct-horse-battery'
 
     def __init__(self, placement_url: str, region: str = 'RegionOne') -> None:
-        self.placement_url = placement_url
+        self.services = {'placement': placement_url}
         self.region = region
         self.issued: list[str] = []
         self.refuse = 0
@@ -52,19 +53,23 @@ class Keystone(fixtures.Fixture):
 
     def token(self) -> dict[str, object]:
         """What a token says."""
-        endpoint = {
-            'id': 'e',
-            'interface': 'internal',
-            'region': self.region,
-            'region_id': self.region,
-            'url': self.placement_url,
-        }
-        service = {
-            'id': 's',
-            'type': 'placement',
-            'name': 'placement',
-            'endpoints': [endpoint],
-        }
+        catalogue = [
+            {
+                'id': service,
+                'type': service,
+                'name': service,
+                'endpoints': [
+                    {
+                        'id': service,
+                        'interface': 'internal',
+                        'region': self.region,
+                        'region_id': self.region,
+                        'url': url,
+                    }
+                ],
+            }
+            for service, url in self.services.items()
+        ]
         return {
             'token': {
                 'methods': ['password'],
@@ -73,7 +78,7 @@ class Keystone(fixtures.Fixture):
                 'roles': [{'id': 'r', 'name': 'service'}],
                 'issued_at': '2020-01-01T00:00:00.000000Z',
                 'expires_at': '2999-01-01T00:00:00.000000Z',
-                'catalog': [service],
+                'catalog': catalogue,
             }
         }
 

@@ -107,9 +107,9 @@ class PlacementTestCase(testtools.TestCase):
         """Makes a name known."""
         self.ask('PUT', f'/traits/{name}')
 
-    def put_traits(self, traits: Iterable[str]) -> None:
-        """Replaces the set of traits of the provider."""
-        path = f'/resource_providers/{self.uuid}'
+    def put_traits(self, traits: Iterable[str], uuid: str = '') -> None:
+        """Replaces the set of traits of a provider."""
+        path = f'/resource_providers/{uuid or self.uuid}'
         generation = self.ask('GET', path)['generation']
         self.ask(
             'PUT',
@@ -120,9 +120,9 @@ class PlacementTestCase(testtools.TestCase):
             },
         )
 
-    def traits(self) -> frozenset[str]:
-        """All that the provider carries now."""
-        path = f'/resource_providers/{self.uuid}/traits'
+    def traits(self, uuid: str = '') -> frozenset[str]:
+        """All that a provider carries now."""
+        path = f'/resource_providers/{uuid or self.uuid}/traits'
         return frozenset(self.ask('GET', path)['traits'])
 
     # what is tested

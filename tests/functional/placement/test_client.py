@@ -75,6 +75,13 @@ class ClientTest(base.PlacementTestCase):
         self.assertEqual(
             frozenset({A, B}), asked.traits_known('CUSTOM_HVFILTER_')
         )
+        self.assertEqual(
+            frozenset(), asked.traits_known('CUSTOM_HVFILTER_', carried=True)
+        )
+        self.assertEqual(
+            frozenset({'CUSTOM_GOLD'}),
+            asked.traits_known('CUSTOM_', carried=True),
+        )
         asked.delete_trait(B)
         self.assertEqual(
             frozenset({A}), asked.traits_known('CUSTOM_HVFILTER_')
