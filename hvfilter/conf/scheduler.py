@@ -166,8 +166,10 @@ Nova's query for allocation candidates. Needed where the number of hosts with
 room is larger than ``[scheduler]max_placement_results``: Placement stops
 there, and may not have come to the hosts that fit.
 
-Only what would make HardwareVirtFilter pass a host over for certain is added.
-Read when nova-scheduler starts.
+Only what would make HardwareVirtFilter pass a host over for certain is added:
+what is asked explicitly, unless ``unreported`` is accept; what is forbidden
+or reserved; and what the policy requires once all compute nodes have reported.
+Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
 """,
     ),
     cfg.FloatOpt(

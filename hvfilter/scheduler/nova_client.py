@@ -8,7 +8,10 @@ from typing import Any
 
 from nova.scheduler.client import report
 
+from hvfilter.model import catalogue
 from hvfilter.placement import client, errors, keystone
+
+REPORTED = catalogue.REPORTED_TRAIT
 
 
 class NovaTransport:
@@ -58,4 +61,4 @@ def known_traits() -> frozenset[str]:
     :raises hvfilter.placement.errors.PlacementError: they cannot be told
     """
     placement = client.PlacementClient(NovaTransport())
-    return placement.traits_known('CUSTOM_HVFILTER_')
+    return placement.traits_known(catalogue.TRAIT_PREFIX)

@@ -13,7 +13,13 @@ from oslo_log import log as logging
 from hvfilter.model.policy import Ignorance, Mode
 from hvfilter.model.verdict import Verdict
 from hvfilter.rules import explain
-from hvfilter.scheduler import knowledge, policies, request, rulings
+from hvfilter.scheduler import (
+    knowledge,
+    policies,
+    prefilter,
+    request,
+    rulings,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -41,6 +47,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         super().__init__()
         policies.register()
         policies.configured()
+        prefilter.install()
         shared = knowledge.renew()
         self._statistics = shared.statistics
         self._docket = rulings.Docket(shared.holders, time.monotonic)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well hosts suit a guest that may land on any of them."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Collection, Sequence
+
+from hvfilter.model.requirement import Demand, Requirements
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What makes one host better than another.
+
+    :ivar preferred: capability keys that the guest prefers
+    :ivar spared: capability keys that it does not ask for and that are to be
+        kept free for others
+    """
+
+    preferred: frozenset[str]
+    spared: frozenset[str]
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The keys that must be known of the hosts."""
+        return self.preferred | self.spared
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """How well one host suits.
+
+    :ivar liked: the part of what is preferred that it has, 0 to 1
+    :ivar wasted: how scarce what the guest would waste of it is, 0 to 1
+    """
+
+    liked: float
+    wasted: float
+
+
+def wishes(requirements: Requirements, scarce: Collection[str]) -> Wishes:
+    """What a guest prefers, and what it had better leave to others."""
+    asked = {
+        item.capability
+        for item in requirements.items
+        if item.demand is not Demand.FORBIDDEN
+    }
+    return Wishes(
+        frozenset(
+            item.capability for item in requirements.wanting(Demand.PREFERRED)
+        ),
+        frozenset(scarce) - asked,
+    )
+
+
+def scores(wished: Wishes, hosts: Sequence[Collection[str]]) -> list[Score]:
+    """A score for each host.
+
+    A spared capability is as scarce as the share of these hosts that lack
+    it: what all have is not scarce, and avoiding it is of no use. A host is
+    as wasteful as the scarcest that it has.
+
+    :param hosts: the capabilities of each
+    """
+    count = len(hosts)
+    having = collections.Counter(
+        key for host in hosts for key in wished.spared.intersection(host)
+    )
+    scarcity = {key: 1 - number / count for key, number in having.items()}
+    known: dict[frozenset[str], Score] = {}
+    found = []
+    for host in hosts:
+        has = wished.capabilities.intersection(host)
+        score = known.get(has)
+        if score is None:
+            score = known[has] = Score(
+                _share(wished.preferred, has),
+                max((scarcity[key] for key in has & wished.spared), default=0),
+            )
+        found.append(score)
+    return found
+
+
+def _share(wanted: frozenset[str], has: frozenset[str]) -> float:
+    return len(wanted & has) / len(wanted) if wanted else 0.0

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The prefilter: hosts that will not do are left out by Placement itself.
+
+It joins Nova's list of request filters, which Nova runs on each request spec
+before it asks Placement for allocation candidates. Nova has no configuration
+for that list, so what is found there is looked at before it is touched.
+
+Source: ``nova/scheduler/request_filter.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import nova.conf
+import os_traits
+from nova import context as nova_context
+from nova import objects
+from nova.scheduler import request_filter
+from oslo_log import log as logging
+
+from hvfilter.model.policy import Mode, Policy
+from hvfilter.placement import client, errors
+from hvfilter.rules import prefilter, requests
+from hvfilter.scheduler import nova_client, policies, request
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_LIST = 'ALL_REQUEST_FILTERS'
+_LANDMARK = 'compute_status_filter'
+"""A request filter that every supported Nova has in its list."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What, besides the request and the configuration, decides the query.
+
+    :ivar known: the names of ours that Placement knows
+    :ivar all_reported: no compute node is without the marker trait
+    :ivar policies: the configured one, and as each aggregate changes it
+    """
+
+    known: frozenset[str]
+    all_reported: bool
+    policies: tuple[Policy, ...]
+
+
+def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
+    """Look around: two or three questions to Placement, one to the database.
+
+    :raises hvfilter.placement.errors.PlacementError: Placement is of no help
+    """
+    known = nova_client.known_traits()
+    aggregates = objects.AggregateList.get_all(
+        nova_context.get_admin_context()
+    )
+    changed = (
+        policies.for_host([aggregate], base, complain)
+        for aggregate in aggregates
+    )
+    return Surroundings(
+        known,
+        nova_client.REPORTED in known and not _any_unreported(),
+        tuple(dict.fromkeys([base, *changed])),
+    )
+
+
+def _any_unreported() -> bool:
+    placement = client.PlacementClient(nova_client.NovaTransport())
+    try:
+        return bool(
+            placement.providers_with(
+                required=[os_traits.COMPUTE_NODE],
+                forbidden=[nova_client.REPORTED],
+            )
+        )
+    except errors.UnknownTrait:
+        return True
+
+
+class Prefilter:
+    """A request filter; safe to use by many threads."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._complain = policies.Complaints()
+        self._seen: tuple[Policy, Surroundings | None, float] | None = None
+
+    def apply(self, spec: Any) -> bool:
+        """Add traits to the query that is made of a request spec.
+
+        Does nothing while it cannot look around: the filter judges anyway.
+
+        :returns: whether any was added
+        """
+        base = policies.configured()
+        asked = request.asked(spec)
+        around = self._surroundings(base)
+        if around is None:
+            return False
+        found = combined(asked, around)
+        if found.required:
+            spec.root_required.update(found.required)
+        if found.forbidden:
+            spec.root_forbidden.update(found.forbidden)
+        if not (found.required or found.forbidden):
+            return False
+        LOG.debug(
+            'Server %s: Placement is asked for %s and not for %s',
+            request.server(spec),
+            sorted(found.required),
+            sorted(found.forbidden),
+        )
+        return True
+
+    def _surroundings(self, base: Policy) -> Surroundings | None:
+        ages = policies.ages()
+        seen, now_s = self._seen, self._clock()
+        usable = None
+        if seen is not None and seen[0] == base:
+            age_s = now_s - seen[2]
+            if age_s < (ages.soft_s if seen[1] else ages.retry_s):
+                return seen[1]
+            usable = seen[1] if age_s < ages.hard_s else None
+        # Who comes while another looks does not wait.
+        if not self._lock.acquire(blocking=False):
+            return usable
+        try:
+            found = survey(base, self._complain)
+        except errors.PlacementError as error:
+            LOG.warning('Placement is not asked for traits: %s', error)
+            self._seen = base, None, now_s
+            return usable
+        else:
+            self._seen = base, found, now_s
+            return found
+        finally:
+            self._lock.release()
+
+
+def combined(asked: requests.Asked, around: Surroundings) -> prefilter.Query:
+    """What holds whichever of the policies a host is under.
+
+    A host in several aggregates is under none that is more lenient than
+    each of theirs.
+    """
+    queries = [
+        _query(asked, policy, around.all_reported)
+        for policy in around.policies
+    ]
+    return prefilter.Query(
+        frozenset.intersection(*(query.required for query in queries)),
+        frozenset.intersection(*(query.forbidden for query in queries)),
+    ).known(around.known)
+
+
+def _query(
+    asked: requests.Asked, policy: Policy, all_reported: bool
+) -> prefilter.Query:
+    if policy.mode is Mode.PERMISSIVE:
+        return prefilter.Query()
+    needed = requests.requirements(asked, policy)
+    return prefilter.query(needed, policy, all_reported)
+
+
+def hvfilter_traits(context: Any, request_spec: Any) -> bool:
+    """The request filter itself, as Nova calls it; raises nothing."""
+    try:
+        return _prefilter.apply(request_spec)
+    except Exception:
+        LOG.exception(
+            'Placement is not asked for traits: a fault of hvfilter; report '
+            'it with what follows. HardwareVirtFilter judges all the same.'
+        )
+        return False
+
+
+_prefilter = Prefilter(time.monotonic)
+
+
+def install() -> None:
+    """Join Nova's list if ``[hvfilter] prefilter`` says so, else leave it.
+
+    Where the list is not what it is known to be, one warning is all that
+    happens.
+    """
+    global _prefilter
+    listed = _recognised(getattr(request_filter, _LIST, None))
+    wanted = CONF.hvfilter.prefilter
+    if listed is None:
+        if wanted:
+            LOG.warning(
+                'The prefilter is off: this Nova has no list of request '
+                'filters that hvfilter recognises (nova.scheduler.'
+                'request_filter.%s). HardwareVirtFilter judges all the same; '
+                'put required traits into flavors where hosts are more than '
+                '[scheduler]max_placement_results.',
+                _LIST,
+            )
+        return
+    _prefilter = Prefilter(time.monotonic)
+    if hvfilter_traits in listed:
+        listed.remove(hvfilter_traits)
+    if wanted:
+        listed.append(hvfilter_traits)
+
+
+def _recognised(listed: Any) -> list[Any] | None:
+    """Nova's list itself, if it is one and has what it always had."""
+    if not isinstance(listed, list) or not all(map(callable, listed)):
+        return None
+    names = {getattr(each, '__name__', '') for each in listed}
+    return listed if _LANDMARK in names else None

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.model.policy import Policy
+from hvfilter.rules import requests, weigh
+from hvfilter.rules.weigh import Score, Wishes
+
+
+def wishes(specs, scarce=('nested', 'tdx')):
+    asked = requests.Asked.of(specs)
+    return weigh.wishes(requests.requirements(asked, Policy()), scarce)
+
+
+class WishesTest(testtools.TestCase):
+    def test_scarce_is_spared_when_not_asked_for(self):
+        self.assertEqual(
+            Wishes(frozenset(), frozenset({'nested', 'tdx'})), wishes({})
+        )
+
+    def test_scarce_is_not_spared_when_asked_for(self):
+        found = wishes(
+            {'hvfilter:nested': 'preferred', 'hvfilter:tdx': 'required'}
+        )
+        self.assertEqual(Wishes(frozenset({'nested'}), frozenset()), found)
+
+    def test_forbidding_is_not_asking(self):
+        found = wishes({'hvfilter:tdx': 'forbidden'})
+        self.assertIn('tdx', found.spared)
+
+
+class ScoresTest(testtools.TestCase):
+    def test_part_of_what_is_preferred_counts(self):
+        wished = Wishes(frozenset({'nested', 'slat'}), frozenset())
+        found = weigh.scores(wished, [{'nested', 'slat'}, {'slat'}, set()])
+        self.assertEqual([1.0, 0.5, 0.0], [score.liked for score in found])
+
+    def test_the_scarcer_the_more_wasted(self):
+        wished = Wishes(frozenset(), frozenset({'nested', 'tdx'}))
+        hosts = [{'nested', 'tdx'}, {'nested'}, {'nested'}, set()]
+        found = weigh.scores(wished, hosts)
+        self.assertEqual(
+            [0.75, 0.25, 0.25, 0], [score.wasted for score in found]
+        )
+
+    def test_what_all_have_is_not_scarce(self):
+        wished = Wishes(frozenset(), frozenset({'nested'}))
+        self.assertEqual(
+            [Score(0, 0)] * 3, weigh.scores(wished, [{'nested'}] * 3)
+        )
+
+    def test_no_hosts_make_no_scores(self):
+        self.assertEqual([], weigh.scores(wishes({}), []))
+
+    KEYS = st.sets(st.sampled_from(['nested', 'tdx', 'slat', 'kvm', 'sev']))
+
+    @given(KEYS, KEYS, st.lists(KEYS, max_size=12))
+    def test_scores_are_from_0_to_1(self, preferred, spared, hosts):
+        wished = Wishes(frozenset(preferred), frozenset(spared))
+        found = weigh.scores(wished, hosts)
+        self.assertEqual(len(hosts), len(found))
+        for score in found:
+            self.assertTrue(0 <= score.liked <= 1)
+            self.assertTrue(0 <= score.wasted <= 1)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import fixtures
+from nova.scheduler import request_filter
+
+from hvfilter.model import catalogue
+from hvfilter.placement import errors
+from hvfilter.scheduler import nova_client, prefilter
+from hvfilter.scheduler.filters import hardware_virt
+from tests.unit.scheduler import base
+from tests.unit.scheduler.base import aggregate, spec
+
+KVM, NESTED, TDX = (
+    catalogue.BY_KEY[key].trait for key in ('kvm', 'nested', 'tdx')
+)
+ASKS = {'hvfilter:nested': 'required', 'hvfilter:tdx': 'forbidden'}
+
+
+class PrefilterTestCase(base.SchedulerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.flags(prefilter=True)
+        self.listed = [*request_filter.ALL_REQUEST_FILTERS]
+        self.patch(
+            'nova.scheduler.request_filter.ALL_REQUEST_FILTERS', self.listed
+        )
+        self.known = {KVM, NESTED, TDX, nova_client.REPORTED}
+        self.surveys = 0
+        self.patch('hvfilter.scheduler.nova_client.known_traits', self.names)
+        self.unreported = True
+        self.patch(
+            'hvfilter.scheduler.prefilter._any_unreported',
+            lambda: self.unreported,
+        )
+        self.aggregates = []
+        self.patch(
+            'nova.objects.AggregateList.get_all',
+            lambda cls, context: self.aggregates,
+        )
+
+    def patch(self, name, value):
+        self.useFixture(fixtures.MonkeyPatch(name, value))
+
+    def names(self):
+        self.surveys += 1
+        if self.fleet.down:
+            raise self.fleet.down
+        return frozenset(self.known)
+
+    def apply(self, request):
+        prefilter.hvfilter_traits(None, request)
+        return request.root_required, request.root_forbidden
+
+
+class ApplyTest(PrefilterTestCase):
+    def setUp(self):
+        super().setUp()
+        prefilter.install()
+
+    def test_words_become_traits(self):
+        self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
+
+    def test_traits_of_others_stay(self):
+        request = spec(ASKS)
+        request.root_required.add('COMPUTE_NODE')
+        self.assertEqual({NESTED, 'COMPUTE_NODE'}, self.apply(request)[0])
+
+    def test_unknown_trait_is_not_named(self):
+        self.known.discard(NESTED)
+        self.known.discard(TDX)
+        self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+
+    def test_policy_counts_once_all_nodes_reported(self):
+        self.assertEqual((set(), set()), self.apply(spec()))
+        self.unreported = False
+        self.clock.pass_s(30)
+        self.assertEqual(({KVM}, set()), self.apply(spec()))
+
+    def test_permissive_mode_asks_for_nothing(self):
+        self.flags(mode='permissive')
+        self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+
+    def test_lenient_aggregate_is_heeded(self):
+        self.unreported = False
+        for metadata, required in (
+            ({'required': ''}, {NESTED}),
+            ({'mode': 'permissive'}, set()),
+            ({'reserved': 'slat'}, {NESTED, KVM}),
+        ):
+            self.clock.pass_s(30)
+            self.aggregates = [aggregate(**metadata)]
+            self.assertEqual(required, self.apply(spec(ASKS))[0], metadata)
+
+    def test_reserved_is_forbidden(self):
+        self.flags(reserved=['nested'])
+        self.assertEqual((set(), {NESTED}), self.apply(spec()))
+
+    def test_it_looks_around_once_in_a_while(self):
+        for _ in range(5):
+            self.apply(spec(ASKS))
+        self.assertEqual(1, self.surveys)
+        self.clock.pass_s(30)
+        self.apply(spec(ASKS))
+        self.assertEqual(2, self.surveys)
+
+    def test_nothing_is_added_when_placement_does_not_answer(self):
+        self.fleet.fall()
+        for _ in range(3):
+            self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+        self.assertEqual(1, self.surveys)
+        self.assertIn('WARNING Placement is not asked', self.log.output)
+        self.fleet.rise()
+        self.clock.pass_s(5)
+        self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
+
+    def test_nothing_is_raised_when_something_is_broken(self):
+        self.patch(
+            'nova.objects.AggregateList.get_all', lambda cls, context: 1 / 0
+        )
+        self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+        self.assertIn('a fault of hvfilter', self.log.output)
+
+
+class InstallTest(PrefilterTestCase):
+    def test_it_joins_the_list_once(self):
+        for _ in range(3):
+            hardware_virt.HardwareVirtFilter()
+        self.assertEqual(1, self.listed.count(prefilter.hvfilter_traits))
+
+    def test_nova_runs_it(self):
+        self.listed[:] = []
+        self.listed.append(request_filter.compute_status_filter)
+        prefilter.install()
+        request = spec(ASKS)
+        request_filter.process_reqspec(None, request)
+        self.assertIn(NESTED, request.root_required)
+
+    def test_it_leaves_the_list_when_not_wanted(self):
+        hardware_virt.HardwareVirtFilter()
+        self.flags(prefilter=False)
+        hardware_virt.HardwareVirtFilter()
+        self.assertNotIn(prefilter.hvfilter_traits, self.listed)
+
+    def test_it_steps_aside_with_one_warning_when_list_is_strange(self):
+        for strange in (None, (), [], [1, 2], {'a': print}, [len, print]):
+            self.patch(
+                'nova.scheduler.request_filter.ALL_REQUEST_FILTERS', strange
+            )
+            before = self.log.output.count('WARNING The prefilter is off')
+            hardware_virt.HardwareVirtFilter()
+            after = self.log.output.count('WARNING The prefilter is off')
+            self.assertEqual(1, after - before, strange)
+
+    def test_nothing_is_said_of_a_strange_list_when_not_wanted(self):
+        self.flags(prefilter=False)
+        self.patch('nova.scheduler.request_filter.ALL_REQUEST_FILTERS', None)
+        hardware_virt.HardwareVirtFilter()
+        self.assertEqual('', self.log.output)
+
+
+class UnreportedTest(base.SchedulerTestCase):
+    def test_compute_nodes_without_the_marker_are_looked_for(self):
+        asked = {}
+
+        def providers(client, **traits):
+            asked.update(traits)
+            return ()
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.placement.client.PlacementClient.providers_with',
+                providers,
+            )
+        )
+        self.assertFalse(prefilter._any_unreported())
+        self.assertEqual(['COMPUTE_NODE'], asked['required'])
+        self.assertEqual([nova_client.REPORTED], asked['forbidden'])
+
+    def test_some_are_taken_to_be_there_when_trait_is_unknown(self):
+        def providers(client, **traits):
+            raise errors.UnknownTrait('w', 'r', traits=frozenset())
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.placement.client.PlacementClient.providers_with',
+                providers,
+            )
+        )
+        self.assertTrue(prefilter._any_unreported())
