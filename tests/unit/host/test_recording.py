@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import testtools
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from hvfilter.host import door
 from hvfilter.host.recorded import RecordedHost
@@ -64,7 +64,6 @@ def ask_all(host, snapshot):
 
 
 class TestRecordingHost(testtools.TestCase):
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(strategies.SNAPSHOTS)
     def test_same_snapshot_when_a_replay_is_recorded(self, snapshot):
         host = RecordingHost(RecordedHost(snapshot), None)
