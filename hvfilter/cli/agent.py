@@ -160,7 +160,7 @@ def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
 def _state_path(conf: cfg.ConfigOpts) -> str:
     try:
         return str(conf.state_path)
-    except cfg.TemplateSubstitutionError:
+    except cfg.Error:
         # Nova knows variables, such as $pybasedir, that we do not.
         return str(agent.NOVA_OPTS[0].default)
 

@@ -13,6 +13,7 @@ from oslo_config import cfg
 from hvfilter.cli import agent as common
 from hvfilter.cli import command
 from hvfilter.conf import agent
+from hvfilter.host.live import LiveHost
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, Overrule
 from hvfilter.publish import base, run
@@ -49,14 +50,7 @@ class Publish(command.HostCommand, common.AgentCommand):
         conf = common.configuration(parsed_args)
         publishers = run.load(conf.hvfilter.publishers, conf)
         overrules = _overrules(conf)
-        identity = base.Identity()
-        if parsed_args.report is not None:
-            report = _read(parsed_args.report)
-        else:
-            host = command.chosen_host(parsed_args)
-            report = command.look_at(host, parsed_args)
-            if parsed_args.snapshot is None:
-                identity = common.identity(host, conf)
+        report, identity = _found(conf, parsed_args)
         report = overrule.apply(report, overrules)
         for key in overrules:
             self.say(_told(report, key))
@@ -71,6 +65,28 @@ class Publish(command.HostCommand, common.AgentCommand):
         result = run.publish(publishers, occasion, dry_run=dry_run)
         self.status = common.status(result)
         return self.list_result(result, dry_run=dry_run)
+
+
+def _found(
+    conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
+) -> tuple[HostReport, base.Identity]:
+    """What was found, and which host it is about.
+
+    Only what was looked at here and now is surely about this host.
+    """
+    if parsed_args.report is None:
+        host = command.chosen_host(parsed_args)
+        if isinstance(host, LiveHost):
+            identity = common.identity(host, conf)
+            return command.look_at(host, parsed_args), identity
+    if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
+        raise command.Trouble(
+            'This may be about another host: say with --provider-uuid or '
+            '--provider-name about which'
+        )
+    if parsed_args.report is None:
+        return command.look_at(host, parsed_args), base.Identity()
+    return _read(parsed_args.report), base.Identity()
 
 
 def _read(path: str) -> HostReport:

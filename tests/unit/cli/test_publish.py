@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import socket
+from unittest import mock
+
+import testtools
+import yaml
+
+from hvfilter.cli import agent as common
+from hvfilter.conf import agent
+from hvfilter.host.door import Denied
+from hvfilter.publish import base, run
+from tests.unit.cli.base import CommandTestCase
+
+UUID = '6b8d6a2e-4f0b-4c86-9d4f-0e6f7f0f1c11'
+KVM = 'CUSTOM_HVFILTER_KVM'
+
+
+class PublishTest(CommandTestCase):
+    """To files, for which no service is needed."""
+
+    def setUp(self):
+        super().setUp()
+        self.yaml = self.folder / 'hvfilter.yaml'
+        self.prom = self.folder / 'hvfilter.prom'
+        self.conf = self.folder / 'hvfilter.conf'
+        self.configure()
+
+    def configure(self, *lines):
+        self.conf.write_text(
+            '\n'.join(
+                [
+                    '[hvfilter]',
+                    'publishers = provider-config, textfile',
+                    f'provider_config_file = {self.yaml}',
+                    f'textfile = {self.prom}',
+                    *lines,
+                ]
+            )
+        )
+
+    def publish(self, *argv, name='amd-everything', about=True):
+        where = ('--provider-name', 'n') if about else ()
+        return self.run_command(
+            'publish',
+            '--config-file',
+            self.conf,
+            '--snapshot',
+            self.host(name),
+            *where,
+            *argv,
+        )
+
+    def traits(self):
+        document = yaml.safe_load(self.yaml.read_text())
+        return document['providers'][0]['traits']['additional']
+
+    def test_publish_when_recorded(self):
+        ran = self.publish('-f', 'json')
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertIn(KVM, self.traits())
+        rows = json.loads(ran.out)
+        self.assertIn(
+            {'Publisher': 'provider-config', 'Trait': KVM, 'Change': 'added'},
+            rows,
+        )
+        self.assertIn('Restart nova-compute', ran.err)
+        self.assertIn(
+            'hvfilter_publish_success{publisher="provider-config"} 1.0',
+            self.prom.read_text(),
+        )
+
+    def test_publish_when_only_told(self):
+        ran = self.publish('--dry-run')
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertFalse(self.yaml.exists())
+        self.assertFalse(self.prom.exists())
+        self.assertIn('would be changed', ran.err)
+        self.assertIn('schema_version', ran.err)
+        self.assertIn(KVM, ran.out)
+
+    def test_publish_when_one_fails(self):
+        self.yaml.write_text('mine: too\n')
+        ran = self.publish()
+        self.assertEqual(1, ran.status)
+        self.assertIn('failed', ran.out)
+        self.assertIn(str(self.yaml), ran.err)
+        self.assertIn(
+            'hvfilter_publish_success{publisher="provider-config"} 0.0',
+            self.prom.read_text(),
+        )
+
+    def test_publish_when_it_is_not_said_which_host(self):
+        report = self.folder / 'report.json'
+        probed = self.run_command(
+            'probe', '--snapshot', self.host('amd-everything'), '-f', 'json'
+        )
+        report.write_text(probed.out)
+        for chosen in (
+            ('--snapshot', self.host('amd-everything')),
+            ('--sysroot', self.folder),
+            ('--report', report),
+        ):
+            ran = self.run_command(
+                'publish', '--config-file', self.conf, *chosen
+            )
+            self.assertEqual(1, ran.status)
+            self.assertIn('--provider-uuid', ran.err)
+            self.assertFalse(self.yaml.exists())
+        self.configure(f'provider_uuid = {UUID}')
+        ran = self.run_command(
+            'publish', '--config-file', self.conf, '--report', report
+        )
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertIn(KVM, self.traits())
+
+    def test_publish_when_publisher_is_unknown(self):
+        ran = self.publish('--to', 'nowhere')
+        self.assertEqual(1, ran.status)
+        for word in ('nowhere', 'placement', 'textfile'):
+            self.assertIn(word, ran.err)
+
+    def test_publish_when_overruled(self):
+        self.configure('overrule = kvm=absent')
+        ran = self.publish()
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertNotIn(KVM, self.traits())
+        self.assertIn(str(self.conf), ran.err)
+        self.assertIn('found was present', ran.err)
+
+    def test_publish_when_overruled_wrongly(self):
+        self.configure('overrule = kvm=maybe')
+        ran = self.publish()
+        self.assertEqual(1, ran.status)
+        self.assertIn('kvm=present', ran.err)
+        self.assertFalse(self.yaml.exists())
+
+    def test_withdraw_when_published(self):
+        self.publish()
+        ran = self.run_command('withdraw', '--config-file', self.conf)
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertFalse(self.yaml.exists())
+        self.assertFalse(self.prom.exists())
+
+
+class Files:
+    """A host that has these files."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def read(self, path):
+        found = self.files.get(path)
+        if isinstance(found, bytes):
+            return found
+        raise Denied(f'read {path}', found or 'ENOENT')
+
+
+class IdentityTest(CommandTestCase):
+    def identity(self, files, config_files=()):
+        conf = agent.load([])
+        conf.set_override('config_file', list(config_files) or None)
+        return common.identity(Files(files), conf)
+
+    def test_identity_when_nova_keeps_a_file(self):
+        path = '/var/lib/nova/compute_id'
+        found = self.identity({path: UUID.encode() + b'\n'})
+        self.assertEqual(((path, f'{UUID}\n'),), found.compute_ids)
+
+    def test_identity_when_file_is_beside_the_configuration(self):
+        path = str(self.folder / 'compute_id')
+        conf_file = self.folder / 'nova.conf'
+        conf_file.write_text(f'[DEFAULT]\nstate_path = {self.folder}/state\n')
+        conf = agent.load([str(conf_file)])
+        other = f'{self.folder}/state/compute_id'
+        found = common.identity(Files({path: b'a', other: b'b'}), conf)
+        self.assertEqual(((path, 'a'), (other, 'b')), found.compute_ids)
+
+    def test_identity_when_state_path_has_novas_variables(self):
+        conf_file = self.folder / 'nova.conf'
+        conf_file.write_text('[DEFAULT]\nstate_path = $pybasedir/x\n')
+        conf = agent.load([str(conf_file)])
+        path = '/var/lib/nova/compute_id'
+        found = common.identity(Files({path: b'a'}), conf)
+        self.assertEqual(((path, 'a'),), found.compute_ids)
+
+    def test_identity_when_file_is_closed(self):
+        found = self.identity({'/var/lib/nova/compute_id': 'EACCES'})
+        self.assertEqual((), found.compute_ids)
+        self.assertTrue(found.names)
+
+
+class HostNamesTest(testtools.TestCase):
+    def names(self, name, canonical=None):
+        def getaddrinfo(*args, **kwargs):
+            if canonical is None:
+                raise socket.gaierror('unknown')
+            return [(2, 1, 6, canonical, ('127.0.0.1', 0))]
+
+        with (
+            mock.patch('socket.gethostname', return_value=name),
+            mock.patch('socket.getaddrinfo', getaddrinfo),
+        ):
+            return common.host_names()
+
+    def test_names_when_resolved(self):
+        self.assertEqual(('n.example', 'n'), self.names('n', 'n.example'))
+        self.assertEqual(('n.example',), self.names('n.example', 'other'))
+        self.assertEqual(('n',), self.names('n', 'localhost.localdomain'))
+        self.assertEqual(('n',), self.names('n', ''))
+        self.assertEqual(('n',), self.names('n'))
+
+
+class ResultTest(testtools.TestCase):
+    def test_status_when_some_fail(self):
+        passing = ('x', base.Failed('a', 'b', transient=True))
+        lasting = ('y', base.Failed('a', 'b'))
+        for failures, expected in (
+            ((), 0),
+            ((passing,), 75),
+            ((lasting,), 1),
+            ((passing, lasting), 1),
+        ):
+            result = run.Result((), failures)
+            self.assertEqual(expected, common.status(result))
