@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cliff.columns import FormattableColumn
 from cliff.lister import Lister
@@ -21,7 +21,13 @@ DOCUMENT_FORMATS = ('json', 'yaml')
 _COLOURS = {'present': 32, 'absent': 31, 'unknown': 33}
 
 
-class ColouredState(FormattableColumn[str]):
+if TYPE_CHECKING:
+    Column = FormattableColumn[str]
+else:
+    Column = FormattableColumn  # not generic in older releases
+
+
+class ColouredState(Column):
     """A state, in colour where a person reads it."""
 
     def human_readable(self) -> str:
