@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from hvfilter.model.catalogue import CATALOGUE, Arch, Capability, Stage
@@ -26,7 +27,8 @@ def report(
     """All findings of one host, in the catalogue's order.
 
     A stage of which nothing was observed is UNKNOWN; a capability that the
-    host's architecture cannot have is ABSENT at stage cpu.
+    host's architecture cannot have is ABSENT at stage cpu. The order of the
+    observations does not matter.
     """
     grouped: dict[tuple[str, Stage], list[Observation]]
     grouped = collections.defaultdict(list)
@@ -38,7 +40,11 @@ def report(
         Finding(
             capability.key,
             tuple(
-                decide(stage, grouped[capability.key, stage])
+                decide(
+                    stage,
+                    grouped[capability.key, stage],
+                    _unheard(stage, arch, machine),
+                )
                 for stage in capability.stages
             ),
         )
@@ -54,20 +60,26 @@ def possible(capability: Capability, arch: Arch) -> bool:
     return arch in capability.archs or arch is Arch.OTHER
 
 
-def decide(stage: Stage, observations: Sequence[Observation]) -> StageFinding:
+def _unheard(stage: Stage, arch: Arch, machine: str) -> str:
+    """Why nothing was observed."""
+    if arch is Arch.OTHER:
+        return f'{machine[:40]!r} machines are not known to hvfilter'
+    return f'nothing was observed at {stage.value}'
+
+
+def decide(
+    stage: Stage, observations: Sequence[Observation], unheard: str = ''
+) -> StageFinding:
     """One stage from all that was observed of it.
 
     The strongest definite observation decides; among equals ABSENT wins,
     because a wrong yes costs more than a wrong no. All are kept.
+
+    :param unheard: the reason where nothing was observed
     """
     if not observations:
-        return StageFinding(
-            stage,
-            State.UNKNOWN,
-            f'nothing was observed at {stage.value}',
-            '',
-            (),
-        )
+        reason = unheard or f'nothing was observed at {stage.value}'
+        return StageFinding(stage, State.UNKNOWN, reason, '', ())
     ranked = sorted(observations, key=_rank)
     first = ranked[0]
     opposite = {
@@ -85,11 +97,17 @@ def decide(stage: Stage, observations: Sequence[Observation]) -> StageFinding:
     )
 
 
-def _rank(observation: Observation) -> tuple[bool, int, bool]:
+def _rank(observation: Observation) -> tuple[bool, int, bool, list[str]]:
+    """Smallest first; what is equally strong goes by its words, so that the
+    order of asking never shows."""
     return (
         observation.state is State.UNKNOWN,
         -observation.strength,
         observation.state is State.PRESENT,
+        [
+            str(getattr(observation, field.name))
+            for field in dataclasses.fields(observation)
+        ],
     )
 
 
