@@ -224,14 +224,11 @@ def _shown(value: object) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen = set()
-        for name, _ in pairs:
-            if name in seen:
-                shown = _shown(name)
-                raise FormError('', f'the member {shown} is there twice')
-            seen.add(name)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise FormError('', f'the member {_shown(name)} is there twice')
+        found[name] = value
     return found
 
 

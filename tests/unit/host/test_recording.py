@@ -106,7 +106,7 @@ class TestRedactedRecording(testtools.TestCase):
             ORIGIN,
             door.Machine('x86_64', '6.1-node17'),
             files={'/proc/cmdline': b'root=/dev/sda1 kvm.nested=1\n'},
-            links={'/a': '/by-host/node17'},
+            links={'/a': '/by-host/node17', '/b': Refusal('EACCES')},
             cpuid={
                 0: {
                     (3, 0): door.CpuidRegs(1, 2, 3, 4),
@@ -141,7 +141,10 @@ class TestRedactedRecording(testtools.TestCase):
 
     def test_snapshot_holds_no_name_when_redacted(self):
         self.assertEqual('6.1-(redacted)', self.snapshot.machine.kernel)
-        self.assertEqual('/by-host/(redacted)', self.snapshot.links['/a'])
+        self.assertEqual(
+            {'/a': '/by-host/(redacted)', '/b': Refusal('EACCES')},
+            self.snapshot.links,
+        )
         self.assertEqual(
             b'root=(redacted) kvm.nested=1\n',
             self.snapshot.files['/proc/cmdline'],

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import dataclasses
+
+import testtools
+
+from hvfilter.host import door, survey
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.recording import RecordingHost
+from hvfilter.host.snapshot import Making, Provenance, Refusal, Snapshot
+from tests.unit.host.test_snapshot import FULL
+
+ORIGIN = Provenance(Making.RECORDED)
+
+
+def regs(eax):
+    return door.CpuidRegs(eax, 0, 0, 0)
+
+
+SOURCE = Snapshot(
+    ORIGIN,
+    door.Machine('x86_64', '6.1'),
+    files={
+        '/proc/misc': b'232 kvm\n',
+        '/sys/module/kvm/parameters/halt_poll_ns': b'0\n',
+    },
+    directories={'/sys/module/kvm/parameters': ('halt_poll_ns',)},
+    cpuid={
+        0: {
+            (0, 0): regs(7),
+            **{(leaf, 0): regs(leaf) for leaf in range(1, 8)},
+            (7, 1): regs(99),
+            (0x80000000, 0): Refusal('ENXIO'),
+        }
+    },
+    msrs={0: {0x3A: 5, 0x480: Refusal('EIO')}},
+    kvm=FULL.kvm,
+)
+
+
+class TestSurvey(testtools.TestCase):
+    def ask(self, snapshot):
+        host = RecordingHost(RecordedHost(snapshot), None)
+        survey.ask(host)
+        return host.snapshot(ORIGIN)
+
+    def test_everything_is_recorded_when_it_can_be_had(self):
+        found = self.ask(SOURCE)
+        for part in ('files', 'directories', 'cpuid', 'msrs'):
+            self.assertEqual(getattr(SOURCE, part), getattr(found, part))
+        self.assertEqual(12, found.kvm.api_version)
+        self.assertEqual(FULL.kvm.feature_msrs, found.kvm.feature_msrs)
+
+    def test_no_register_is_asked_when_it_is_not_x86(self):
+        other = dataclasses.replace(
+            SOURCE, machine=door.Machine('aarch64', '6.1')
+        )
+        found = self.ask(other)
+        self.assertEqual(({}, {}), (found.cpuid, found.msrs))
+
+    def test_no_guest_is_run_when_asked(self):
+        self.assertIsNone(
+            self.ask(dataclasses.replace(SOURCE, smoke=FULL.smoke)).smoke
+        )
+
+    def test_leaves_are_bounded_when_the_highest_is_absurd(self):
+        absurd = dataclasses.replace(
+            SOURCE,
+            cpuid={0: {(leaf, 0): regs(2**32 - 1) for leaf in range(200)}},
+        )
+        self.assertTrue(len(self.ask(absurd).cpuid[0]) < 100)
