@@ -23,11 +23,25 @@ FOLDER = pathlib.Path(
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='make lab')
     parser.add_argument('host', nargs='*', help='name or pattern')
-    parser.add_argument('--list', action='store_true')
-    parser.add_argument('--quick', action='store_true')
-    parser.add_argument('--shell', action='store_true')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
-    parser.add_argument('--smoke-runs', type=int, default=0)
+    for flag, text in (
+        ('--list', 'only tell which hosts there are'),
+        ('--quick', 'only those that tell most in little time'),
+        ('--shell', 'a shell in the first host instead'),
+        ('--record', 'put the recordings among tests/hosts'),
+    ):
+        parser.add_argument(flag, action='store_true', help=text)
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=os.cpu_count() or 1,
+        help='hosts at a time (default: processors)',
+    )
+    parser.add_argument(
+        '--smoke-runs',
+        type=int,
+        default=0,
+        help='run the small guest so many times more, and show how it went',
+    )
     return parser.parse_args()
 
 
@@ -99,6 +113,8 @@ def examine_all(
                 print(f'        {problem}')
             if outcome.problems:
                 failed.append(outcome.host.name)
+            elif arguments.record:
+                run.keep_recording(outcome)
     print(
         f'lab: {len(hosts) - len(failed)} hosts as their kernels say, '
         f'{len(failed)} not, in {time.monotonic() - start:.0f} s'

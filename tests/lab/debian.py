@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -39,7 +40,7 @@ APT = Program('apt-get', 'apt')
 DPKG = Program('dpkg', 'dpkg')
 OBJCOPY = Program('objcopy', 'binutils')
 QEMU_X86 = (
-    Program('qemu-system-x86_64', 'qemu-system-x86'),
+    Program('/usr/bin/qemu-system-x86_64', 'qemu-system-x86'),
     Program('/usr/share/seabios/bios-256k.bin', 'seabios'),
 )
 QEMU_ARM = (Program('qemu-system-aarch64', 'qemu-system-arm'),)
@@ -174,11 +175,7 @@ class Apt:
         """The names that a package depends on, as a metapackage does."""
         self.update()
         said = self._apt('apt-cache', 'depends', '-i', package)
-        return [
-            line.split(':', 1)[1].strip()
-            for line in said.splitlines()
-            if line.strip().startswith('Depends:')
-        ]
+        return re.findall(r'^ +(?:Pre)?Depends: (\S+)$', said, re.MULTILINE)
 
     def unpacked(self, packages: Sequence[str]) -> pathlib.Path:
         """A folder with the files of these packages, and of no other."""

@@ -44,6 +44,12 @@ class Boot:
         return self.folder / 'results.log'
 
 
+X86_COMMAND_LINE = (
+    'console=ttyS0 quiet loglevel=4 random.trust_cpu=on nokaslr '
+    'mitigations=off cryptomgr.notests=1'
+)
+
+
 class Emulator(abc.ABC):
     """One way to emulate a processor."""
 
@@ -91,11 +97,13 @@ class QemuX86(Emulator):
     """x86-64 by QEMU's TCG.
 
     :ivar firmware: what SMBIOS says, in place of QEMU's own
+    :ivar around: the host is a virtual machine of real KVM, in another one
+        whose ``kvm-amd`` is loaded with these parameters
     """
 
     cpu: str
     firmware: tuple[str, ...] = ()
-    memory_mib: int = 512
+    around: tuple[str, ...] | None = None
     arch = 'amd64'
     results = '/dev/ttyS1'
     programs = debian.QEMU_X86
@@ -104,14 +112,14 @@ class QemuX86(Emulator):
         console = 'stdio' if boot.shell else f'file:{boot.console}'
         firmware = [arg for f in self.firmware for arg in ('-smbios', f)]
         return [
-            *('qemu-system-x86_64', '-accel', 'tcg,thread=multi'),
+            *('/usr/bin/qemu-system-x86_64', '-accel', 'tcg,thread=multi'),
             *('-machine', 'q35', '-cpu', self.cpu, '-smp', '1'),
-            *('-m', str(self.memory_mib), '-nodefaults', '-no-reboot'),
+            *('-m', '2560' if self.around is not None else '512'),
+            *('-nodefaults', '-no-reboot'),
             *('-display', 'none', '-serial', console, *firmware),
             *('-serial', f'file:{boot.results}'),
             *('-kernel', boot.kernel, '-initrd', boot.initramfs, '-append'),
-            'console=ttyS0 quiet loglevel=4 random.trust_cpu=on nokaslr '
-            f'mitigations=off cryptomgr.notests=1 {boot.command_line}',
+            f'{X86_COMMAND_LINE} {boot.command_line}',
         ]
 
 

@@ -22,26 +22,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from tests.lab import cpio, debian
+from tests.lab import cpio, debian, emulators
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GUEST = pathlib.Path(__file__).resolve().parent / 'guest'
 
-USERLAND_SUITE = 'trixie'
-PYTHON = 'python3.13'
-USERLAND = (
-    f'{PYTHON}-minimal',
-    f'lib{PYTHON}-minimal',
-    f'lib{PYTHON}-stdlib',
-    'libc6',
-    'libgcc-s1',
-    'zlib1g',
-    'libexpat1',
-    'libffi8',
-    'busybox-static',
-)
-"""Python and nothing else; one suite for all architectures, so that one
-interpreter compiles for all."""
+USERLAND_SUITES = {'amd64': 'trixie', 'arm64': 'trixie', 'riscv64': 'forky'}
+LIBRARIES = ('libc6', 'libgcc-s1', 'zlib1g', 'libexpat1', 'libffi8')
 
 DEPENDENCIES = (
     'cliff',
@@ -87,8 +74,20 @@ KERNELS: Mapping[tuple[str, str], Kernel] = {
     ),
     ('arm64', '6.1'): Kernel('arm64', 'bookworm', 'linux-image-cloud-arm64'),
     ('arm64', '6.12'): Kernel('arm64', 'trixie', 'linux-image-cloud-arm64'),
-    ('riscv64', '6.12'): Kernel('riscv64', 'trixie', 'linux-image-riscv64'),
+    ('riscv64', 'testing'): Kernel('riscv64', 'forky', 'linux-image-riscv64'),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Userland:
+    """Packages of a suite, unpacked: Python, busybox, and no more.
+
+    :ivar python: ``python3.13``
+    """
+
+    root: pathlib.Path
+    python: str
+    suite: str
 
 
 class Images:
@@ -98,6 +97,7 @@ class Images:
         self._folder = folder
         self._built = folder / 'images'
         self._built.mkdir(parents=True, exist_ok=True)
+        self._packed: dict[str, pathlib.Path] = {}
 
     def kernel(self, arch: str, version: str) -> pathlib.Path:
         """The kernel's file."""
@@ -123,13 +123,73 @@ class Images:
             )
         )
 
+    def around(
+        self, version: str, initramfs: bytes, parameters: Sequence[str]
+    ) -> bytes:
+        """A host that runs another as a virtual machine of real KVM.
+
+        :param version: of both kernels
+        :param initramfs: of the inner one
+        :param parameters: for the outer ``kvm-amd``
+        """
+        own = io.BytesIO()
+        writer = cpio.Writer(own)
+        kernel = self.kernel('amd64', version)
+        writer.file('inner/kernel', kernel.read_bytes())
+        writer.file('inner/initramfs', initramfs)
+        settings = {
+            'load': ' '.join(parameters),
+            'cpu': 'host',
+            'command_line': emulators.X86_COMMAND_LINE,
+        }
+        lines = [f"{name}='{value}'\n" for name, value in settings.items()]
+        writer.file('lab/around.conf', ''.join(lines).encode())
+        writer.close()
+        return b''.join(
+            (
+                self._qemu().read_bytes(),
+                self.modules('amd64', version).read_bytes(),
+                own.getvalue(),
+            )
+        )
+
+    def _qemu(self) -> pathlib.Path:
+        """Busybox, and this machine's own QEMU with what it is linked to."""
+        done = self._built / 'qemu.cpio'
+        if done.exists():
+            return done
+        root = self._unpacked('amd64', USERLAND_SUITES['amd64']).root
+        said = subprocess.run(
+            ['ldd', '/usr/bin/qemu-system-x86_64'],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        with _whole(done) as part, part.open('wb') as file:
+            writer = cpio.Writer(file)
+            writer.file('init', (GUEST / 'around').read_bytes(), 0o755)
+            busybox = (root / 'usr/bin/busybox').read_bytes()
+            writer.file('bin/busybox', busybox, 0o755)
+            libraries = re.findall(r'(/\S+) \(0x', said)
+            for name in ('/usr/bin/qemu-system-x86_64', *libraries):
+                content = pathlib.Path(name).read_bytes()
+                writer.file(name[1:], content, 0o755)
+            for path in _qemu_firmware():
+                writer.file(f'usr/share/qemu/{path.name}', path.read_bytes())
+            writer.close()
+        return done
+
     def _kernel_root(self, arch: str, version: str) -> pathlib.Path:
         kernel = KERNELS[arch, version]
         apt = debian.Apt(self._folder, kernel.arch, kernel.suite)
         link = self._folder / f'kernel-{arch}-{version}'
         if not link.exists():
-            (package,) = apt.depends(kernel.metapackage)[:1]
-            link.write_text(package)
+            images = [
+                name
+                for name in apt.depends(kernel.metapackage)
+                if name.startswith('linux-image-')
+            ]
+            link.write_text(images[0])
         return apt.unpacked([link.read_text()])
 
     def modules(self, arch: str, version: str) -> pathlib.Path:
@@ -164,16 +224,15 @@ class Images:
 
     def userland(self, arch: str) -> pathlib.Path:
         """Busybox, Python, hvfilter and what that imports."""
-        packed = self._hvfilter()
+        userland = self._unpacked(arch, USERLAND_SUITES[arch])
+        packed = self._hvfilter(userland.suite)
         done = self._built / f'userland-{arch}-{packed.name}.cpio'
         if done.exists():
             return done
         for old in self._built.glob(f'userland-{arch}-*'):
             old.unlink()
-        libraries = self._python_library(arch)
-        root = debian.Apt(self._folder, arch, USERLAND_SUITE).unpacked(
-            USERLAND
-        )
+        libraries = self._python_library(arch, userland)
+        python = userland.python
         with _whole(done) as part, part.open('wb') as file:
             writer = cpio.Writer(file)
             for name in ('bin', 'lib', 'lib64', 'sbin'):
@@ -184,21 +243,37 @@ class Images:
             writer.file('init', init, 0o755)
             for script in sorted(GUEST.glob('*.py')):
                 writer.file(f'lab/{script.name}', script.read_bytes())
-            for program in ('busybox', PYTHON):
-                content = (root / 'usr/bin' / program).read_bytes()
+            for program in ('busybox', python):
+                content = (userland.root / 'usr/bin' / program).read_bytes()
                 writer.file(f'usr/bin/{program}', content, 0o755)
-            writer.link('usr/bin/python3', PYTHON)
-            _shared_libraries(root, writer)
-            writer.tree(libraries, f'usr/lib/{PYTHON}')
+            writer.link('usr/bin/python3', python)
+            _shared_libraries(userland, writer)
+            writer.tree(libraries, f'usr/lib/{python}')
             writer.tree(packed, 'usr/lib/python3/dist-packages')
             writer.close()
         return done
 
-    def _python_library(self, arch: str) -> pathlib.Path:
+    def _unpacked(self, arch: str, suite: str) -> Userland:
+        apt = debian.Apt(self._folder, arch, suite)
+        link = self._folder / f'python-{suite}'
+        if not link.exists():
+            names = apt.depends('python3-minimal')
+            (package,) = (n for n in names if re.match(r'python3\.\d', n))
+            link.write_text(package.removesuffix('-minimal'))
+        python = link.read_text()
+        packages = (
+            f'{python}-minimal',
+            f'lib{python}-minimal',
+            f'lib{python}-stdlib',
+            'busybox-static',
+            *LIBRARIES,
+        )
+        return Userland(apt.unpacked(packages), python, suite)
+
+    def _python_library(self, arch: str, userland: Userland) -> pathlib.Path:
         """The standard library, compiled, without what nobody needs."""
-        apt = debian.Apt(self._folder, arch, USERLAND_SUITE)
-        source = apt.unpacked(USERLAND) / f'usr/lib/{PYTHON}'
-        done = self._folder / f'library-{arch}'
+        source = userland.root / 'usr/lib' / userland.python
+        done = self._folder / f'library-{userland.suite}-{arch}'
         if done.exists():
             return done
         with _whole(done) as part:
@@ -209,11 +284,17 @@ class Images:
                 target = part / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-            self._compile(part)
+            self._compile(part, userland.suite)
         return done
 
-    def _hvfilter(self) -> pathlib.Path:
+    def _hvfilter(self, suite: str) -> pathlib.Path:
         """hvfilter as pip installs it, and its dependencies, compiled."""
+        # Once: who edits while the lab runs gets all hosts from one state.
+        if suite not in self._packed:
+            self._packed[suite] = self._pack_hvfilter(suite)
+        return self._packed[suite]
+
+    def _pack_hvfilter(self, suite: str) -> pathlib.Path:
         digest = hashlib.sha256()
         sources = [
             *cpio.walk(ROOT / 'hvfilter'),
@@ -224,36 +305,34 @@ class Images:
         for source in sources:
             if '__pycache__' not in source.parts:
                 digest.update(f'{source}\0'.encode() + source.read_bytes())
-        done = self._folder / f'site-{digest.hexdigest()[:12]}'
+        done = self._folder / f'site-{suite}-{digest.hexdigest()[:12]}'
         if done.exists():
             return done
-        for old in self._folder.glob('site-*'):
+        for old in self._folder.glob(f'site-{suite}-*'):
             shutil.rmtree(old)
         with _whole(done) as part:
             part.mkdir()
             for name in DEPENDENCIES:
                 _copy_distribution(name, part)
             _pip_install(part)
-            self._compile(part)
+            self._compile(part, suite)
         return done
 
-    def _compile(self, folder: pathlib.Path) -> None:
+    def _compile(self, folder: pathlib.Path, suite: str) -> None:
         """Bytecode in place of source: emulated processors are slow.
 
         Without a Python that can do it the source stays.
         """
-        root = debian.Apt(self._folder, 'amd64', USERLAND_SUITE).unpacked(
-            USERLAND
-        )
-        libraries = root / 'usr/lib/x86_64-linux-gnu'
+        userland = self._unpacked('amd64', suite)
+        libraries = userland.root / 'usr/lib/x86_64-linux-gnu'
         loader = libraries / 'ld-linux-x86-64.so.2'
+        python = userland.root / 'usr/bin' / userland.python
         command = [
-            *(loader, '--library-path', libraries),
-            *(root / 'usr/bin' / PYTHON, '-S', '-E', '-m', 'compileall'),
-            *('-q', '-b', '--invalidation-mode', 'unchecked-hash', '-s'),
-            *(folder, '-p', '/lab', folder),
+            *(loader, '--library-path', libraries, python, '-S', '-E'),
+            *('-m', 'compileall', '-q', '-b', '--invalidation-mode'),
+            *('unchecked-hash', '-s', folder, '-p', '/lab', folder),
         ]
-        environment = {'PYTHONHOME': str(root / 'usr')}
+        environment = {'PYTHONHOME': str(userland.root / 'usr')}
         if subprocess.run(command, env=environment, check=False).returncode:
             print('lab: nothing here runs x86-64; hosts will be slow to look')
             return
@@ -306,7 +385,19 @@ def _stripped(module: bytes) -> bytes:
         return pathlib.Path(file.name).read_bytes()
 
 
-def _shared_libraries(root: pathlib.Path, writer: cpio.Writer) -> None:
+def _qemu_firmware() -> list[pathlib.Path]:
+    """What QEMU reads when it starts a PC with a kernel of its own."""
+    found = {
+        path.name: path
+        for folder in ('qemu', 'seabios')
+        for path in pathlib.Path('/usr/share', folder).glob('*.bin')
+    }
+    names = ('bios-256k.bin', 'linuxboot_dma.bin', 'kvmvapic.bin')
+    return [found[name] for name in names]
+
+
+def _shared_libraries(userland: Userland, writer: cpio.Writer) -> None:
+    root = userland.root
     wanted = re.compile(
         r'(ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|'
         r'libz\.|libexpat\.|libffi\.|libgcc_s\.)'
@@ -315,7 +406,7 @@ def _shared_libraries(root: pathlib.Path, writer: cpio.Writer) -> None:
         name = str(path.relative_to(root))
         if not name.startswith(('usr/lib/', 'usr/lib64/')):
             continue
-        if not wanted.match(path.name) or PYTHON in path.parts:
+        if not wanted.match(path.name) or userland.python in path.parts:
             continue
         if path.is_symlink():
             writer.link(name, str(path.readlink()))

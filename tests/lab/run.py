@@ -15,13 +15,30 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hvfilter.host import snapshot
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.model import document
+from hvfilter.report.examine import examine as report_on
+from tests.hosts import make
 from tests.lab import image, table
 from tests.lab.emulators import Boot
 
-COMMANDS = {
-    'probe': ['probe', '-f', 'json'],
-    'record': ['record', '-'],
-}
+RECORDINGS = image.ROOT / 'tests' / 'hosts'
+
+
+def commands(host: table.LabHost) -> dict[str, list[str]]:
+    """What is run in a host; each must exit with 0."""
+    check = ['check']
+    for flag, state in (('--require', table.P), ('--forbid', table.A)):
+        keys = [key for key, s in host.expected.items() if s == state]
+        if keys:
+            check += [flag, ','.join(keys)]
+    note = f'host {host.name} of tests/lab: {host.emulator}'
+    return {
+        'probe': ['probe', '-f', 'json'],
+        'check': check,
+        'record': ['record', '--note', note, '-'],
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +69,18 @@ def boot(
         'module': host.module,
         'parameters': host.load,
         'set_msrs': host.set_msrs,
-        'commands': COMMANDS,
+        'commands': commands(host),
         'smoke_runs': smoke_runs,
         'results': '/dev/null' if shell else emulator.results,
         'shell': shell,
         'files': {'/etc/nova/nova.conf': table.NOVA_CONF},
     }
+    content = images.initramfs(emulator.arch, host.kernel, description)
+    around = getattr(emulator, 'around', None)
+    if around is not None:
+        content = images.around(host.kernel, content, around)
     initramfs = folder / 'initramfs'
-    initramfs.write_bytes(
-        images.initramfs(emulator.arch, host.kernel, description)
-    )
+    initramfs.write_bytes(content)
     return emulator.run(
         Boot(
             folder=folder,
@@ -133,15 +152,25 @@ def untrue(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
 
 def wrong(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
     """Where hvfilter says something else than what is true."""
-    for name in COMMANDS:
+    for name in commands(host):
         done = results[name]
         if done['status']:
             yield f'hvfilter {name} exited with {done["status"]}: ' + (
                 done['err'].strip()[-1500:] or done['out'][-500:]
             )
-    if results['probe']['status']:
+    if results['probe']['status'] or results['record']['status']:
         return
     report = json.loads(results['probe']['out'])
+    live = make.brief(document.loads(results['probe']['out']))
+    replayed = make.brief(
+        report_on(RecordedHost(snapshot.loads(results['record']['out'])))
+    )
+    for key in live:
+        if live[key] != replayed[key]:
+            yield (
+                f'{key} is {live[key]} live, but {replayed[key]} when the '
+                'recording is replayed'
+            )
     for key, state in host.expected.items():
         found = report['capabilities'].get(key)
         if found is None:
@@ -151,3 +180,13 @@ def wrong(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
                 f'{key} is {state}, but hvfilter says {found["state"]}: '
                 f'{found.get("reason", "")}'
             )
+
+
+def keep_recording(outcome: Outcome) -> None:
+    """Make the recording one of the hosts that the unit tests replay."""
+    name = f'lab-{outcome.host.name}.json'
+    text = outcome.results['record']['out']
+    (RECORDINGS / name).write_text(text)
+    report = report_on(RecordedHost(snapshot.loads(text)))
+    expected = json.dumps(make.brief(report), indent=1) + '\n'
+    (make.EXPECTED / name).write_text(expected)

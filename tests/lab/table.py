@@ -83,7 +83,9 @@ _SERVER = (
 )
 
 _EPYC = QemuX86('EPYC,+svm,+npt')
+_CLOUD_VM = QemuX86('EPYC,+svm,+npt', around=('nested=1',))
 _HASWELL = Bochs('corei7_haswell_4770')
+_ARM_MAX = QemuArm('max')
 
 _NESTED = 'Nested Virtualization enabled'
 _PAGING = 'Nested Paging enabled'
@@ -100,6 +102,7 @@ def _amd(
     changed: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
     load: tuple[str, ...] = (),
+    set_msrs: tuple[tuple[int, int], ...] = (),
     silent: tuple[str, ...] = (),
     quick: bool = False,
 ) -> LabHost:
@@ -107,6 +110,7 @@ def _amd(
         name=name,
         emulator=cpu,
         kernel=kernel,
+        set_msrs=set_msrs,
         says=says,
         runs=runs,
         expected={**_AMD, **(changed or {})},
@@ -146,6 +150,32 @@ def _intel(
 
 
 _NO_EPT = _same(A, 'slat ept unrestricted_guest nested_slat')
+
+_NO_KVM = _same(A, 'kvm hvm slat nested bare_metal')
+
+
+def _arm(
+    name: str,
+    *,
+    cpu: emulators.Emulator = _ARM_MAX,
+    kernel: str = '6.1',
+    says: tuple[str, ...],
+    runs: bool = True,
+    expected: Mapping[str, str] = _NO_KVM | _same(P, 'kvm hvm slat'),
+    command_line: str = '',
+    silent: tuple[str, ...] = (),
+) -> LabHost:
+    return LabHost(
+        name=name,
+        emulator=cpu,
+        kernel=kernel,
+        says=says,
+        runs=runs,
+        expected=expected,
+        command_line=command_line,
+        silent=silent,
+    )
+
 
 HOSTS: tuple[LabHost, ...] = (
     _amd(
@@ -216,6 +246,22 @@ HOSTS: tuple[LabHost, ...] = (
         cpu=Bochs('trinity_apu'),
         says=(_NESTED, _PAGING, 'LBR virtualization supported'),
     ),
+    _amd('amd-cloud-vm', cpu=_CLOUD_VM),
+    _amd(
+        'amd-cloud-vm-nested-off',
+        cpu=QemuX86('EPYC,+svm,+npt', around=('nested=0',)),
+        says=('has_svm: svm not available',),
+        runs=False,
+        changed=_NONE,
+    ),
+    _amd(
+        'amd-cloud-vm-svm-disabled',
+        cpu=_CLOUD_VM,
+        set_msrs=((0xC0010114, 1 << 4),),
+        says=("support for 'kvm_amd' disabled by bios",),
+        runs=False,
+        changed=_NONE,
+    ),
     _intel(
         'intel-all-on',
         parameters={
@@ -283,8 +329,56 @@ HOSTS: tuple[LabHost, ...] = (
         runs=False,
         changed=_NONE,
     ),
+    _arm('arm64-vhe', says=('VHE mode initialized successfully',)),
+    _arm(
+        'arm64-vhe-6.12',
+        kernel='6.12',
+        says=('VHE mode initialized successfully',),
+    ),
+    _arm(
+        'arm64-without-vhe',
+        cpu=QemuArm('cortex-a72'),
+        says=('Hyp mode initialized successfully',),
+        silent=('VHE mode',),
+    ),
+    _arm(
+        'arm64-protected',
+        command_line='kvm-arm.mode=protected',
+        says=('Protected n?VHE mode initialized successfully',),
+    ),
+    _arm(
+        'arm64-without-el2',
+        cpu=QemuArm('max', el2=False),
+        says=('HYP mode not available',),
+        runs=False,
+        expected=_NO_KVM,
+    ),
+    _arm(
+        'arm64-told-not-to',
+        command_line='kvm-arm.mode=none',
+        says=('KVM disabled from command line',),
+        runs=False,
+        # The processor has it; KVM was told not to use it.
+        expected={**_NO_KVM, 'hvm': P},
+    ),
+    LabHost(
+        name='riscv64-h',
+        emulator=QemuRiscv('rv64,h=true'),
+        kernel='testing',
+        says=('hypervisor extension available',),
+        runs=True,
+        expected=_NO_KVM | _same(P, 'kvm hvm slat'),
+        module='kvm',
+    ),
+    LabHost(
+        name='riscv64-without-h',
+        emulator=QemuRiscv('rv64,h=false'),
+        kernel='testing',
+        says=('hypervisor extension not available',),
+        runs=False,
+        expected=_NO_KVM,
+        module='kvm',
+    ),
 )
 
 BY_NAME = {host.name: host for host in HOSTS}
-
-__all__ = ['BY_NAME', 'HOSTS', 'LabHost', 'QemuArm', 'QemuRiscv']
