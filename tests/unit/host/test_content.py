@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testtools.matchers import Contains
 
-from hvfilter.host import content
+from hvfilter.host import content, door
 from hvfilter.model import form
 from tests import strategies
 
@@ -137,6 +137,11 @@ class TestDecode(testtools.TestCase):
         self.assertThat(
             self.complaint({'base64': code}), Contains('more than 16 MiB')
         )
+
+    def test_same_bytes_when_a_file_was_cut_off_at_the_limit(self):
+        data = (b'y' * 1023 + b'\n') * (door.READ_LIMIT >> 10)
+        for whole in (data, data[:-1] + b'z'):
+            self.assertEqual(whole, decode(content.encode(whole)))
 
     def test_terminated_when_so_marked(self):
         self.assertEqual(
