@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import functools
 
+_KEYS_LIMIT = 1000
+"""Different keys that are believed; no kernel prints a tenth of that."""
+
+_CACHE_LIMIT = 10_000
+
 
 class CpuInfo:
     """One parsed cpuinfo.
 
     Lines are ``key<blanks>: value``. Some keys come once a processor, some
     once a machine; nothing here depends on which, and a cut-off file only
-    has fewer lines.
+    has fewer lines. Memory is bounded whatever the content: it may come
+    from a copy that a stranger sent.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -20,9 +26,13 @@ class CpuInfo:
         for line in content.splitlines():
             # A machine of a thousand processors repeats a few lines.
             if line not in known:
+                if len(known) >= _CACHE_LIMIT:
+                    known.clear()
                 known[line] = _key_and_value(line)
             pair = known[line]
-            if pair is not None:
+            if pair is None:
+                continue
+            if pair[0] in values or len(values) < _KEYS_LIMIT:
                 values.setdefault(pair[0], []).append(pair[1])
         self._values = {key: tuple(found) for key, found in values.items()}
 
