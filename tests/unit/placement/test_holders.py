@@ -19,9 +19,7 @@ class HoldersTest(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.clock = Clock()
-        self.fleet = Fleet(
-            reported={'a', 'b'}, kvm={'a', 'b'}, nested={'b'}
-        )
+        self.fleet = Fleet(reported={'a', 'b'}, kvm={'a', 'b'}, nested={'b'})
         self.failures = []
         self.holders = Holders(self.fleet, self.clock, self.failures.append)
 

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter against a slow and obvious telling of the same tables.
+
+``HVFILTER_RANDOM_REQUESTS`` says how many requests are tried (100,000 take a
+minute or two), ``HVFILTER_RANDOM_SEED`` where to begin.
+"""
+
+import json
+import os
+import random
+
+from tests.unit.scheduler import base, reference
+from tests.unit.scheduler.base import aggregate, host, spec
+
+REQUESTS = int(os.environ.get('HVFILTER_RANDOM_REQUESTS', '3000'))
+SEED = int(os.environ.get('HVFILTER_RANDOM_SEED', '1'))
+
+KEYS = ['kvm', 'nested', 'slat', 'vtx', 'amdv', 'bare_metal', 'tdx', 'vti']
+NAMES = [f'hvfilter:{key}' for key in KEYS]
+NAMES += [f'trait:CUSTOM_HVFILTER_{key.upper()}' for key in KEYS]
+NAMES += [
+    'trait:CUSTOM_HVFILTER_REPORTED',
+    'trait:HW_CPU_X86_VMX',
+    'trait1:CUSTOM_HVFILTER_TDX',
+    'hw:cpu_policy',
+    'hvfilterish',
+]
+ODD_NAMES = ['hvfilter:', 'hvfilter:nestd', 'trait:CUSTOM_HVFILTER_NESTD']
+VALUES = ['required'] * 4 + ['forbidden'] * 2 + ['preferred', ' Required ']
+HYPERVISORS = ['QEMU'] * 12 + ['ironic', 'LXC', 'VMware vCenter Server']
+HYPERVISORS += [None, '', 5]
+KVM = [['x86_64', 'kvm', 'hvm'], ['i686', 'kvm', 'hvm']]
+TCG = [['x86_64', 'qemu', 'hvm'], ['aarch64', 'qemu', 'hvm']]
+GUESTS = [[*KVM, *TCG]] * 6 + [TCG, TCG, [], None, 'kvm', [None, ['kvm']]]
+GUESTS += [[['aarch64', 'kvm', 'hvm'], *TCG]]
+CPUS = [
+    json.dumps({'arch': arch, 'vendor': vendor, 'features': features})
+    for arch in ('x86_64', 'aarch64')
+    for vendor in ('Intel', 'AMD', 'Hygon', None)
+    for features in (['vmx'], ['svm', 'hypervisor'], None)
+]
+CPUS += [None, '', '{', '[]', '{"features": "hypervisor"}']
+IGNORANCE = ['infer', 'infer', 'accept', 'reject']
+WORDS = {
+    'required': ['', 'kvm', 'kvm, nested', 'slat', 'nonsense', 'kvm,nonsense'],
+    'reserved': ['', 'nested', 'tdx,slat', 'nonsense'],
+    'unreported': [*IGNORANCE, 'perhaps'],
+    'placement_unreachable': [*IGNORANCE, 'perhaps'],
+    'mode': ['enforcing', 'permissive', 'lax'],
+    'other': ['x'],
+}
+
+
+class Dice:
+    """Random requests, fleets and options."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def some(self, things: list, most: int) -> list:
+        count = self.random.randint(0, min(most, len(things)))
+        return self.random.sample(things, count)
+
+    def request(self) -> reference.Request:
+        dice = self.random
+        specs = {n: dice.choice(VALUES) for n in self.some(NAMES, 3)}
+        if dice.random() < 0.05:
+            specs[dice.choice(ODD_NAMES)] = 'required'
+        if dice.random() < 0.05:
+            specs[dice.choice(NAMES)] = dice.choice(['', 'yes', 'preferred'])
+        image = None
+        if dice.random() < 0.7:
+            image = {}
+            for name in self.some(NAMES[len(KEYS) :], 2):
+                if name.startswith('trait:'):
+                    image[name] = dice.choice(['required', 'forbidden'])
+            if dice.random() < 0.05:
+                image[ODD_NAMES[-1]] = 'required'
+            if dice.random() < 0.4:
+                image['img_hv_type'] = dice.choice(
+                    ['kvm', 'kvm', 'qemu', 'lxc']
+                )
+            if dice.random() < 0.2:
+                image['hw_architecture'] = dice.choice(
+                    ['x86_64', 'aarch64', 'i686']
+                )
+            if dice.random() < 0.1:
+                image['hw_emulation_architecture'] = 'aarch64'
+        return reference.Request(specs, image, dice.random() < 0.1)
+
+    def options(self) -> reference.Options:
+        dice = self.random
+        return reference.Options(
+            dice.choice([['kvm'], ['kvm'], [], ['kvm', 'nested'], ['slat']]),
+            dice.choice([[], [], ['nested'], ['tdx', 'slat']]),
+            dice.choice(IGNORANCE),
+            dice.choice(IGNORANCE),
+            dice.choice(['enforcing'] * 5 + ['permissive']),
+        )
+
+    def metadata(self) -> dict[str, str]:
+        return {
+            name: self.random.choice(WORDS[name])
+            for name in self.some(list(WORDS), 2)
+        }
+
+    def host(self, number: int) -> reference.Host:
+        dice = self.random
+        reported = dice.random() < 0.7
+        has = set(self.some(KEYS, 5)) if reported else set(self.some(KEYS, 1))
+        aggregates = []
+        if dice.random() < 0.3:
+            aggregates = [self.metadata() for _ in range(dice.randint(1, 2))]
+        return reference.Host(
+            f'host{number}',
+            reported,
+            has,
+            dice.choice(HYPERVISORS),
+            dice.choice(CPUS),
+            dice.choice(GUESTS),
+            aggregates,
+            dice.random() < 0.95,
+        )
+
+    def fleet(self) -> list[reference.Host]:
+        return [self.host(n) for n in range(self.random.randint(1, 8))]
+
+
+def state_of(each: reference.Host) -> object:
+    return host(
+        each.name,
+        uuid='' if each.uuid else None,
+        hypervisor=each.hypervisor,
+        guests=each.guests,
+        cpu_info=each.cpu_info,
+        aggregates=[
+            aggregate(f'{each.name}-{number}', **metadata)
+            for number, metadata in enumerate(each.aggregates)
+        ],
+    )
+
+
+class ReferenceTest(base.SchedulerTestCase):
+    """One filter meets changing fleets, so that what it remembers counts."""
+
+    def settle(self, dice: Dice) -> tuple[list[reference.Host], bool]:
+        """A new fleet, told of by Placement, or by nobody."""
+        fleet = dice.fleet()
+        for held in self.fleet.traits.values():
+            held.clear()
+        for each in fleet:
+            if each.uuid:
+                for key in (*each.has, *(['reported'] * each.reported)):
+                    self.fleet[key].add(base.uuid_of(each.name))
+        known = dice.random.random() < 0.85
+        if known:
+            self.fleet.rise()
+            self.clock.pass_s(31)
+        else:
+            self.fleet.fall()
+            self.clock.pass_s(1000)
+        return fleet, known
+
+    def test_filter_and_reference_agree(self) -> None:
+        dice = Dice(SEED)
+        tried = 0
+        while tried < REQUESTS:
+            fleet, known = self.settle(dice)
+            states = [state_of(each) for each in fleet]
+            options = dice.options()
+            self.flags(
+                required=options.required,
+                reserved=options.reserved,
+                unreported=options.unreported,
+                placement_unreachable=options.unreachable,
+                mode=options.mode,
+            )
+            for request in [dice.request() for _ in range(5)] * 2:
+                tried += 1
+                found = self.filter.filter_all(
+                    states,
+                    spec(
+                        request.specs, request.image, rebuild=request.rebuild
+                    ),
+                )
+                expected = [
+                    each.name
+                    for each in fleet
+                    if reference.passes(each, request, options, known)
+                ]
+                self.assertEqual(
+                    expected,
+                    [state.host for state in found],
+                    (request, options, known, fleet),
+                )
+        self.assertNotIn('errors', self.counts)
+        # Neither all nor nothing passes.
+        passed = self.counts['hosts_passed']
+        judged = passed + self.counts['hosts_rejected']
+        self.assertTrue(0.2 < passed / judged < 0.8, (passed, judged))
