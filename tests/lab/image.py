@@ -101,8 +101,9 @@ class Images:
 
     def kernel(self, arch: str, version: str) -> pathlib.Path:
         """The kernel's file."""
-        boot = self._kernel_root(arch, version) / 'boot'
-        (image,) = boot.glob('vmlinu[xz]-*')
+        root = self._kernel_root(arch, version)
+        places = ('boot/vmlinu[xz]-*', 'usr/lib/modules/*/vmlinuz')
+        (image,) = (path for place in places for path in root.glob(place))
         return image
 
     def initramfs(
@@ -182,15 +183,18 @@ class Images:
     def _kernel_root(self, arch: str, version: str) -> pathlib.Path:
         kernel = KERNELS[arch, version]
         apt = debian.Apt(self._folder, kernel.arch, kernel.suite)
-        link = self._folder / f'kernel-{arch}-{version}'
-        if not link.exists():
-            images = [
+        chosen = self._folder / f'kernel-{arch}-{version}'
+        if not chosen.exists():
+            names = apt.depends(kernel.metapackage)
+            image = next(n for n in names if n.startswith('linux-image-'))
+            # Newer releases spread a kernel over several packages.
+            parts = [
                 name
-                for name in apt.depends(kernel.metapackage)
-                if name.startswith('linux-image-')
+                for name in apt.depends(image)
+                if name.startswith(('linux-binary-', 'linux-modules-'))
             ]
-            link.write_text(images[0])
-        return apt.unpacked([link.read_text()])
+            chosen.write_text(' '.join([image, *parts]))
+        return apt.unpacked(chosen.read_text().split())
 
     def modules(self, arch: str, version: str) -> pathlib.Path:
         """KVM and what it needs, in the order of loading."""
@@ -381,7 +385,12 @@ def _stripped(module: bytes) -> bytes:
     with tempfile.NamedTemporaryFile() as file:
         file.write(module)
         file.flush()
-        subprocess.run([*command, file.name], check=True)
+        done = subprocess.run(
+            [*command, file.name], stderr=subprocess.DEVNULL, check=False
+        )
+        # It may not know other architectures than its own.
+        if done.returncode:
+            return module
         return pathlib.Path(file.name).read_bytes()
 
 
