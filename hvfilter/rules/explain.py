@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from hvfilter.model.verdict import Verdict
+from hvfilter.model.verdict import Cause, Verdict
 
 _MOST_GROUPS = 6
 _MOST_HOSTS = 3
@@ -68,9 +68,18 @@ def groups(passed_over: Mapping[Verdict, Sequence[str]]) -> list[Group]:
 
 def summary(verdict: Verdict) -> str:
     """The causes of one verdict, shortened: 'lacks nested and slat'."""
-    words = dict.fromkeys(reason.summary for reason in verdict.reasons)
+    lacking = dict.fromkeys(
+        reason.subject
+        for reason in verdict.reasons
+        if reason.cause is Cause.LACKS
+    )
+    words = [f'lacks {" and ".join(lacking)}'] if lacking else []
+    words += dict.fromkeys(
+        reason.summary
+        for reason in verdict.reasons
+        if reason.cause is not Cause.LACKS
+    )
     joined = ' and '.join(words) or 'accepted'
-    joined = joined.replace(' and lacks ', ' and ')
     if len(joined) > _LONGEST_GROUP:
         joined = joined[: _LONGEST_GROUP - 3] + '...'
     return joined

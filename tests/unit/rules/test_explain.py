@@ -38,6 +38,19 @@ class LineTest(testtools.TestCase):
             explain.line({NO_BOTH: hosts(2)}, 2),
         )
 
+    def test_tells_what_is_lacking_first(self):
+        mixed = Verdict(
+            (
+                Reason(Cause.NOT_UNDERSTOOD, 'hvfilter:x=y'),
+                Reason(Cause.LACKS, 'kvm'),
+            )
+        )
+        self.assertEqual(
+            '1 of 1 host passed over: '
+            '1 lacks kvm and request not understood: hvfilter:x=y (host a)',
+            explain.line({mixed: ['a']}, 1),
+        )
+
     def test_joins_verdicts_that_differ_in_words_only(self):
         other = Verdict((Reason(Cause.LACKS, 'nested', 'trait:...'),))
         self.assertEqual(

@@ -113,7 +113,7 @@ def passes(  # noqa: C901  (a table, row after row)
                 continue
             if what == 'reject':
                 return False
-            if kvm_host and capability in ruled_out(host):
+            if capability in ruled_out(host):
                 answer = False
             elif explicit:
                 return False
