@@ -25,6 +25,9 @@ _TRANSIENT = frozenset(
 )
 """Failures of the machine's moment, not of its KVM."""
 
+_NO_FAILURE = frozenset({'', 'ok', 'IO', 'MMIO'})
+"""Last words of a run that broke off without any."""
+
 _NEVER_ASKED = frozenset({NOT_RECORDED, 'EOPNOTSUPP'})
 """Denials of a host that is only a set of files."""
 
@@ -238,7 +241,10 @@ def _smoke(look: Look) -> Iterator[Observation]:
             'this KVM emulates its guests: use hardware, or a host under '
             'this VM, that gives it VT-x or AMD-V'
         )
-    elif verdict.outcome is outcome.FAILED and error not in _TRANSIENT:
+    elif (
+        verdict.outcome is outcome.FAILED
+        and error not in _TRANSIENT | _NO_FAILURE
+    ):
         state = State.ABSENT
         remedy = _FAILED_REMEDIES.get(error, 'read what KVM says in dmesg')
     else:

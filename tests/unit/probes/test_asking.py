@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import Stage
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.asking import Question, shortened
+
+QUESTION = Question(Stage.KVM, Strength.IOCTL, 'ioctl', 'bit 1')
+
+
+class TestQuestion(testtools.TestCase):
+    def expected(self, state, value, remedy=''):
+        return Observation(
+            'kvm',
+            Stage.KVM,
+            state,
+            Strength.IOCTL,
+            'ioctl',
+            'bit 1',
+            value,
+            'why',
+            remedy,
+        )
+
+    def test_observation_for_each_answer(self):
+        denied = Denied('open it', 'EACCES')
+        for said, expected in (
+            (
+                QUESTION.present('kvm', '1', 'why'),
+                self.expected(State.PRESENT, '1'),
+            ),
+            (
+                QUESTION.absent('kvm', '0', 'why', 'do'),
+                self.expected(State.ABSENT, '0', 'do'),
+            ),
+            (
+                QUESTION.unknown('kvm', '?', 'why', 'do'),
+                self.expected(State.UNKNOWN, '?', 'do'),
+            ),
+            (
+                QUESTION.denied('kvm', denied, 'why', 'do'),
+                self.expected(State.UNKNOWN, str(denied), 'do'),
+            ),
+        ):
+            self.assertEqual(expected, said)
+        self.assertEqual('', QUESTION.absent('kvm', '0', 'why').remedy)
+
+    def test_value_when_long(self):
+        self.assertEqual('a b', shortened('a\n  b '))
+        self.assertEqual('x' * 80, shortened('x' * 80))
+        self.assertEqual('x' * 80 + '...', shortened('x' * 81))
+        self.assertEqual(83, len(QUESTION.present('k', 'y' * 999, '').value))

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.host.door import Denied, Host, Machine
+from hvfilter.model.catalogue import Arch
+from hvfilter.probes import context
+from hvfilter.probes.context import Look, parse_cpu_list, truth
+from tests.unit.probes.base import EACCES, ENOENT, entry, look_at
+
+
+class Refusing:
+    """A host that denies everything, and counts."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __getattr__(self, name):
+        def refuse(*question):
+            self.asked.append((name, *question))
+            raise Denied(name, 'EACCES')
+
+        return refuse
+
+
+class TestParsers(testtools.TestCase):
+    def test_cpu_list_when_well_formed(self):
+        for text, cpus in (
+            ('0', (0,)),
+            ('0-3', (0, 1, 2, 3)),
+            ('0-1,8', (0, 1, 8)),
+            (' 2 , 0-1', (2, 0, 1)),
+            ('1,1-2', (1, 2)),
+            ('65535', (65535,)),
+        ):
+            self.assertEqual(cpus, parse_cpu_list(text), text)
+
+    def test_cpu_list_when_malformed(self):
+        for text in ('', 'a', '3-1', '-1', '0-', '65536', '0-99999999999'):
+            self.assertRaises(ValueError, parse_cpu_list, text)
+
+    @given(st.text(max_size=20))
+    def test_cpu_list_of_any_text(self, text):
+        try:
+            cpus = parse_cpu_list(text)
+        except ValueError:
+            return
+        self.assertTrue(cpus)
+        self.assertEqual(len(cpus), len(set(cpus)))
+
+    def test_truth_of_a_parameter(self):
+        for text, value in (
+            ('Y', True),
+            ('N', False),
+            ('1', True),
+            ('0', False),
+            ('y\n', True),
+            (' n ', False),
+            ('-1', None),
+            ('', None),
+            ('2', None),
+            ('yes', None),
+        ):
+            self.assertIs(value, truth(text), text)
+
+    def test_parameter_path(self):
+        self.assertEqual(
+            '/sys/module/kvm/parameters/nested',
+            context.parameter_path('kvm', 'nested'),
+        )
+
+
+class TestLook(testtools.TestCase):
+    def test_denial_when_asked_twice(self):
+        """A fact is asked once, and its denial remembered."""
+        host = Refusing()
+        look = Look(host)
+        questions = (
+            lambda: look.cpuinfo,
+            lambda: look.text('/a'),
+            lambda: look.names('/a'),
+            lambda: look.cpuid(0, 1),
+            lambda: look.msr(0, 0x3A),
+            look.kvm_api_version,
+            lambda: look.kvm_extension(1),
+            look.kvm_supported_cpuid,
+            look.kvm_feature_msrs,
+            look.smoke,
+        )
+        for question in (*questions, *questions):
+            self.assertRaises(Denied, question)
+        self.assertEqual(len(questions), len(host.asked))
+        self.assertEqual(len(host.asked), len(set(host.asked)))
+
+    def test_every_question_of_the_door_is_known(self):
+        """The names that this test's host refuses are the door's."""
+        host = Refusing()
+        look = Look(host)
+        for question in (
+            look.kvm_api_version,
+            look.kvm_supported_cpuid,
+            look.kvm_feature_msrs,
+            look.smoke,
+        ):
+            self.assertRaises(Denied, question)
+        for name, *_ in host.asked:
+            self.assertTrue(hasattr(Host, name), name)
+
+    def test_machine_when_denied(self):
+        look = Look(Refusing())
+        self.assertIs(Arch.OTHER, look.arch)
+        self.assertEqual('', look.kernel)
+        self.assertEqual((0, 0), look.kernel_version)
+        self.assertEqual((0,), look.cpus)
+
+    def test_kernel_version_when_of_many_forms(self):
+        for kernel, version in (
+            ('6.12.63+deb13-amd64', (6, 12)),
+            ('5.4', (5, 4)),
+            ('6.18.44-x', (6, 18)),
+            ('7.0-rc1', (7, 0)),
+            ('', (0, 0)),
+            ('next', (0, 0)),
+        ):
+            self.assertEqual(
+                version, look_at(kernel=kernel).kernel_version, kernel
+            )
+
+    def test_cpus_when_sysfs_tells(self):
+        self.assertEqual((0, 1, 2), look_at(cpus=3).cpus)
+
+    def test_cpus_when_only_cpuinfo_tells(self):
+        look = look_at(
+            files={
+                '/sys/devices/system/cpu/online': ENOENT,
+                '/proc/cpuinfo': 'processor: 3\nprocessor: x\nprocessor: 5\n',
+            }
+        )
+        self.assertEqual((3, 5), look.cpus)
+
+    def test_cpus_when_nothing_tells(self):
+        for files in (
+            {'/sys/devices/system/cpu/online': 'nonsense'},
+            {'/sys/devices/system/cpu/online': EACCES, '/proc/cpuinfo': ''},
+        ):
+            self.assertEqual((0,), look_at(files=files).cpus)
+
+    def test_misc_when_it_lists_devices(self):
+        look = look_at(files={'/proc/misc': '232 kvm\n 1 psaux\nbroken\n'})
+        self.assertTrue(look.kvm_registered)
+        self.assertTrue(look.misc_registered('psaux'))
+        self.assertFalse(look.misc_registered('sev'))
+        self.assertFalse(look.misc_registered('1'))
+        self.assertFalse(
+            look_at(files={'/proc/misc': '9 kvm x\n'}).kvm_registered
+        )
+
+    def test_module_when_listed(self):
+        look = look_at(
+            modules={'kvm'},
+            files={'/sys/module/kvm/parameters/nested': ' 1\n'},
+        )
+        self.assertTrue(look.module_loaded('kvm'))
+        self.assertFalse(look.module_loaded('kvm_intel'))
+        self.assertEqual('1', look.module_parameter('kvm', 'nested'))
+
+    def test_supported_cpuid_when_asked_by_leaf(self):
+        from hvfilter.host.snapshot import KvmAnswers
+
+        answers = KvmAnswers(supported_cpuid=(entry(1, ecx=5), entry(7)))
+        found = look_at(kvm=answers).kvm_supported_cpuid()
+        self.assertEqual({(1, 0), (7, 0)}, set(found))
+        self.assertEqual(5, found[1, 0].regs.ecx)
+
+    def test_arch_when_told(self):
+        self.assertIs(Arch.S390X, look_at(arch='s390x').arch)
+        self.assertEqual('x86_64', look_at().host.machine().arch)
+        self.assertIsInstance(look_at().host.machine(), Machine)

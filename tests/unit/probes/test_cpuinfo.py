@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvfilter.probes.cpuinfo import CpuInfo
+
+TWO = (
+    b'processor\t: 0\nflags\t\t: fpu vmx\n\nprocessor\t: 1\nflags\t\t: fpu\n\n'
+)
+
+
+class TestCpuInfo(testtools.TestCase):
+    def test_values_when_a_key_comes_once_a_processor(self):
+        info = CpuInfo(TWO)
+        self.assertEqual(('0', '1'), info.values('processor'))
+        self.assertEqual('0', info.first('processor'))
+        self.assertEqual(2, info.processors)
+        self.assertEqual(
+            (frozenset({'fpu', 'vmx'}), frozenset({'fpu'})),
+            info.words('flags'),
+        )
+        self.assertEqual({'fpu'}, info.words_everywhere('flags'))
+        self.assertEqual({'fpu', 'vmx'}, info.words_anywhere('flags'))
+
+    def test_nothing_when_a_key_is_missing(self):
+        info = CpuInfo(TWO)
+        self.assertEqual((), info.values('features'))
+        self.assertEqual('', info.first('features'))
+        self.assertEqual((), info.words('features'))
+        self.assertEqual(frozenset(), info.words_everywhere('features'))
+        self.assertEqual(frozenset(), info.words_anywhere('features'))
+        self.assertEqual(0, CpuInfo(b'').processors)
+
+    def test_value_when_it_holds_colons_and_no_utf8(self):
+        info = CpuInfo(b'a : b: c \xff\r\nno key\n: no name\nempty:\n')
+        self.assertEqual('b: c \ufffd', info.first('a'))
+        self.assertEqual('no name', info.first(''))
+        self.assertEqual(('',), info.values('empty'))
+        self.assertEqual((), info.values('no key'))
+
+    @given(st.binary(max_size=400))
+    def test_any_bytes_are_parsed(self, content):
+        info = CpuInfo(content)
+        self.assertLessEqual(info.processors, content.count(b'processor'))
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(['flags', 'isa', 'model name']),
+                st.text('abc ', max_size=6).map(str.strip),
+            ),
+            max_size=20,
+        )
+    )
+    def test_lines_when_written_and_read_again(self, lines):
+        text = ''.join(f'{key}\t: {value}\n' for key, value in lines)
+        info = CpuInfo(text.encode())
+        for key in ('flags', 'isa', 'model name'):
+            self.assertEqual(
+                tuple(value for name, value in lines if name == key),
+                info.values(key),
+            )

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+from testtools.matchers import Contains, StartsWith
+
+from hvfilter.model.catalogue import Stage
+from hvfilter.probes import nova_options
+from hvfilter.probes.nova_config import NovaConfig
+from hvfilter.probes.nova_options import WANTED, NovaOptions
+from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
+
+MAIN = '/etc/nova/nova.conf'
+SECOND = '/etc/nova/nova-compute.conf'
+KOLLA = '/etc/kolla/nova-compute/nova.conf'
+FOLDER = '/etc/nova/nova.conf.d'
+OTHER_FOLDER = '/etc/nova/nova-compute.conf.d'
+INTEL = {'/proc/cpuinfo': 'vendor_id : GenuineIntel\n'}
+AMD = {'/proc/cpuinfo': 'vendor_id : AuthenticAMD\n'}
+
+
+def one_file(**given_values):
+    """A file that sets these; a value may be a tuple of several."""
+    return {
+        section: {
+            name: (value,) if isinstance(value, str) else value
+            for name in names
+            for value in [given_values.get(name, ())]
+        }
+        for section, names in WANTED.items()
+    }
+
+
+def nova(files=None, options=None, arch='x86_64', directories=None, **values):
+    """A host whose nova.conf sets the values, and nothing else is there."""
+    facts = {MAIN: one_file(**values), SECOND: ENOENT, KOLLA: ENOENT}
+    facts.update(options or {})
+    return look_at(
+        arch=arch,
+        files=INTEL if files is None else files,
+        directories={
+            FOLDER: ENOENT,
+            OTHER_FOLDER: ENOENT,
+            **(directories or {}),
+        },
+        options=facts,
+    )
+
+
+class NovaTestCase(ProbeTestCase):
+    probe = NovaConfig
+
+    def about(self, look, key='nested'):
+        return self.one(look, key, Stage.NOVA)
+
+    def check(self, state, look, key='nested', reason='', remedy=''):
+        said = self.about(look, key)
+        self.assertEqual(state, said.state.value, said)
+        self.assertThat(said.reason, Contains(reason))
+        self.assertThat(said.remedy, Contains(remedy))
+        # Whatever can be mended says how.
+        self.assertEqual(
+            state == 'present', said.remedy == '', f'{said.remedy!r}'
+        )
+
+
+class TestVirtType(NovaTestCase):
+    def test_kvm_when_defaults_hold(self):
+        for key in ('kvm', 'nested', 'nested_slat', 'sev', 'tdx'):
+            self.check('present', nova(), key)
+        self.assertEqual(MAIN, self.about(nova()).source)
+        self.assertEqual('nothing set', self.about(nova()).value)
+
+    def test_kvm_when_there_is_no_configuration(self):
+        look = nova(options={MAIN: ENOENT})
+        self.check('present', look, 'kvm', 'no nova.conf')
+        self.assertEqual("Nova's defaults", self.about(look).source)
+        self.assertNotIn('no nova.conf', self.about(nova(), 'kvm').reason)
+
+    def test_virt_type_when_set(self):
+        self.check('present', nova(virt_type='kvm'), 'kvm')
+        for virt_type, words in (
+            ('qemu', 'TCG'),
+            ('lxc', 'containers'),
+            ('parallels', 'Virtuozzo'),
+            ('KVM', 'refuses'),
+            ('', 'refuses'),
+        ):
+            for key in ('kvm', 'nested', 'sev'):
+                look = nova(virt_type=virt_type)
+                self.check('absent', look, key, words, 'virt_type = kvm')
+
+    def test_driver_when_set(self):
+        for driver in ('libvirt.LibvirtDriver', 'nova.virt.libvirt.X', ''):
+            self.check('present', nova(compute_driver=driver), 'kvm')
+        for driver in ('ironic.IronicDriver', 'fake.FakeLibvirtDriver'):
+            look = nova(compute_driver=driver)
+            self.check('absent', look, 'kvm', driver, 'compute_driver = lib')
+
+    def test_refused_when_a_file_may_not_be_read(self):
+        look = nova(options={SECOND: EACCES})
+        self.check('unknown', look, 'kvm', 'EACCES', 'group nova')
+        self.assertThat(self.about(look).value, Contains('EACCES'))
+
+    def test_refused_when_a_directory_may_not_be_read(self):
+        look = nova(directories={FOLDER: EACCES})
+        self.check('unknown', look, 'kvm', FOLDER)
+
+    def test_reference_when_a_value_refers_to_another(self):
+        look = nova(virt_type='$my_type')
+        self.check('unknown', look, 'kvm', 'virt_type', 'virt_type')
+
+    def test_encrypted_guests_when_none_are_let(self):
+        look = nova(num_memory_encrypted_guests='0')
+        for key in ('sev', 'sev_es'):
+            self.check('absent', look, key, '= 0', 'raise it')
+        for key in ('sev_snp', 'tdx', 'kvm'):
+            self.check('present', look, key)
+        self.check('present', nova(num_memory_encrypted_guests='5'), 'sev')
+
+    def test_long_value_when_shown(self):
+        look = nova(virt_type='kvm', cpu_models='m' * 500)
+        self.assertLess(len(self.about(look).value), 200)
+
+
+class TestRecorded(NovaTestCase):
+    def test_unknown_when_nothing_was_recorded(self):
+        look = look_at(files=INTEL)
+        self.check('unknown', look, 'kvm', 'holds nothing', 'record it again')
+
+    def test_recorded_files_count_when_others_are_not_recorded(self):
+        look = look_at(files=INTEL, options={MAIN: one_file(virt_type='qemu')})
+        self.check('absent', look, 'kvm', 'TCG')
+        look = look_at(files=INTEL, options={MAIN: one_file()})
+        self.check('present', look, 'kvm')
+
+    def test_unknown_when_only_denials_were_recorded(self):
+        look = look_at(files=INTEL, options={MAIN: ENOENT})
+        self.check('unknown', look, 'kvm', 'holds nothing')
+
+    def test_known_options_count_when_newer_ones_are_not_recorded(self):
+        old = one_file(virt_type='qemu', cpu_mode='host-model')
+        del old['libvirt']['num_memory_encrypted_guests']
+        look = look_at(files=INTEL, options={MAIN: old})
+        self.check('absent', look, 'kvm', 'TCG')
+        self.check('unknown', look_at(options={MAIN: {}}), 'kvm', 'nothing')
+
+
+class TestGuestCpu(NovaTestCase):
+    def test_host_model_when_it_is_the_default_or_set(self):
+        for mode in ({}, {'cpu_mode': 'host-model'}):
+            self.check('present', nova(**mode), reason='host-model')
+        look = nova(cpu_mode='host-passthrough')
+        self.check('present', look, reason='host-passthrough')
+
+    def test_none_when_it_is_the_mode(self):
+        for key in ('nested', 'nested_slat'):
+            self.check(
+                'absent', nova(cpu_mode='none'), key, 'default CPU', 'host-m'
+            )
+        self.check('present', nova(cpu_mode='none'), 'kvm')
+
+    def test_mode_when_nova_refuses_it(self):
+        for mode in ('host_model', '', 'Host-Model'):
+            for key in ('nested', 'kvm'):
+                look = nova(cpu_mode=mode)
+                self.check('absent', look, key, 'refuses', 'cpu_mode = host')
+
+    def test_models_when_nova_does_not_start_with_them(self):
+        self.check(
+            'absent', nova(cpu_mode='custom'), 'kvm', 'custom without', 'exa'
+        )
+        for mode in ({}, {'cpu_mode': 'host-model'}):
+            look = nova(cpu_models='Haswell', **mode)
+            self.check('absent', look, 'kvm', 'together with')
+        self.check(
+            'absent', nova(cpu_models='Haswell'), 'kvm', 'not set together'
+        )
+
+    def test_custom_model_when_flags_do_not_add_the_extension(self):
+        look = nova(cpu_mode='custom', cpu_models='Haswell, Skylake-Client')
+        for key in ('nested', 'nested_slat'):
+            self.check('absent', look, key, 'Haswell', 'add vmx (Intel)')
+        self.check('present', look, 'kvm')
+        look = nova(
+            cpu_mode='custom',
+            cpu_models='EPYC',
+            cpu_model_extra_flags='vmx',
+            files=AMD,
+        )
+        self.check('absent', look)
+
+    def test_custom_model_when_flags_add_the_extension(self):
+        for files, flags in (
+            (INTEL, 'vmx'),
+            (INTEL, '+VMX'),
+            (INTEL, 'pcid, +vmx,-hle'),
+            (AMD, '+svm'),
+            ({}, 'svm'),
+            ({}, 'vmx'),
+        ):
+            look = nova(
+                cpu_mode='custom',
+                cpu_models='X',
+                cpu_model_extra_flags=flags,
+                files=files,
+            )
+            for key in ('nested', 'nested_slat'):
+                self.check('present', look, key, 'extra_flags adds')
+
+    def test_flags_when_they_take_the_extension(self):
+        for mode, files, flags in itertools.product(
+            ({}, {'cpu_mode': 'host-passthrough'}),
+            (INTEL, {}),
+            ('-vmx', '-VMX', 'pcid, -vmx', '+vmx,-vmx', '--vmx'),
+        ):
+            look = nova(cpu_model_extra_flags=flags, files=files, **mode)
+            for key in ('nested', 'nested_slat'):
+                self.check('absent', look, key, '-vmx', 'take -vmx out')
+
+    def test_flags_when_they_take_nested_slat_only(self):
+        for files, flag in ((INTEL, '-vmx-ept'), (AMD, '-npt')):
+            look = nova(cpu_model_extra_flags=flag, files=files)
+            self.check('present', look, 'nested')
+            self.check('absent', look, 'nested_slat', flag)
+
+    def test_flags_when_they_are_about_another_processor(self):
+        look = nova(cpu_model_extra_flags='-svm,-npt', files=INTEL)
+        self.check('present', look)
+        look = nova(cpu_model_extra_flags='-vmx', files=AMD)
+        self.check('present', look)
+
+    def test_mode_on_other_architectures(self):
+        self.check('present', nova(arch='s390x'))
+        self.check('present', nova(arch='s390x', cpu_mode='none'))
+        look = nova(arch='s390x', cpu_mode='custom', cpu_models='z14')
+        self.check('unknown', look, reason='z14', remedy='host-model')
+        self.check('absent', nova(arch='aarch64'), reason='virtualization=on')
+        self.check('absent', nova(arch='ppc64le'), reason='nested-hv')
+        said = self.about(nova(arch='riscv64'))
+        self.assertEqual('unknown', said.state.value)
+
+
+class TestOptions(NovaTestCase):
+    def read(self, *args, **kwargs):
+        return nova_options.read(nova(*args, **kwargs))
+
+    def test_last_value_when_one_file_sets_it_often(self):
+        self.assertEqual(
+            'qemu', self.read(virt_type=('kvm', 'qemu')).virt_type
+        )
+
+    def test_last_file_when_several_set_it(self):
+        found = self.read(
+            virt_type='kvm',
+            cpu_mode='none',
+            options={
+                SECOND: one_file(virt_type='qemu'),
+                f'{FOLDER}/b.conf': one_file(virt_type='parallels'),
+                f'{FOLDER}/a.conf': one_file(virt_type='lxc'),
+            },
+            directories={FOLDER: ('.hidden.conf', 'a.conf', 'b.conf', 'c')},
+        )
+        self.assertEqual('parallels', found.virt_type)
+        self.assertEqual('none', found.cpu_mode)
+        self.assertEqual(
+            (MAIN, SECOND, f'{FOLDER}/a.conf', f'{FOLDER}/b.conf'), found.read
+        )
+
+    def test_deprecated_name_when_only_it_is_set(self):
+        self.assertEqual(('a', 'b'), self.read(cpu_model='a,b').cpu_models)
+
+    def test_new_name_when_one_file_sets_both(self):
+        found = self.read(cpu_model='old', cpu_models='new')
+        self.assertEqual(('new',), found.cpu_models)
+
+    def test_deprecated_name_when_a_later_file_sets_it(self):
+        found = self.read(
+            cpu_models='new', options={SECOND: one_file(cpu_model='old')}
+        )
+        self.assertEqual(('old',), found.cpu_models)
+
+    def test_files_when_they_are_named(self):
+        look = look_at(
+            nova_config=('/a.conf', '/d', '/b.ini', '/missing', '/no'),
+            directories={
+                '/d': ('x.conf',),
+                '/b.ini': type(ENOENT)('ENOTDIR'),
+                '/missing': ENOENT,
+                '/no': EACCES,
+            },
+            options={
+                '/a.conf': one_file(virt_type='kvm'),
+                '/b.ini': one_file(virt_type='lxc'),
+                '/d/x.conf': one_file(virt_type='qemu'),
+                MAIN: one_file(virt_type='parallels'),
+            },
+        )
+        found = nova_options.read(look)
+        # A file given without the usual ending comes after the rest.
+        self.assertEqual({'/a.conf', '/b.ini', '/d/x.conf'}, set(found.read))
+        self.assertEqual(1, len(found.refused))
+        self.assertThat(found.refused[0].what, Contains('/no'))
+
+    def test_unresolved_when_a_value_refers_to_another(self):
+        found = self.read(virt_type='kvm', cpu_mode='$x')
+        self.assertEqual(('cpu_mode',), found.unresolved)
+
+    @given(st.lists(st.text('ab,- +', max_size=5), max_size=4).map(','.join))
+    def test_flags_of_any_text(self, text):
+        options = NovaOptions({'cpu_model_extra_flags': text}, (), ())
+        for feature in ('a', 'b', 'ab'):
+            self.assertIn(options.switched(feature), (True, False, None))
+
+    def test_list_when_it_holds_empty_places(self):
+        for text, values in (
+            ('', ()),
+            (' , ', ()),
+            ('a', ('a',)),
+            ('a, b,', ('a', 'b')),
+            ('a,,b', ('a', '', 'b')),
+            (',a', ('', 'a')),
+        ):
+            self.assertEqual(values, nova_options.as_list(text), text)
+
+    def test_source_when_several_files_were_read(self):
+        look = nova(options={SECOND: one_file(virt_type='kvm')})
+        said = self.about(look)
+        self.assertEqual(f'{MAIN}, {SECOND}', said.source)
+        self.assertThat(said.value, StartsWith('virt_type = kvm'))

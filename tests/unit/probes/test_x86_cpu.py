@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from testtools.matchers import Contains
+
+from hvfilter.model.catalogue import Stage
+from hvfilter.model.finding import Strength
+from hvfilter.probes.x86_cpu import X86Cpu
+from tests.unit.probes.base import EACCES, ProbeTestCase, look_at, regs
+from tests.unit.probes.test_x86_readings import NEITHER, SVM, VMX
+
+
+def flags(text, **more):
+    return {'/proc/cpuinfo': f'flags : {text}\n', **more}
+
+
+class TestX86Cpu(ProbeTestCase):
+    probe = X86Cpu
+
+    def cpu(self, look, key):
+        return {o.strength: o for o in self.said(look, key, Stage.CPU)}
+
+    def test_both_sources_speak(self):
+        said = self.cpu(look_at(cpuid=VMX, files=flags('vmx')), 'vtx')
+        self.assertEqual({Strength.REGISTER, Strength.FLAGS}, set(said))
+        for observation in said.values():
+            self.assertEqual('present', observation.state.value)
+            self.assertEqual('the processor has VT-x', observation.reason)
+            self.assertEqual('', observation.remedy)
+
+    def test_missing_word_when_cpuid_shows_the_feature(self):
+        """That is the firmware's doing, and stage firmware's to tell."""
+        look = look_at(cpuid=VMX, files=flags('fpu'))
+        for key in ('vtx', 'hvm', 'kvm', 'nested'):
+            said = self.cpu(look, key)
+            self.assertEqual('unknown', said[Strength.FLAGS].state.value)
+            self.assertThat(
+                said[Strength.FLAGS].value, Contains('the kernel hides')
+            )
+            self.assertEqual('present', said[Strength.REGISTER].state.value)
+
+    def test_missing_word_when_cpuid_does_not_tell(self):
+        said = self.cpu(look_at(files=flags('fpu')), 'vtx')
+        self.assertEqual('absent', said[Strength.FLAGS].state.value)
+        self.assertEqual('unknown', said[Strength.REGISTER].state.value)
+
+    def test_remedy_when_absent(self):
+        said = self.cpu(look_at(cpuid=NEITHER, files=flags('fpu')), 'npt')
+        for observation in said.values():
+            self.assertEqual('absent', observation.state.value)
+            self.assertThat(observation.reason, Contains('has no npt'))
+            self.assertThat(observation.remedy, Contains('other hardware'))
+
+    def test_reason_when_processors_disagree(self):
+        look = look_at(cpuid=[VMX, NEITHER], cpus=2)
+        said = self.cpu(look, 'vtx')[Strength.REGISTER]
+        self.assertEqual('absent', said.state.value)
+        self.assertThat(said.reason, Contains('not every processor has VT-x'))
+        self.assertThat(said.remedy, Contains('offline'))
+
+    def test_reason_when_unknown(self):
+        said = self.cpu(look_at(files={'/proc/cpuinfo': EACCES}), 'vtx')
+        self.assertThat(
+            said[Strength.FLAGS].reason,
+            Contains('/proc/cpuinfo does not tell whether it has VT-x'),
+        )
+
+    def test_no_flags_reading_when_there_is_no_line(self):
+        said = self.cpu(look_at(cpuid=VMX, files=flags('vmx')), 'pml')
+        self.assertEqual({Strength.REGISTER}, set(said))
+
+    def test_other_kvm_when_it_needs_no_extension(self):
+        """A KVM that does without: whether it works is stage kvm's."""
+        files = flags('fpu', **{'/proc/misc': '232 kvm\n'})
+        modules = {'kvm', 'kvm_intel', 'kvm_amd', 'kvm_pvm'}
+        look = look_at(cpuid=NEITHER, files=files, modules=modules)
+        for observation in self.cpu(look, 'kvm').values():
+            self.assertEqual('unknown', observation.state.value)
+            self.assertThat(observation.reason, Contains('kvm_pvm offers'))
+            self.assertEqual('', observation.remedy)
+        for observation in self.cpu(look, 'hvm').values():
+            self.assertEqual('absent', observation.state.value)
+
+    def test_kvm_is_absent_when_no_other_kvm_is_offered(self):
+        for modules, misc in (
+            ({'kvm', 'kvm_pvm'}, ''),
+            ({'kvm', 'kvm_intel', 'kvmgt'}, '232 kvm\n'),
+            (None, '232 kvm\n'),
+        ):
+            files = flags('fpu', **{'/proc/misc': misc})
+            look = look_at(cpuid=NEITHER, files=files, modules=modules)
+            for observation in self.cpu(look, 'kvm').values():
+                self.assertEqual('absent', observation.state.value)
+
+    def test_kvm_is_present_when_another_kvm_is_loaded_as_well(self):
+        files = flags('svm', **{'/proc/misc': '232 kvm\n'})
+        look = look_at(cpuid=SVM, files=files, modules={'kvm_pvm'})
+        for observation in self.cpu(look, 'kvm').values():
+            self.assertEqual('present', observation.state.value)
+
+    def test_slat_when_npt_comes_without_svm(self):
+        cpuid = {**SVM, 0x80000001: regs(), 0x8000000A: regs(edx=1)}
+        text = 'vendor_id : AuthenticAMD\nflags : npt nrip_save\n'
+        files = {'/proc/cpuinfo': text}
+        look = look_at(cpuid=cpuid, files=files)
+        for key in ('npt', 'slat', 'nrips'):
+            for observation in self.cpu(look, key).values():
+                self.assertEqual('absent', observation.state.value, key)

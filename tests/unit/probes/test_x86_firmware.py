@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from testtools.matchers import Contains
+
+from hvfilter.host.snapshot import KvmAnswers
+from hvfilter.model.catalogue import Stage
+from hvfilter.model.finding import Strength
+from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
+from hvfilter.probes.x86_firmware import FEATURE_CONTROL, VM_CR, X86Firmware
+from tests.unit.probes.base import EACCES, EIO, ProbeTestCase, look_at
+from tests.unit.probes.test_x86_readings import NEITHER, SVM, VMX
+
+NEUTRAL = {'hvm', 'kvm', 'slat', 'nested', 'nested_slat'}
+
+
+def flags(text):
+    return {'/proc/cpuinfo': f'flags : {text}\n'}
+
+
+class TestX86Firmware(ProbeTestCase):
+    probe = X86Firmware
+
+    def firmware(self, look, key='vtx'):
+        said = self.said(look, key)
+        for observation in said:
+            self.assertIs(Stage.FIRMWARE, observation.stage)
+        return {o.strength: o for o in said}
+
+    def register(self, look, key='vtx'):
+        return self.firmware(look, key)[Strength.REGISTER]
+
+    def test_keys_when_of_each_maker(self):
+        look = look_at(cpuid=VMX, msrs={FEATURE_CONTROL: 5})
+        keys = {o.capability for o in self.said(look)}
+        self.assertEqual({'vtx', *VMX_FEATURES, *NEUTRAL}, keys)
+        look = look_at(cpuid=SVM, msrs={VM_CR: 0})
+        keys = {o.capability for o in self.said(look)}
+        self.assertEqual({'amdv', *SVM_FEATURES, *NEUTRAL}, keys)
+        self.assertEqual([], self.said(look_at(cpuid=NEITHER)))
+
+    def test_feature_control_when_read(self):
+        for value, state in (
+            (0x0, 'present'),
+            (0x1, 'absent'),
+            (0x2, 'present'),
+            (0x3, 'absent'),
+            (0x4, 'present'),
+            (0x5, 'present'),
+            (0x7, 'present'),
+            (0xFF05, 'present'),
+            (0xFFF9, 'absent'),
+        ):
+            look = look_at(cpuid=VMX, msrs={FEATURE_CONTROL: value})
+            said = self.register(look)
+            self.assertEqual(state, said.state.value, hex(value))
+            self.assertEqual(hex(value), said.value)
+            self.assertThat(said.asked, Contains('IA32_FEATURE_CONTROL'))
+            remedy = 'switch VT-x' if state == 'absent' else ''
+            self.assertThat(said.remedy, Contains(remedy))
+
+    def test_vm_cr_when_read(self):
+        for value, state in (
+            (0x0, 'present'),
+            (0x8, 'present'),
+            (0x10, 'absent'),
+            (0x18, 'absent'),
+            (0x6F, 'present'),
+        ):
+            look = look_at(cpuid=SVM, msrs={VM_CR: value})
+            said = self.register(look, 'amdv')
+            self.assertEqual(state, said.state.value, hex(value))
+            remedy = 'AMD-V (SVM Mode)' if state == 'absent' else ''
+            self.assertThat(said.remedy, Contains(remedy))
+            self.assertEqual(remedy == '', said.remedy == '')
+
+    def test_unknown_when_a_register_cannot_be_read(self):
+        for refusal in (EACCES, EIO):
+            look = look_at(
+                cpuid=VMX,
+                msrs=[{FEATURE_CONTROL: 5}, {FEATURE_CONTROL: refusal}],
+                cpus=2,
+            )
+            said = self.register(look)
+            self.assertEqual('unknown', said.state.value)
+            self.assertThat(said.value, Contains(refusal.error))
+
+    def test_absent_when_only_some_processors_are_locked(self):
+        look = look_at(
+            cpuid=VMX,
+            msrs=[{FEATURE_CONTROL: value} for value in (5, 1, 5)],
+            cpus=3,
+        )
+        said = self.register(look)
+        self.assertEqual('absent', said.state.value)
+        self.assertEqual(
+            '0x5, 0x1 (only processors [1] are locked)', said.value
+        )
+
+    def test_word_when_the_kernel_hides_it_if_disabled(self):
+        for cpuid, word, kernel, state in (
+            (VMX, 'vmx', '5.5.0', 'unknown'),
+            (VMX, 'vmx', '5.6.0', 'present'),
+            (VMX, 'vmx', '6.1.0', 'present'),
+            (SVM, 'svm', '6.1.0', 'unknown'),
+            (SVM, 'svm', '6.6.9', 'unknown'),
+            (SVM, 'svm', '6.7.0', 'present'),
+            (SVM, 'svm', '7.0', 'present'),
+        ):
+            look = look_at(cpuid=cpuid, files=flags(word), kernel=kernel)
+            said = self.firmware(look, 'hvm')[Strength.FLAGS]
+            self.assertEqual(state, said.state.value, (word, kernel))
+            self.assertEqual(f'flags: {word}', said.asked)
+
+    def test_word_when_it_was_taken_out(self):
+        for cpuid, kernel in ((VMX, '6.1'), (SVM, '6.12'), (VMX, '4.19')):
+            look = look_at(cpuid=cpuid, files=flags('fpu'), kernel=kernel)
+            said = self.firmware(look, 'hvm')[Strength.FLAGS]
+            self.assertEqual('absent', said.state.value)
+            self.assertThat(said.remedy, Contains('firmware setup'))
+
+    def test_nothing_of_words_when_there_are_none(self):
+        for files in ({'/proc/cpuinfo': ''}, {'/proc/cpuinfo': EACCES}, None):
+            look = look_at(cpuid=VMX, files=files)
+            self.assertEqual({Strength.REGISTER}, set(self.firmware(look)))
+
+    def test_word_when_cpuid_cannot_be_executed(self):
+        look = look_at(files=flags('vmx'))
+        said = self.firmware(look)
+        self.assertEqual('present', said[Strength.FLAGS].state.value)
+        self.assertEqual([], self.said(look_at(files=flags('fpu'))))
+        self.assertEqual([], self.said(look_at()))
+
+    def test_module_when_it_runs(self):
+        look = look_at(
+            cpuid=VMX, modules={'kvm_intel'}, kvm=KvmAnswers(api_version=12)
+        )
+        said = self.firmware(look)[Strength.IOCTL]
+        self.assertEqual('present', said.state.value)
+        self.assertEqual('12', said.value)
+        self.assertEqual('the firmware permits VT-x', said.reason)
+
+    def test_module_when_it_does_not_run(self):
+        for modules, kvm in (
+            ({'kvm_amd'}, KvmAnswers(api_version=12)),
+            ({'kvm_intel'}, EACCES),
+            (None, KvmAnswers(api_version=12)),
+        ):
+            look = look_at(cpuid=VMX, modules=modules, kvm=kvm)
+            self.assertNotIn(Strength.IOCTL, self.firmware(look))

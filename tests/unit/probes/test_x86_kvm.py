@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from testtools.matchers import Contains
+
+from hvfilter.host.snapshot import KvmAnswers
+from hvfilter.model.catalogue import Stage
+from hvfilter.model.finding import Strength
+from hvfilter.probes.context import parameter_path
+from hvfilter.probes.x86_kvm import PARAMETERS, X86Kvm
+from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
+
+INTEL = {'kvm', 'kvm_intel'}
+AMD = {'kvm', 'kvm_amd'}
+
+
+def parameters(module, **values):
+    return {
+        parameter_path(module, name): value for name, value in values.items()
+    }
+
+
+class TestX86Kvm(ProbeTestCase):
+    probe = X86Kvm
+
+    def kvm(self, look, key):
+        return self.states(look, key, Stage.KVM)
+
+    def test_each_parameter_of_each_module(self):
+        expected = {
+            'ept': ('kvm_intel', 'ept'),
+            'vpid': ('kvm_intel', 'vpid'),
+            'unrestricted_guest': ('kvm_intel', 'unrestricted_guest'),
+            'apicv': ('kvm_intel', 'enable_apicv'),
+            'posted_interrupts': ('kvm_intel', 'enable_apicv'),
+            'shadow_vmcs': ('kvm_intel', 'enable_shadow_vmcs'),
+            'pml': ('kvm_intel', 'pml'),
+            'mbec': ('kvm_intel', 'mbec'),
+            'npt': ('kvm_amd', 'npt'),
+            'avic': ('kvm_amd', 'avic'),
+            'x2avic': ('kvm_amd', 'avic'),
+            'vgif': ('kvm_amd', 'vgif'),
+            'vls': ('kvm_amd', 'vls'),
+            'vnmi': ('kvm_amd', 'vnmi'),
+            'lbrv': ('kvm_amd', 'lbrv'),
+            'nrips': ('kvm_amd', 'nrips'),
+        }
+        self.assertEqual(
+            expected, {key: (m, name) for key, m, name in PARAMETERS}
+        )
+        for key, (module, name) in expected.items():
+            for value, state in (
+                ('Y', 'present'),
+                ('1', 'present'),
+                ('N', 'absent'),
+                ('0', 'absent'),
+                ('-1', 'unknown'),
+            ):
+                look = look_at(
+                    kernel='7.1.0',
+                    files=parameters(module, **{name: value}),
+                    modules={module},
+                )
+                said = self.one(look, key, Stage.KVM)
+                self.assertEqual(state, said.state.value, (key, value))
+                self.assertIs(Strength.PARAMETER, said.strength)
+                self.assertEqual(value, said.value)
+                self.assertEqual(parameter_path(module, name), said.source)
+                if state == 'absent':
+                    self.assertThat(
+                        said.remedy, Contains(f'"options {module} {name}=1"')
+                    )
+
+    def test_nothing_of_a_module_that_is_not_loaded(self):
+        for module in (INTEL, AMD, set()):
+            look = look_at(modules=module)
+            for key, other, _ in PARAMETERS:
+                if other not in module:
+                    self.assertEqual([], self.kvm(look, key))
+
+    def test_unknown_when_sysfs_is_masked(self):
+        look = look_at(
+            files=parameters('kvm_intel', ept=ENOENT, pml=EACCES),
+            directories={'/sys/module': ENOENT},
+        )
+        for key in ('ept', 'pml'):
+            said = self.one(look, key, Stage.KVM)
+            self.assertEqual('unknown', said.state.value)
+            self.assertThat(said.reason, Contains('does not tell whether'))
+
+    def test_unknown_when_a_parameter_is_refused(self):
+        files = parameters('kvm_intel', ept=EACCES)
+        look = look_at(files=files, modules=INTEL)
+        self.assertEqual(['unknown'], self.kvm(look, 'ept'))
+
+    def test_absent_when_the_kernel_is_older_than_the_feature(self):
+        for key, module, name, kernel, since in (
+            ('pml', 'kvm_intel', 'pml', '3.19', '4.0'),
+            ('mbec', 'kvm_intel', 'mbec', '6.12.1', '7.0'),
+            ('avic', 'kvm_amd', 'avic', '4.6', '4.7'),
+            ('x2avic', 'kvm_amd', 'avic', '5.19.0', '6.0'),
+            ('vgif', 'kvm_amd', 'vgif', '4.12', '4.13'),
+            ('vls', 'kvm_amd', 'vls', '4.12', '4.13'),
+            ('vnmi', 'kvm_amd', 'vnmi', '6.3.9', '6.4'),
+        ):
+            for value in (ENOENT, 'Y'):
+                look = look_at(
+                    kernel=kernel,
+                    files=parameters(module, **{name: value}),
+                    modules={module},
+                )
+                said = self.one(look, key, Stage.KVM)
+                self.assertEqual('absent', said.state.value, key)
+                self.assertThat(said.remedy, Contains(f'from {since} on'))
+            look = look_at(
+                kernel=since,
+                files=parameters(module, **{name: ENOENT}),
+                modules={module},
+            )
+            self.assertEqual(['unknown'], self.kvm(look, key))
+
+    def test_unknown_when_the_kernel_is_not_known(self):
+        files = parameters('kvm_amd', vnmi=ENOENT)
+        look = look_at(kernel='', files=files, modules=AMD)
+        self.assertEqual(['unknown'], self.kvm(look, 'vnmi'))
+
+    def test_slat_when_a_module_uses_its_form(self):
+        files = parameters('kvm_intel', ept='Y')
+        look = look_at(files=files, modules=INTEL)
+        self.assertEqual(['present'], self.kvm(look, 'slat'))
+        files = parameters('kvm_amd', npt='N')
+        look = look_at(files=files, modules=AMD)
+        self.assertEqual(['absent'], self.kvm(look, 'slat'))
+
+    def test_slat_when_two_modules_are_loaded(self):
+        files = {
+            **parameters('kvm_amd', npt='Y'),
+            **parameters('kvm_intel', ept='N'),
+        }
+        look = look_at(files=files, modules=INTEL | AMD)
+        self.assertEqual(['present'], self.kvm(look, 'slat'))
+        files = {
+            **parameters('kvm_amd', npt='N'),
+            **parameters('kvm_intel', ept='N'),
+        }
+        look = look_at(files=files, modules=INTEL | AMD)
+        self.assertEqual(['absent'], self.kvm(look, 'slat'))
+
+    def test_slat_when_a_parameter_does_not_tell(self):
+        files = parameters('kvm_intel', ept=EACCES)
+        look = look_at(files=files, modules=INTEL)
+        self.assertEqual(['unknown'], self.kvm(look, 'slat'))
+
+    def test_tsc_scaling_when_kvm_answers(self):
+        for answer, state in ((1, 'present'), (0, 'absent')):
+            kvm = KvmAnswers(extensions={60: answer})
+            said = self.one(look_at(kvm=kvm), 'tsc_scaling', Stage.KVM)
+            self.assertEqual(state, said.state.value)
+            self.assertIs(Strength.IOCTL, said.strength)
+        said = self.one(look_at(kvm=EACCES), 'tsc_scaling', Stage.KVM)
+        self.assertEqual('unknown', said.state.value)
