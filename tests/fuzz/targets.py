@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is fuzzed. Each target takes bytes and raises only when it fails.
+
+A target runs probes without the runner's safety net, so that an exception in
+one is seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+
+from hvfilter.host import ini, snapshot
+from hvfilter.host.cpuid_dump import DumpHost, NoDump
+from hvfilter.host.door import Host, Machine
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.redact import Redaction
+from hvfilter.host.snapshot import Making, Provenance, Refusal, Snapshot
+from hvfilter.model import document, form
+from hvfilter.model.finding import HostReport
+from hvfilter.probes import run
+from hvfilter.probes.context import Look
+from hvfilter.report.examine import examine
+from hvfilter.rules import combine
+
+HOSTS = pathlib.Path(__file__).parent.parent / 'hosts'
+MACHINES = (
+    'x86_64', 'aarch64', 's390x', 'ppc64le', 'riscv64', 'loongarch64',
+    'ia64', 'vax',
+)  # fmt: skip
+
+
+@functools.cache
+def hosts() -> tuple[Snapshot, ...]:
+    """The hosts of the replay tests."""
+    return tuple(
+        snapshot.loads(path.read_bytes())
+        for path in sorted(HOSTS.glob('*.json'))
+    )
+
+
+@functools.cache
+def probes() -> tuple[run.Probe, ...]:
+    """All of them."""
+    return run.registered()
+
+
+def look_at(host: Host) -> HostReport:
+    """The report; what a probe raises comes through."""
+    look = Look(host)
+    machine = host.machine()
+    observations = [
+        observation
+        for probe in probes()
+        if look.arch in probe.archs
+        for observation in probe.observe(look)
+    ]
+    report = combine.report(
+        machine.arch, machine.kernel, host.origin, observations
+    )
+    assert document.loads(document.dumps(report)) == report
+    return report
+
+
+def cpuinfo(data: bytes) -> None:
+    """A host of which only cpuinfo is known."""
+    machine = MACHINES[data[0] % len(MACHINES)] if data else 'x86_64'
+    look_at(
+        RecordedHost(
+            Snapshot(
+                Provenance(Making.MADE),
+                Machine(machine, '6.1'),
+                files={'/proc/cpuinfo': data[1:]},
+            )
+        )
+    )
+
+
+def one_file(data: bytes) -> None:
+    """A host whose files are good, but for one."""
+    if len(data) < 2:
+        return
+    good = hosts()[data[0] % len(hosts())]
+    paths = [
+        path
+        for path, content in sorted(good.files.items())
+        if not isinstance(content, Refusal)
+    ]
+    if not paths:
+        return
+    path = paths[data[1] % len(paths)]
+    Redaction(['node17']).content(path, data[2:])
+    bad = dataclasses.replace(good, files={**good.files, path: data[2:]})
+    look_at(RecordedHost(bad))
+
+
+def options(data: bytes) -> None:
+    """Nova's configuration."""
+    names = ('virt_type', 'cpu_mode', 'cpu_models', 'cpu_model_extra_flags')
+    wanted = {'libvirt': names, 'DEFAULT': ('compute_driver',)}
+    text = data.decode('utf-8', 'replace')
+    found = ini.wanted_options(text, wanted)
+    good = hosts()[0]
+    conf: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+        section: {name: found.get(section, {}).get(name, ()) for name in names}
+        for section, names in wanted.items()
+    }
+    look_at(
+        RecordedHost(
+            dataclasses.replace(good, options={'/etc/nova/nova.conf': conf})
+        )
+    )
+
+
+def a_snapshot(data: bytes) -> None:
+    """A recording from a stranger."""
+    with contextlib.suppress(form.FormError):
+        recorded = snapshot.loads(data)
+        assert snapshot.loads(snapshot.dumps(recorded)) == recorded
+        look_at(RecordedHost(recorded))
+
+
+def a_report(data: bytes) -> None:
+    """A report from a stranger."""
+    with contextlib.suppress(form.FormError):
+        report = document.loads(data)
+        assert document.loads(document.dumps(report)) == report
+
+
+def cpuid(data: bytes) -> None:
+    """Registers as text."""
+    with contextlib.suppress(NoDump):
+        look_at(DumpHost(data.decode('utf-8', 'replace'), 'x'))
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    'cpuinfo': cpuinfo,
+    'file': one_file,
+    'options': options,
+    'snapshot': a_snapshot,
+    'report': a_report,
+    'cpuid': cpuid,
+}
+
+
+def seeds(target: str) -> Iterator[bytes]:
+    """Good inputs to start from."""
+    for index, host in enumerate(hosts()):
+        if target == 'snapshot':
+            yield snapshot.dumps(host).encode()
+        elif target == 'report':
+            yield document.dumps(examine(RecordedHost(host))).encode()
+        elif target == 'cpuinfo':
+            content = host.files.get('/proc/cpuinfo')
+            if isinstance(content, bytes):
+                yield bytes([index]) + content
+        elif target == 'file':
+            for number, path in enumerate(sorted(host.files)):
+                content = host.files[path]
+                if isinstance(content, bytes):
+                    yield bytes([index, number % 256]) + content
+        elif target == 'cpuid':
+            for cpu, table in host.cpuid.items():
+                lines = [f'CPU {cpu}:']
+                lines += [
+                    f'   0x{leaf:08x} 0x{subleaf:02x}: '
+                    f'eax=0x{regs.eax:08x} ebx=0x{regs.ebx:08x} '
+                    f'ecx=0x{regs.ecx:08x} edx=0x{regs.edx:08x}'
+                    for (leaf, subleaf), regs in table.items()
+                    if not isinstance(regs, Refusal)
+                ]
+                yield '\n'.join(lines).encode()
+        else:
+            yield b'[libvirt]\nvirt_type = kvm\ncpu_models = a,b\n'
