@@ -51,6 +51,8 @@ _UNUSED = re.compile(
     r'_sysconfigdata|EXTERNALLY|sitecustomize)'
 )
 
+_COMMAND = b'#!/bin/sh\nexec python3 -m hvfilter.cli.main "$@"\n'
+
 _MODULES = ('msr', 'cpuid', 'kvm', 'kvm-amd', 'kvm-intel')
 
 
@@ -251,6 +253,7 @@ class Images:
                 content = (userland.root / 'usr/bin' / program).read_bytes()
                 writer.file(f'usr/bin/{program}', content, 0o755)
             writer.link('usr/bin/python3', python)
+            writer.file('usr/bin/hvfilter', _COMMAND, 0o755)
             _shared_libraries(userland, writer)
             writer.tree(libraries, f'usr/lib/{python}')
             writer.tree(packed, 'usr/lib/python3/dist-packages')

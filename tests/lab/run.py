@@ -69,7 +69,7 @@ def boot(
         'module': host.module,
         'parameters': host.load,
         'set_msrs': host.set_msrs,
-        'commands': commands(host),
+        'commands': {} if shell else commands(host),
         'smoke_runs': smoke_runs,
         'results': '/dev/null' if shell else emulator.results,
         'shell': shell,
