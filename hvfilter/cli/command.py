@@ -170,12 +170,12 @@ def open_cpuid(path: str) -> Host:
 
     :raises Trouble: when there is none in it
     """
-    from hvfilter.host.cpuid_dump import DumpHost, NoDump
+    from hvfilter.host import cpuid_dump
 
-    text = read_input(path).decode('utf-8', 'replace')
+    text = cpuid_dump.text_of(read_input(path))
     try:
-        return DumpHost(text, f'cpuid {path}')
-    except NoDump as error:
+        return cpuid_dump.DumpHost(text, f'cpuid {path}')
+    except cpuid_dump.NoDump as error:
         raise Trouble(
             f'{path} cannot be used: {error}. Make one with '
             f'"cpuid -r > <file>"'

@@ -14,12 +14,14 @@ as ``cpuid -r`` prints it (one processor with ``-1``), and
     CPUID 00000007: 00000000-209C01A9-00000000-00000000 [SL 00]
     MSR 00000480: 00DA-0400-0000-0004
 
-as AIDA64 writes it and processor collections keep it. There, registers are
-EAX, EBX, ECX and EDX, and MSRs are those of every processor.
+as AIDA64 writes it and processor collections keep it, in older versions with
+blanks for the colon. There, registers are EAX, EBX, ECX and EDX, and MSRs are
+those of every processor.
 """
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import re
 
@@ -47,14 +49,14 @@ _CPUID = re.compile(
     r'^\s*0x(?P<leaf>[0-9a-f]{1,8})(?:\s+0x(?P<subleaf>[0-9a-f]{1,8}))?\s*:'
     r'\s*eax=0x(?P<eax>[0-9a-f]{1,8})\s+ebx=0x(?P<ebx>[0-9a-f]{1,8})'
     r'\s+ecx=0x(?P<ecx>[0-9a-f]{1,8})\s+edx=0x(?P<edx>[0-9a-f]{1,8})'
-    r'|^\s*CPUID\s+(?P<leaf2>[0-9a-f]{8})\s*:'
-    r'\s*(?P<eax2>[0-9a-f]{8})-(?P<ebx2>[0-9a-f]{8})'
+    r'|^\s*CPUID\s+(?P<leaf2>[0-9a-f]{8})(?:\s*:\s*|\s+)'
+    r'(?P<eax2>[0-9a-f]{8})-(?P<ebx2>[0-9a-f]{8})'
     r'-(?P<ecx2>[0-9a-f]{8})-(?P<edx2>[0-9a-f]{8})'
     r'(?:.*\[SL\s+(?P<subleaf2>[0-9a-f]{1,8})\])?',
     re.ASCII | re.IGNORECASE,
 )
 _MSR = re.compile(
-    r'^\s*MSR\s+(?:0x)?(?P<index>[0-9a-f]{1,8})\s*[:=]\s*'
+    r'^\s*MSR\s+(?:0x)?(?P<index>[0-9a-f]{1,8})(?:\s*[:=]\s*|\s+)'
     r'(?:(?:0x)?(?P<value>[0-9a-f]{4}(?:-?[0-9a-f]{4}){3})|(?P<failed><))',
     re.ASCII | re.IGNORECASE,
 )
@@ -63,6 +65,13 @@ _LONGEST_LINE = 1000
 
 class NoDump(Exception):
     """A text holds no CPUID leaves."""
+
+
+def text_of(data: bytes) -> str:
+    """A file's text; Windows writes some in UTF-16."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode('utf-16', 'replace')
+    return data.decode('utf-8', 'replace')
 
 
 @dataclasses.dataclass

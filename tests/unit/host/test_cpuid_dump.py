@@ -49,6 +49,7 @@ CPU Clock (Normal): 1996 MHz
 MSR 0000003A: 0000-0000-0006-0005
 MSR 00000480: 00DA-0400-0000-0004
 MSR 00000491: < FAILED >
+MSR 00000492: 0000-0000-0000-0007 [S200]
 MSR 0000003A: 0000-0000-0000-0000
 """
 
@@ -88,9 +89,23 @@ class TestParse(testtools.TestCase):
                 0x3A: 0x60005,
                 0x480: 0x00DA040000000004,
                 0x491: Refusal('EIO'),
+                0x492: 7,
             },
             dump.msrs,
         )
+
+    def test_same_when_the_collection_is_older(self):
+        older = COLLECTED.replace(': ', ' ' * 40)
+        self.assertNotEqual(COLLECTED, older)
+        self.assertEqual(cpuid_dump.parse(COLLECTED), cpuid_dump.parse(older))
+
+    def test_same_when_windows_wrote_it(self):
+        text = COLLECTED.replace('\n', '\r\n')
+        for encoding in ('utf-8', 'utf-16', 'utf-8-sig'):
+            again = cpuid_dump.text_of(text.encode(encoding))
+            self.assertEqual(
+                cpuid_dump.parse(COLLECTED), cpuid_dump.parse(again)
+            )
 
     def test_numbers_are_kept_when_headings_differ(self):
         line = 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69\n'
