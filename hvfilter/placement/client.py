@@ -214,9 +214,15 @@ class PlacementClient:
             query += '&associated=true'
         return _names(self._read(f'/traits?{query}', TRAITS, about), about)
 
-    def ensure_trait(self, name: str) -> None:
-        """Make the name known to Placement; harmless when it is."""
-        self._ask('PUT', f'/traits/{_custom(name)}', TRAITS, f'trait {name}')
+    def ensure_trait(self, name: str) -> bool:
+        """Make the name known to Placement; harmless when it is.
+
+        :returns: whether it was new.
+        """
+        answer = self._ask(
+            'PUT', f'/traits/{_custom(name)}', TRAITS, f'trait {name}'
+        )
+        return answer.status == 201
 
     def delete_trait(self, name: str) -> None:
         """Make Placement forget a name.

@@ -7,8 +7,8 @@ nothing else, write it back, and when somebody was faster, read again. Every
 other way loses somebody's trait.
 
 Costs one request when nothing is to change and two when something is. Names
-that Placement does not know yet are created only when it says so, which
-happens once in a cloud's life and once for every new capability.
+that Placement does not know yet are created only when it says so: once in a
+cloud's life and once for every new capability.
 
 Source: placement ``handlers/trait.py`` (the generation is checked first, then
 the names, then everything is written or nothing).
@@ -168,7 +168,7 @@ class Reconciler:
 
         :raises errors.PlacementError: at the first failure.
         """
-        run = _Run(self._client, target, wanted)
+        run = _Run(self._client, target, wanted, self._chance)
         uuid, _, step = run.read()
         return Change(uuid, step.added, step.removed, step.kept, run.requests)
 
@@ -181,7 +181,7 @@ class Reconciler:
         :raises errors.PlacementError: the last failure, when patience ends;
             the provider then has its old traits or the new ones, whole.
         """
-        run = _Run(self._client, target, wanted)
+        run = _Run(self._client, target, wanted, self._chance)
         began = self._clock()
         while True:
             try:
@@ -223,14 +223,20 @@ class _Run:
     """What one reconciliation has seen so far."""
 
     def __init__(
-        self, placement: client.PlacementClient, target: Target, wanted: Wanted
+        self,
+        placement: client.PlacementClient,
+        target: Target,
+        wanted: Wanted,
+        chance: Callable[[], float],
     ) -> None:
         self._client = placement
         self._target = target
         self._wanted = wanted
+        self._chance = chance
         self._first: frozenset[str] | None = None
+        self._creating = False
+        self._named = False
         self.created: frozenset[str] = frozenset()
-        self._complete = False
         self.requests = 0
         self.conflicts = 0
         self.failures = 0
@@ -241,10 +247,14 @@ class _Run:
             try:
                 self._write(uuid, now, step)
             except errors.UnknownTrait as error:
-                if self._complete or not error.traits & step.added:
+                unknown = error.traits & step.added
+                if self._named or not unknown:
                     raise
-                self._create()
+                self._create(unknown)
                 self._write(uuid, now, step)
+        if self._creating:
+            # It was interrupted in an earlier attempt.
+            self._create(frozenset())
         return self._change(uuid, step)
 
     def read(self) -> tuple[str, client.ProviderTraits, Plan]:
@@ -279,15 +289,29 @@ class _Run:
                 'answers, then publish again.',
             )
 
-    def _create(self) -> None:
-        self.requests += 1
-        known = self._client.traits_known(catalogue.TRAIT_PREFIX)
-        current = catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS
-        for name in sorted(current - known):
+    def _create(self, unknown: frozenset[str]) -> None:
+        """Make names known: those that are needed, then perhaps all others.
+
+        All names should be known, for a flavor may forbid what no host has.
+        That is left to those hosts which were the first with any name, lest
+        a whole cloud that starts at once sends every name. The order is
+        random for the same reason.
+        """
+        interrupted, self._creating = self._creating, True
+        self._ensure(unknown)
+        if self.created or interrupted:
             self.requests += 1
-            self._client.ensure_trait(name)
-            self.created |= {name}
-        self._complete = True
+            known = self._client.traits_known(catalogue.TRAIT_PREFIX)
+            current = catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS
+            self._ensure(current - known)
+        self._creating, self._named = False, True
+
+    def _ensure(self, names: frozenset[str]) -> None:
+        shuffled = sorted((self._chance(), name) for name in names)
+        for _, name in shuffled:
+            self.requests += 1
+            if self._client.ensure_trait(name):
+                self.created |= {name}
 
     def _change(self, uuid: str, step: Plan) -> Change:
         own = catalogue.OWN_TRAITS

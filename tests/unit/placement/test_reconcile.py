@@ -119,6 +119,31 @@ class ReconcilerTest(testtools.TestCase):
         self.assertTrue(placement.known >= OWN)
         self.assertEqual(len(placement.sent), change.requests)
 
+    def test_reconcile_when_another_host_names_them_first(self):
+        def other(sent):
+            if sent.path.startswith('/traits/'):
+                placement.known |= {KVM, MARKER}
+
+        placement = MemoryPlacement(FOREIGN, before=other)
+        change = self.reconcile(placement)
+        self.assertEqual(frozenset(), change.created)
+        self.assertEqual(
+            ['GET', 'PUT', 'PUT', 'PUT', 'PUT'], placement.methods
+        )
+        self.assertEqual(FOREIGN | {KVM, MARKER}, placement.traits)
+
+    def test_reconcile_when_answer_about_a_name_is_lost(self):
+        def lost(sent):
+            if sent.path.startswith('/traits/') and not self.time.slept:
+                placement.known |= {KVM, MARKER}
+                return errors.Unreachable('reset', 'look')
+            return None
+
+        placement = MemoryPlacement(FOREIGN, before=lost)
+        self.reconcile(placement)
+        self.assertEqual(FOREIGN | {KVM, MARKER}, placement.traits)
+        self.assertTrue(placement.known >= OWN)
+
     def test_reconcile_when_names_stay_unknown(self):
         def forgetful(sent):
             placement.known -= OWN

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ten thousand hosts publish after a power cut, and go on.
+
+``python -m tests.fleet [--providers N] [--workers N] [--spread SECONDS]``
+
+Real: Placement, its database server, our client and reconciliation. Made:
+the providers (with traits of others on them) and what the hosts found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+
+import sqlalchemy
+from keystoneauth1 import adapter, session, token_endpoint
+from placement.db.sqlalchemy import migration, models
+
+from hvfilter.model import catalogue
+from hvfilter.placement import client, errors, keystone, reconcile
+from hvfilter.rules.traits import Wanted
+from tests.fleet import database, service
+
+FOREIGN = ('OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD')
+HOSTS_AT_ONCE = 100
+"""Publications under way at once; the others wait to be let in."""
+
+LOST = catalogue.BY_KEY['nested'].trait
+PRESENT = frozenset(
+    catalogue.BY_KEY[key].trait
+    for key in ('kvm', 'hvm', 'vtx', 'slat', 'ept', 'nested', 'nested_slat')
+) | {catalogue.REPORTED_TRAIT}
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """How one publication went."""
+
+    took_s: float
+    change: reconcile.Change | None
+    error: str = ''
+
+
+def wanted(present: frozenset[str]) -> Wanted:
+    """These are there, all others are not."""
+    return Wanted(present, catalogue.OWN_TRAITS - present)
+
+
+class Cloud:
+    """Placement with its workers, filled."""
+
+    def __init__(self, url: str, providers: int, workers: int) -> None:
+        self._database = url
+        self.engine = sqlalchemy.create_engine(url)
+        service.configuration(url)
+        migration.upgrade('head')
+        listening = socket.socket()
+        listening.bind(('127.0.0.1', 0))
+        listening.listen(4096)
+        listening.set_inheritable(True)
+        self.url = f'http://127.0.0.1:{listening.getsockname()[1]}'
+        self._workers = [
+            self._worker(listening.fileno()) for _ in range(workers)
+        ]
+        listening.close()
+        for worker in self._workers:
+            assert worker.stdout is not None
+            worker.stdout.readline()
+        self.uuids = self._fill(providers)
+
+    def _worker(self, descriptor: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                '-W',
+                'ignore',
+                '-m',
+                'tests.fleet.service',
+                str(descriptor),
+                self._database,
+            ],
+            pass_fds=(descriptor,),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def stop(self) -> None:
+        """End the workers and forget the database."""
+        for worker in self._workers:
+            worker.kill()
+            worker.communicate()
+        self.engine.dispose()
+
+    def _fill(self, providers: int) -> list[str]:
+        """As nova-compute would have, but at once."""
+        self.client().ensure_trait('CUSTOM_GOLD')
+        uuids = [str(uuid.uuid4()) for _ in range(providers)]
+        table = models.ResourceProvider.__table__
+        marks = models.ResourceProviderTrait.__table__
+        with self.engine.begin() as connection:
+            connection.execute(
+                table.insert(),
+                [
+                    {'id': number, 'uuid': each, 'name': f'n{number}.example'}
+                    | {'generation': 1, 'root_provider_id': number}
+                    for number, each in enumerate(uuids, 1)
+                ],
+            )
+            known = dict(
+                connection.execute(
+                    sqlalchemy.select(models.Trait.name, models.Trait.id)
+                ).all()
+            )
+            connection.execute(
+                marks.insert(),
+                [
+                    {'resource_provider_id': number, 'trait_id': known[name]}
+                    for number in range(1, providers + 1)
+                    for name in FOREIGN
+                ],
+            )
+        with self.engine.connect().execution_options(
+            isolation_level='AUTOCOMMIT'
+        ) as connection:
+            connection.execute(sqlalchemy.text('ANALYZE'))
+        return uuids
+
+    def client(self) -> client.PlacementClient:
+        """A host's way to Placement, a session of its own."""
+        reach = session.Session(
+            auth=token_endpoint.Token(self.url, 'admin'), timeout=30
+        )
+        return client.PlacementClient(
+            keystone.KeystoneTransport(
+                adapter.Adapter(reach, service_type='placement')
+            )
+        )
+
+    def size_mib(self) -> float:
+        """What the database takes on the disk."""
+        asked = sqlalchemy.text('SELECT pg_database_size(current_database())')
+        with self.engine.connect() as connection:
+            return float(connection.execute(asked).scalar_one()) / (1 << 20)
+
+    def wrong(self, expected: Callable[[str], frozenset[str]]) -> int:
+        """How many providers do not carry exactly what they should."""
+        asked = sqlalchemy.text(
+            'SELECT p.uuid, t.name FROM resource_providers p '
+            'LEFT JOIN resource_provider_traits m '
+            'ON m.resource_provider_id = p.id '
+            'LEFT JOIN traits t ON t.id = m.trait_id'
+        )
+        found: dict[str, set[str]] = {each: set() for each in self.uuids}
+        with self.engine.connect() as connection:
+            for each, name in connection.execute(asked):
+                found[each].add(name)
+        return sum(
+            names != expected(each) | set(FOREIGN)
+            for each, names in found.items()
+        )
+
+
+def publish(cloud: Cloud, target: str, present: frozenset[str]) -> Published:
+    """As the agent of one host does."""
+    began = time.monotonic()
+    reconciler = reconcile.Reconciler(
+        cloud.client(), reconcile.Patience(deadline_s=600)
+    )
+    try:
+        change = reconciler.reconcile(
+            reconcile.Target(uuid=target), wanted(present)
+        )
+    except errors.PlacementError as error:
+        took_s = time.monotonic() - began
+        return Published(took_s, None, type(error).__name__)
+    return Published(time.monotonic() - began, change)
+
+
+def phase(
+    title: str,
+    cloud: Cloud,
+    present: Callable[[str], frozenset[str]],
+    spread_s: float,
+) -> bool:
+    """Every host publishes once, at some moment of the spread."""
+    chance = random.Random(title)
+    due = sorted((chance.uniform(0, spread_s), each) for each in cloud.uuids)
+    began = time.monotonic()
+    done: list[Published] = []
+    with concurrent.futures.ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
+        waiting = []
+        for when, each in due:
+            time.sleep(max(0.0, began + when - time.monotonic()))
+            waiting.append(pool.submit(publish, cloud, each, present(each)))
+        for each in progress(title, waiting):
+            done.append(each.result())
+    seconds = time.monotonic() - began
+    changes = [each.change for each in done if each.change]
+    times = sorted(each.took_s for each in done)
+    failed = [each.error for each in done if each.error]
+    wrong = cloud.wrong(present)
+    requests = sum(change.requests for change in changes)
+    print(
+        f'{title}: {len(done)} hosts in {seconds:.0f} s; '
+        f'{requests} requests ({requests / seconds:.0f}/s), '
+        f'{sum(change.conflicts for change in changes)} conflicts, '
+        f'{len(failed)} failed {sorted(set(failed)) or ""}; a publication '
+        f'took {statistics.median(times) * 1000:.0f} ms in the middle, '
+        f'{times[int(len(times) * 0.99)] * 1000:.0f} ms at the 99th '
+        f'percentile; {wrong} providers wrong; database '
+        f'{cloud.size_mib():.0f} MiB',
+        flush=True,
+    )
+    return not failed and not wrong
+
+
+def progress(
+    title: str, waiting: Sequence[concurrent.futures.Future[Published]]
+) -> Iterator[concurrent.futures.Future[Published]]:
+    """Each as it ends, with a line for a person now and then."""
+    shown = time.monotonic()
+    ended = concurrent.futures.as_completed(waiting)
+    for number, each in enumerate(ended, 1):
+        yield each
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            print(f'  {title}: {number}/{len(waiting)}', flush=True)
+
+
+def main() -> int:
+    """Run all phases: 0 if no provider is ever wrong and none failed."""
+    parser = argparse.ArgumentParser(prog='tests.fleet', description=__doc__)
+    parser.add_argument('--providers', type=int, default=10_000)
+    parser.add_argument('--workers', type=int, default=4)
+    parser.add_argument('--spread', type=float, default=30.0)
+    options = parser.parse_args()
+    try:
+        server = database.PostgreSQL()
+    except database.Missing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    with server:
+        began = time.monotonic()
+        cloud = Cloud(server.url, options.providers, options.workers)
+        try:
+            print(
+                f'{options.providers} providers, {options.workers} workers '
+                f'of Placement, {server.release}, filled in '
+                f'{time.monotonic() - began:.0f} s; database '
+                f'{cloud.size_mib():.0f} MiB',
+                flush=True,
+            )
+            return 0 if run(cloud, options.spread) else 1
+        finally:
+            cloud.stop()
+
+
+def run(cloud: Cloud, spread_s: float) -> bool:
+    """The life of a cloud in four phases."""
+    tenth = frozenset(cloud.uuids[::10])
+
+    def everything(_: str) -> frozenset[str]:
+        return PRESENT
+
+    def some_lost(each: str) -> frozenset[str]:
+        return PRESENT - {LOST} if each in tenth else PRESENT
+
+    return all(
+        [
+            phase(
+                'first time, after a power cut', cloud, everything, spread_s
+            ),
+            phase('steady state', cloud, everything, spread_s),
+            phase('a tenth lost nested', cloud, some_lost, spread_s),
+            phase('steady state again', cloud, some_lost, spread_s),
+        ]
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())
