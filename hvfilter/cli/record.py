@@ -18,6 +18,8 @@ from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance
 
+_FORBIDDEN = ('EACCES', 'EPERM')
+
 
 class Record(command.HostCommand, Command):
     """Record a host as a snapshot that can be looked at anywhere.
@@ -64,7 +66,8 @@ class Record(command.HostCommand, Command):
             where=socket.gethostname() if parsed_args.keep_names else '',
             note=parsed_args.note,
         )
-        text = snapshot.dumps(recording.snapshot(origin))
+        recorded = recording.snapshot(origin)
+        text = snapshot.dumps(recorded)
         if parsed_args.file == '-':
             self.app.stdout.write(text)
             return 0
@@ -74,6 +77,13 @@ class Record(command.HostCommand, Command):
             f'{parsed_args.file}. Read the file before you show it to others.',
             file=self.app.stderr,
         )
+        refused = [r for r in recorded.refusals if r.error in _FORBIDDEN]
+        if refused:
+            print(
+                f'{len(refused)} answers were denied for want of permission: '
+                'record as root for a fuller picture.',
+                file=self.app.stderr,
+            )
         return 0
 
 

@@ -160,6 +160,25 @@ class Snapshot:
     kvm: KvmAnswers = KvmAnswers()
     smoke: SmokeRun | Refusal | None = None
 
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Every denial in it."""
+        answers: list[object] = [
+            *self.files.values(),
+            *self.directories.values(),
+            *self.links.values(),
+            *self.stats.values(),
+            *self.options.values(),
+            *(fact for t in self.cpuid.values() for fact in t.values()),
+            *(fact for t in self.msrs.values() for fact in t.values()),
+            self.kvm.api_version,
+            *self.kvm.extensions.values(),
+            self.kvm.supported_cpuid,
+            self.kvm.feature_msrs,
+            self.smoke,
+        ]
+        return tuple(a for a in answers if isinstance(a, Refusal))
+
 
 def dumps(snapshot: Snapshot) -> str:
     """The snapshot as text: sorted, so that two compare line by line."""

@@ -43,6 +43,13 @@ class TestRecord(CommandTestCase):
         self.assertIs(Making.RECORDED, again.origin.how)
         self.assertTrue(again.origin.by.startswith('hvfilter '))
 
+    def test_root_is_advised_when_something_was_forbidden(self):
+        self.assertNotIn('as root', self.record(self.path).err)
+        self.source = self.load('kvm-refused')
+        ran = self.record(self.path)
+        self.assertEqual(0, ran.status)
+        self.assertIn('denied for want of permission: record as root', ran.err)
+
     def test_names_go_when_not_asked_for(self):
         self.record(self.path, '--note', 'a note')
         text = self.path.read_text()

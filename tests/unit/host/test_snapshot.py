@@ -156,6 +156,14 @@ class TestDocument(testtools.TestCase):
         self.assertTrue(len(snapshot.dumps(many).splitlines()) < 40)
 
 
+class TestRefusals(testtools.TestCase):
+    def test_all_are_told_when_asked(self):
+        errors = sorted(refusal.error for refusal in FULL.refusals)
+        self.assertEqual(
+            ['EACCES', 'EACCES', 'EIO', 'ENOENT', 'ENOENT'], errors
+        )
+
+
 class TestRoundTrip(testtools.TestCase):
     def test_same_snapshot_when_full(self):
         text = snapshot.dumps(FULL)
