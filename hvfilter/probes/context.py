@@ -70,7 +70,7 @@ class Look:
     @functools.cached_property
     def kernel_version(self) -> tuple[int, int]:
         """Major and minor number of the kernel; (0, 0) when not known."""
-        found = re.match(r'(\d+)\.(\d+)', self.kernel)
+        found = re.match(r'(\d{1,9})\.(\d{1,9})', self.kernel)
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
     @property
@@ -104,7 +104,7 @@ class Look:
             numbers = self.cpuinfo.values('processor')
         except Denied:
             numbers = ()
-        found = tuple(int(n) for n in numbers if n.isdecimal())
+        found = tuple(n for n in map(number, numbers) if n is not None)
         return found or (0,)
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
@@ -174,6 +174,11 @@ class Look:
         """
         lines = self.text('/proc/misc').splitlines()
         return any(line.split()[1:] == [name] for line in lines)
+
+
+def number(text: str) -> int | None:
+    """A decimal number of ordinary size; None when it is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def parameter_path(module: str, name: str) -> str:

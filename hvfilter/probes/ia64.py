@@ -16,7 +16,7 @@ from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import natural
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import Look, number
 
 _MONTECITO = 32
 _KEYS = ('vti', 'hvm')
@@ -53,15 +53,15 @@ def _family(look: Look) -> Iterator[Observation]:
             reason = 'cpuinfo does not tell the processor'
             yield question.denied(key, denied, reason)
         return
-    number = family.split()[0] if family.split() else ''
+    generation = number(next(iter(family.split()), ''))
     for key in _KEYS:
-        if not number.isdecimal():
+        if generation is None:
             yield question.unknown(
                 key,
                 family or 'no such line',
                 "the processor's family is not known",
             )
-        elif int(number) >= _MONTECITO:
+        elif generation >= _MONTECITO:
             yield question.present(key, family, 'the processor has VT-i')
         else:
             yield question.absent(

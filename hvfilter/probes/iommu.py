@@ -19,7 +19,7 @@ from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import Look, number
 
 _TABLES = '/sys/firmware/acpi/tables'
 _IOMMU_TABLES = {'DMAR': 'Intel VT-d', 'IVRS': 'AMD-Vi'}
@@ -195,13 +195,13 @@ def _chips(look: Look) -> Iterator[Observation]:
 
 def _chip_names(look: Look) -> tuple[str, ...]:
     """The first few interrupts' chips, the first that remaps being last."""
-    numbers = sorted(
-        (int(name) for name in look.names(_IRQS) if name.isdecimal()),
-    )
+    numbers = [
+        found for found in map(number, look.names(_IRQS)) if found is not None
+    ]
     chips: dict[str, None] = {}
-    for number in numbers[:_IRQ_LIMIT]:
+    for interrupt in sorted(numbers)[:_IRQ_LIMIT]:
         try:
-            chip = look.text(f'{_IRQS}/{number}/chip_name')
+            chip = look.text(f'{_IRQS}/{interrupt}/chip_name')
         except Denied:
             continue
         if chip:
