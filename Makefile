@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test lint lab lab-quick lab-shell clean
+.PHONY: help demo test lint lab lab-quick lab-shell fleet clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -14,6 +14,8 @@ help:
 	@echo 'make lab    hvfilter in real kernels on emulated processors (Debian)'
 	@echo '            HOST=name: one of them; make lab-shell HOST=name: enter it;'
 	@echo '            make lab-quick: the few that tell most'
+	@echo 'make fleet  10,000 hosts publish to a real Placement on PostgreSQL'
+	@echo '            ARGS="--providers 1000 --workers 4 --spread 30"'
 	@echo 'make clean  remove what the above made'
 
 demo:
@@ -33,6 +35,9 @@ lab-quick:
 
 lab-shell:
 	@tools/in-env lab python -m tests.lab --shell $(HOST)
+
+fleet:
+	@tools/in-env fleet python -m tests.fleet $(ARGS)
 
 clean:
 	rm -rf .make-venv .lab .stestr .mypy_cache .ruff_cache .import_linter_cache

@@ -28,6 +28,11 @@ INTERPRETER_STAMP = VENV / 'interpreter.stamp'
 REQUIREMENTS = {
     'lab': ('requirements.txt',),
     'demo': ('requirements.txt', 'functional-requirements.txt'),
+    'fleet': (
+        'requirements.txt',
+        'functional-requirements.txt',
+        'fleet-requirements.txt',
+    ),
     'test': (
         'requirements.txt',
         'functional-requirements.txt',
@@ -38,6 +43,7 @@ REQUIREMENTS = {
 SATISFIED_BY = {
     'lab': ('lab', 'demo', 'test'),
     'demo': ('demo', 'test'),
+    'fleet': ('fleet',),
     'test': ('test',),
 }
 # Entry points and package data are read at install time.
