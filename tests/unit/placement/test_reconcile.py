@@ -264,6 +264,18 @@ class ReconcilerTest(testtools.TestCase):
         self.assertEqual(frozenset({EPT}), change.removed)
         self.assertEqual(['GET', 'PUT', 'GET'], placement.methods)
 
+    def test_reconcile_when_clock_jumps(self):
+        def jumping(sent):
+            self.time.now += jump
+            return answer(503)
+
+        # A suspended host: the clock is far on when it wakes up.
+        jump = 1e9
+        placement = MemoryPlacement(FOREIGN, before=jumping)
+        self.assertRaises(errors.Unavailable, self.reconcile, placement)
+        self.assertEqual([], self.time.slept)
+        self.assertEqual(FOREIGN, placement.traits)
+
     def test_reconcile_when_error_will_not_pass(self):
         for status in (301, 400, 401, 403, 406):
             placement = MemoryPlacement(

@@ -74,6 +74,13 @@ class PublisherTest(testtools.TestCase):
             1, found['hvfilter_publish_error_info', error, 'placement']
         )
 
+    def test_publish_when_clock_was_set_back(self):
+        self.publish(['kvm'], earlier=(WELL,))
+        self.publish(['kvm'], earlier=(WELL,), now_s=1.0)
+        found = self.samples()
+        name = 'hvfilter_publish_success_timestamp_seconds'
+        self.assertEqual(1, found[name, 'placement'])
+
     def test_publish_when_old_file_is_garbage(self):
         for garbage in (b'\xff\xfe', b'x{', b'a b c\n'):
             self.path.write_bytes(garbage)
