@@ -82,6 +82,18 @@ class TestMain(CommandTestCase):
         self.assertEqual(b'', errors)
         self.assertEqual(141, run.returncode)
 
+    def test_nothing_is_flushed_again_when_the_reader_has_gone(self):
+        stdout = mock.Mock()
+        stdout.flush.side_effect = BrokenPipeError
+        stdout.fileno.return_value = 1234
+        with (
+            mock.patch('sys.stdout', stdout),
+            mock.patch.object(main.Hvfilter, 'run', return_value=0),
+            mock.patch('os.dup2') as dup2,
+        ):
+            self.assertEqual(141, main.main(['probe']))
+        self.assertEqual(1234, dup2.call_args.args[1])
+
 
 class TestLazyCommands(CommandTestCase):
     def test_only_the_wanted_command_is_loaded_when_listed(self):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+from unittest import mock
+
 import testtools
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +130,11 @@ class TestParse(testtools.TestCase):
         line = 'CPUID 00000004: 00000000-00000000-00000000-00000000\n'
         dump = cpuid_dump.parse(line * 1000)
         self.assertTrue(len(dump.cpus[0]) <= 65)
+
+    def test_bounded_when_there_are_endless_leaves(self):
+        with mock.patch.object(cpuid_dump, '_LEAVES_LIMIT', 3):
+            dump = cpuid_dump.parse(TOOL)
+        self.assertEqual(3, len(dump.cpus[0]))
 
     def test_refused_when_there_is_no_leaf(self):
         for text in ('', 'CPU 0:\n', 'MSR 0000003A: 0000-0000-0000-0005\n'):
