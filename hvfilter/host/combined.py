@@ -20,6 +20,9 @@ from hvfilter.host.door import (
 
 FactT = TypeVar('FactT')
 
+UNKNOWN = 'unknown'
+"""What a recording says of a machine that it cannot tell."""
+
 
 class CombinedHost(Host):
     """Each fact comes from the first recording that holds it.
@@ -27,7 +30,7 @@ class CombinedHost(Host):
     A denial is held like any fact; only what was not recorded is looked for
     in the next.
 
-    :param hosts: at least one; the first one tells the machine
+    :param hosts: at least one
     """
 
     def __init__(self, hosts: Sequence[Host]) -> None:
@@ -44,7 +47,13 @@ class CombinedHost(Host):
         return ask(self._hosts[-1])
 
     def machine(self) -> Machine:
-        return self._hosts[0].machine()
+        """Architecture and kernel, each from the first that knows it."""
+        told = [host.machine() for host in self._hosts]
+        archs = [one.arch for one in told if one.arch != UNKNOWN]
+        kernels = [one.kernel for one in told if one.kernel != UNKNOWN]
+        return Machine(
+            next(iter(archs), UNKNOWN), next(iter(kernels), UNKNOWN)
+        )
 
     def read(self, path: str) -> bytes:
         return self._first(lambda host: host.read(path))

@@ -26,6 +26,7 @@ import dataclasses
 import re
 
 from hvfilter.host import cpuid, cpulist, words
+from hvfilter.host.combined import UNKNOWN
 from hvfilter.host.door import NOT_RECORDED, CpuidRegs, Denied, Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import (
@@ -169,7 +170,7 @@ class DumpHost(RecordedHost):
         online = cpulist.render(dump.cpus)
         snapshot = Snapshot(
             Provenance(Making.RECORDED, note=origin),
-            Machine(_arch(dump), 'unknown'),
+            Machine(_arch(dump), UNKNOWN),
             files={ONLINE: f'{online}\n'.encode()},
             cpuid=dump.cpus,
             msrs=dict.fromkeys(dump.cpus, dump.msrs) if dump.msrs else {},

@@ -17,6 +17,7 @@ import stat as modes
 from collections.abc import Iterator, Mapping, Sequence
 
 from hvfilter.host import ini, words
+from hvfilter.host.combined import UNKNOWN
 from hvfilter.host.door import (
     LIST_LIMIT,
     NOT_RECORDED,
@@ -31,8 +32,6 @@ from hvfilter.host.door import (
     Options,
     SmokeRun,
 )
-
-UNKNOWN = 'unknown'
 
 _LINKS_LIMIT = 40
 """Symbolic links in one path, as in the kernel (MAXSYMLINKS)."""

@@ -32,6 +32,19 @@ class TestCombinedHost(testtools.TestCase):
         self.assertEqual(b'a\n', self.host.read('/a'))
         self.assertEqual('other', self.host.machine().arch)
 
+    def test_machine_is_told_by_the_first_that_knows(self):
+        def host(arch, kernel):
+            machine = door.Machine(arch, kernel)
+            return RecordedHost(Snapshot(OTHER.origin, machine))
+
+        for hosts, machine in (
+            ([host('unknown', '6.1'), host('x86_64', '6.2')], 'x86_64 6.1'),
+            ([host('x86_64', 'unknown'), host('i686', '6.2')], 'x86_64 6.2'),
+            ([host('unknown', 'unknown')], 'unknown unknown'),
+        ):
+            told = CombinedHost(hosts).machine()
+            self.assertEqual(machine, f'{told.arch} {told.kernel}')
+
     def test_a_denial_is_an_answer_when_recorded(self):
         denied = self.assertRaises(door.Denied, self.host.read, '/b')
         self.assertEqual('EACCES', denied.error)
