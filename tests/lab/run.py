@@ -171,6 +171,8 @@ def wrong(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
                 f'{key} is {live[key]} live, but {replayed[key]} when the '
                 'recording is replayed'
             )
+    if host.runs:
+        yield from doubted(report)
     for key, state in host.expected.items():
         found = report['capabilities'].get(key)
         if found is None:
@@ -180,6 +182,13 @@ def wrong(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
                 f'{key} is {state}, but hvfilter says {found["state"]}: '
                 f'{found.get("reason", "")}'
             )
+
+
+def doubted(report: Mapping[str, Any]) -> Iterator[str]:
+    """Where a guest runs natively, the smoke run itself must say so."""
+    for evidence in report['capabilities']['kvm']['evidence']:
+        if evidence['strength'] == 'smoke' and evidence['state'] != 'present':
+            yield f'a guest ran, but of it hvfilter says: {evidence["reason"]}'
 
 
 def keep_recording(outcome: Outcome) -> None:
