@@ -14,6 +14,7 @@ from cliff.lister import Lister
 from oslo_config import cfg
 
 from hvfilter.conf import agent
+from hvfilter.conf.files import USUAL_FILES
 from hvfilter.host.door import Denied, Host
 from hvfilter.publish import base, run
 
@@ -44,7 +45,7 @@ class AgentCommand(Lister):
             help='Configuration file, such as /etc/nova/nova.conf, whose '
             'section [placement] tells how to reach Placement; may be '
             'repeated, the last word wins (default: those that exist of '
-            f'{", ".join(agent.USUAL_FILES)})',
+            f'{", ".join(USUAL_FILES)})',
         )
         parser.add_argument(
             '--to',

@@ -119,8 +119,17 @@ def live_host(parsed_args: argparse.Namespace) -> Host:
 
 
 def chosen_report(parsed_args: argparse.Namespace) -> HostReport:
-    """The report on the host that the options choose."""
-    return look_at(chosen_host(parsed_args), parsed_args)
+    """The report on the host that the options choose.
+
+    What this host's configuration overrules is shown as overruled.
+    """
+    host = chosen_host(parsed_args)
+    report = look_at(host, parsed_args)
+    if host.origin != 'live':
+        return report
+    from hvfilter.cli import overruled
+
+    return overruled.as_published(host, report)
 
 
 def look_at(host: Host, parsed_args: argparse.Namespace) -> HostReport:

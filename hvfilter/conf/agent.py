@@ -13,6 +13,8 @@ from typing import Any
 
 from oslo_config import cfg
 
+from hvfilter.conf.files import USUAL_FILES
+
 GROUP = cfg.OptGroup(
     'hvfilter',
     title='hvfilter',
@@ -131,13 +133,6 @@ NOVA_OPTS = [
 ]
 
 _VERSIONS = ('version', 'min_version', 'max_version')
-
-USUAL_FILES = (
-    '/etc/nova/nova.conf',
-    '/etc/nova/nova-compute.conf',
-    '/etc/hvfilter/hvfilter.conf',
-)
-"""Read in this order, as far as they exist: the last word wins."""
 
 
 class Unreadable(Exception):

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import testtools
+
+from hvfilter.cli import command, overruled
+from hvfilter.host import ini
+from hvfilter.host.door import Denied
+from hvfilter.model.finding import State
+from tests.fakes import reports
+
+
+class Files:
+    """A host that has these files."""
+
+    def __init__(self, **files):
+        self.files = {
+            '/etc/nova/nova.conf': files.get('nova'),
+            '/etc/hvfilter/hvfilter.conf': files.get('ours'),
+        }
+
+    def options(self, path, wanted):
+        if self.files.get(path) is None:
+            raise Denied(f'read {path}', 'ENOENT')
+        return ini.wanted_options(self.files[path], wanted)
+
+
+class AsPublishedTest(testtools.TestCase):
+    def kvm(self, **files):
+        found = reports.report([], ['kvm'])
+        return overruled.as_published(Files(**files), found)['kvm']
+
+    def test_finding_when_nothing_is_said(self):
+        for files in ({}, {'nova': '[DEFAULT]\noverrule = kvm=present\n'}):
+            self.assertIsNone(self.kvm(**files).overrule)
+
+    def test_finding_when_overruled(self):
+        text = '[hvfilter]\noverrule = sev=absent, kvm=present,\n'
+        finding = self.kvm(nova=text)
+        self.assertIs(State.PRESENT, finding.state)
+        self.assertIs(State.ABSENT, finding.found)
+        self.assertIn('/etc/nova/nova.conf', finding.overrule.origin)
+
+    def test_finding_when_files_contradict(self):
+        finding = self.kvm(
+            nova='[hvfilter]\noverrule = kvm=present\n',
+            ours='[hvfilter]\noverrule = kvm=absent\n',
+        )
+        self.assertIs(State.ABSENT, finding.overrule.state)
+        self.assertIn('hvfilter.conf', finding.overrule.origin)
+
+    def test_finding_when_words_make_no_sense(self):
+        error = self.assertRaises(
+            command.Trouble, self.kvm, ours='[hvfilter]\noverrule = kvm\n'
+        )
+        self.assertIn('kvm=present', str(error))
