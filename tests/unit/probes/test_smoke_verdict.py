@@ -53,5 +53,11 @@ class JudgeTest(testtools.TestCase):
         verdict = self._judge([*RAN, ('timing', 'TIMEOUT')])
         self.assertIs(Outcome.FAILED, verdict.outcome)
 
+    def test_inconclusive_when_time_ran_out_while_it_was_timed(self):
+        samples = (door.Sample(1, 10**9, 400),) * 2
+        steps = (*RAN, ('timing', 'TIMEOUT'))
+        verdict = smoke_verdict.judge(door.SmokeRun(steps, samples, 3 * 10**9))
+        self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
+
     def test_failed_when_nothing_was_tried(self):
         self.assertIs(Outcome.FAILED, self._judge([]).outcome)
