@@ -74,6 +74,9 @@ KERNELS: Mapping[tuple[str, str], Kernel] = {
     ('amd64', '6.12'): Kernel(
         'amd64', 'bookworm', 'linux-image-6.12-cloud-amd64'
     ),
+    ('amd64', 'testing'): Kernel(
+        'amd64', 'forky', 'linux-image-cloud-amd64'
+    ),
     ('arm64', '6.1'): Kernel('arm64', 'bookworm', 'linux-image-cloud-arm64'),
     ('arm64', '6.12'): Kernel('arm64', 'trixie', 'linux-image-cloud-arm64'),
     ('riscv64', 'testing'): Kernel('riscv64', 'forky', 'linux-image-riscv64'),

@@ -241,6 +241,15 @@ HOSTS: tuple[LabHost, ...] = (
         runs=False,
         changed=_NONE,
     ),
+    _amd('amd-nested-on-testing', kernel='testing'),
+    _amd(
+        'amd-nested-off-testing',
+        kernel='testing',
+        load=('nested=0',),
+        says=(_PAGING,),
+        silent=(_NESTED,),
+        changed=_same(A, 'nested nested_slat'),
+    ),
     _amd(
         'amd-bochs',
         cpu=Bochs('trinity_apu'),
