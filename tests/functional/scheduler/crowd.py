@@ -60,6 +60,11 @@ def node(name: str, capabilities: Collection[str] | None) -> Node:
 class CrowdTestCase(base.CloudTestCase):
     """Has no nova-compute at all; asks the scheduler itself."""
 
+    def setUp(self) -> None:
+        # Nobody says again that these are up. Read when services start.
+        self.flags(service_down_time=3_600)
+        super().setUp()
+
     def crowd(self, nodes: list[Node], known: bool = True) -> None:
         """They are there, with room for guests.
 
