@@ -13,6 +13,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -196,13 +197,16 @@ def phase(
     due = sorted((chance.uniform(0, spread_s), each) for each in cloud.uuids)
     began = time.monotonic()
     done: list[Published] = []
-    with concurrent.futures.ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(HOSTS_AT_ONCE)
+    try:
         waiting = []
         for when, each in due:
             time.sleep(max(0.0, began + when - time.monotonic()))
             waiting.append(pool.submit(publish, cloud, each, present(each)))
         for each in progress(title, waiting):
             done.append(each.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
     seconds = time.monotonic() - began
     changes = [each.change for each in done if each.change]
     times = sorted(each.took_s for each in done)
@@ -243,6 +247,8 @@ def main() -> int:
     parser.add_argument('--workers', type=int, default=4)
     parser.add_argument('--spread', type=float, default=30.0)
     options = parser.parse_args()
+    # However it ends, the database server ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         server = database.PostgreSQL()
     except database.Missing as missing:
