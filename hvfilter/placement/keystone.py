@@ -54,9 +54,7 @@ class KeystoneTransport:
                 headers={'Accept': 'application/json'},
                 **more,
             )
-        answer = answer_of(response)
-        _refuse_cut(answer)
-        return answer
+        return answer_of(response)
 
 
 def _refuse_cut(answer: client.Answer) -> None:
@@ -73,15 +71,19 @@ def _refuse_cut(answer: client.Answer) -> None:
 
 
 def answer_of(response: Any) -> client.Answer:
-    """Take what is needed of a ``requests.Response``."""
-    return client.Answer(
-        response.status_code,
-        {
-            str(name).lower(): str(value)
-            for name, value in response.headers.items()
-        },
-        response.content or b'',
+    """Take what is needed of a ``requests.Response``.
+
+    :raises hvfilter.placement.errors.Unreachable: it is not whole.
+    """
+    headers = {
+        str(name).lower(): str(value)
+        for name, value in response.headers.items()
+    }
+    answer = client.Answer(
+        response.status_code, headers, response.content or b''
     )
+    _refuse_cut(answer)
+    return answer
 
 
 @contextlib.contextmanager
