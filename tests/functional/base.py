@@ -38,7 +38,7 @@ from tests.fakes.placement import PlacementGate
 
 CONF = nova.conf.CONF
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 """Longer than any step takes on a loaded machine; no test waits for it."""
 
 POLL_S = 0.15

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishing beside everybody else who writes to a provider."""
 
+import dataclasses
+import pathlib
+
+from hvfilter.host import snapshot
+from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.catalogue import OWN_TRAITS, REPORTED_TRAIT
+from hvfilter.report.examine import examine
 from tests.fakes.compute import ComputeHost
 from tests.fakes.placement import writes_traits
 from tests.functional import base, findings
@@ -9,6 +15,9 @@ from tests.functional import base, findings
 NESTED = 'CUSTOM_HVFILTER_NESTED'
 FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
 """Nova's mark, a standard trait, somebody's custom one."""
+
+RECORDING = pathlib.Path(__file__).parent.parent / 'hosts/intel-all-on.json'
+PML = '/sys/module/kvm_intel/parameters/pml'
 
 
 class ProviderTestCase(base.CloudTestCase):
@@ -29,6 +38,12 @@ class ProviderTestCase(base.CloudTestCase):
 
     def foreign(self) -> frozenset[str]:
         return self.traits('node') - OWN_TRAITS
+
+    def nova_goes_first(self) -> None:
+        """Nova's inventory and traits change just before our PUT."""
+        self.machines['node'].memory_mb += 1024
+        self.machines['node'].traits |= {'HW_CPU_X86_AVX2'}
+        self.refresh_computes()
 
 
 class PublishTest(ProviderTestCase):
@@ -84,14 +99,28 @@ class PublishTest(ProviderTestCase):
         self.assertEqual(full, self.traits('node'))
 
 
+class SnapshotTest(ProviderTestCase):
+    """From a host's snapshot, through all probes, to its provider."""
+
+    def test_lost_capability_takes_exactly_its_trait_away(self) -> None:
+        recorded = snapshot.loads(RECORDING.read_bytes())
+        self.publish('node', examine(RecordedHost(recorded)))
+        full = self.traits('node')
+        self.assertIn('CUSTOM_HVFILTER_PML', full)
+        without = dataclasses.replace(
+            recorded, files={**recorded.files, PML: b'N\n'}
+        )
+        self.gate.before(writes_traits, self.nova_goes_first)
+        self.publish('node', examine(RecordedHost(without)))
+        self.assertEqual(
+            full - {'CUSTOM_HVFILTER_PML'} | {'HW_CPU_X86_AVX2'},
+            self.traits('node'),
+        )
+        self.assertTrue(self.traits('node') >= FOREIGN)
+
+
 class RaceTest(ProviderTestCase):
     """nova-compute writes between our reading and our writing."""
-
-    def nova_goes_first(self) -> None:
-        """Nova's inventory and traits change just before our PUT."""
-        self.machines['node'].memory_mb += 1024
-        self.machines['node'].traits |= {'HW_CPU_X86_AVX2'}
-        self.refresh_computes()
 
     def test_both_writers_are_right_when_nova_was_faster(self) -> None:
         self.gate.before(writes_traits, self.nova_goes_first)
