@@ -62,7 +62,11 @@ class KeystoneTransportTest(testtools.TestCase):
             (ksa.http.Forbidden(), errors.Forbidden),
             (ksa.http.NotFound(), errors.Misconfigured),
             (ksa.http.ServiceUnavailable(), errors.Unavailable),
-            (ksa.http.TooManyRequests(), errors.Unavailable),
+            # Older releases have no class of its own for it.
+            (
+                ksa.from_response(response(429), 'POST', '/v3/auth/tokens'),
+                errors.Unavailable,
+            ),
             (ksa.EndpointNotFound(), errors.Misconfigured),
             (ksa.EmptyCatalog(), errors.Misconfigured),
             (ksa.MissingRequiredOptions([]), errors.Misconfigured),
