@@ -62,17 +62,14 @@ class EndlessGuestTest(testtools.TestCase):
             guest._write(smoke_x86._REAL_CODE, FOREVER)
             vcpu.let_through(deadline.SIGNAL)
             with deadline.Deadline(20_000_000):
-                start = time.monotonic()
                 try:
                     vcpu.run()
                 except door.Denied as denial:
-                    return denial.error, time.monotonic() - start
-        return 'ran to its end', 0
+                    return denial.error
+        return 'ran to its end'
 
     def test_ended_when_the_guest_never_exits(self):
-        error, taken = self._run_forever()
-        self.assertEqual('EINTR', error)
-        self.assertTrue(taken < 1, taken)
+        self.assertEqual('EINTR', self._run_forever())
 
     def test_ended_when_not_in_the_main_thread(self):
         answers = []
@@ -80,5 +77,5 @@ class EndlessGuestTest(testtools.TestCase):
             target=lambda: answers.append(self._run_forever())
         )
         thread.start()
-        thread.join(10)
-        self.assertEqual('EINTR', answers[0][0])
+        thread.join()
+        self.assertEqual(['EINTR'], answers)
