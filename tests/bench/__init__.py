@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks: run by hand, each prints its numbers and its limits."""
+"""What the filter costs, beside Nova's own filters: ``tox -e bench``."""
+
+# Chooses the kind of threads, so it comes before all else.
+import tests.functional  # noqa: F401

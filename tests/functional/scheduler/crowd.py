@@ -235,7 +235,10 @@ class CrowdTestCase(base.CloudTestCase):
 
     def schedule(self, specs: dict[str, str] | None = None) -> str:
         """The host that the scheduler selects; raises NoValidHost."""
-        spec = self.request_spec(specs)
+        return self.select(self.request_spec(specs))
+
+    def select(self, spec: objects.RequestSpec) -> str:
+        """The same, for a request spec; the host's room is claimed."""
         try:
             found = self.scheduler_service.manager.select_destinations(
                 nova_context.get_admin_context(),
