@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sphinx settings of the documentation."""
 
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'ext'))
+
 project = 'hvfilter'
 copyright = 'hvfilter contributors'
 author = 'hvfilter contributors'
 
 extensions = [
+    'catalogue',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinx.ext.autodoc',
