@@ -41,10 +41,7 @@ class X86Cpu(Probe):
         flags = from_flags(look)
         other = _other_kvm(look)
         for key in _KEYS:
-            if key in registers:
-                yield _observation(
-                    key, registers[key], Strength.REGISTER, other
-                )
+            yield _observation(key, registers[key], Strength.REGISTER, other)
             if key in flags:
                 reading = _without_hidden(key, flags, registers)
                 yield _observation(key, reading, Strength.FLAGS, other)
@@ -58,9 +55,7 @@ def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
     """
     reading = flags[key]
     hidden = (
-        reading.state is State.ABSENT
-        and key in registers
-        and registers[key].state is State.PRESENT
+        reading.state is State.ABSENT and registers[key].state is State.PRESENT
     )
     if not hidden:
         return reading

@@ -152,6 +152,17 @@ class TestInterruptRemapping(ProbeTestCase):
         said = self.one(look, 'interrupt_remapping', Stage.KVM)
         self.assertEqual('unknown', said.state.value)
 
+    def test_chip_without_a_name_is_passed_over(self):
+        look = look_at(
+            directories={IRQ: ('0', '1')},
+            files={
+                f'{IRQ}/0/chip_name': '\n',
+                f'{IRQ}/1/chip_name': 'IO-APIC',
+            },
+        )
+        said = self.one(look, 'interrupt_remapping', Stage.KVM)
+        self.assertEqual('IO-APIC', said.value)
+
     def test_present_on_s390x(self):
         look = look_at('s390x')
         said = self.one(look, 'interrupt_remapping', Stage.KVM)
