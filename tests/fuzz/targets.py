@@ -23,7 +23,6 @@ from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import run
 from hvfilter.probes.context import Look
-from hvfilter.report.examine import examine
 from hvfilter.rules import combine
 
 HOSTS = pathlib.Path(__file__).parent.parent / 'hosts'
@@ -151,7 +150,7 @@ def seeds(target: str) -> Iterator[bytes]:
         if target == 'snapshot':
             yield snapshot.dumps(host).encode()
         elif target == 'report':
-            yield document.dumps(examine(RecordedHost(host))).encode()
+            yield document.dumps(look_at(RecordedHost(host))).encode()
         elif target == 'cpuinfo':
             content = host.files.get('/proc/cpuinfo')
             if isinstance(content, bytes):
