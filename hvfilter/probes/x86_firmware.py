@@ -192,7 +192,9 @@ def _flag(look: Look, form: _Form) -> Iterator[Observation]:
     if not sets:
         return
     if all(form.word in words for words in sets):
-        new = look.kernel_version >= form.hidden_since
+        # The line came with the kernel that began to take vmx out.
+        told = form.word == 'vmx' and look.cpuinfo.values('vmx flags')
+        new = look.kernel_version >= form.hidden_since or bool(told)
         yield _said(
             form,
             State.PRESENT if new else State.UNKNOWN,

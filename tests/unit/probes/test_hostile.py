@@ -7,7 +7,7 @@ import time
 import tracemalloc
 
 import testtools
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.host import door
@@ -165,20 +165,10 @@ class TestNonsense(testtools.TestCase):
         again = document.loads(document.dumps(examine(host, None, PROBES)))
         self.assertEqual(len(CATALOGUE), len(again.findings))
 
-    @settings(
-        max_examples=150,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
     @given(hosts())
     def test_report_when_answers_are_nonsense(self, snapshot):
         self.check(RecordedHost(snapshot))
 
-    @settings(
-        max_examples=50,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
     @given(strategies.SNAPSHOTS)
     def test_report_when_a_snapshot_is_of_any_form(self, snapshot):
         self.check(RecordedHost(snapshot))

@@ -111,6 +111,17 @@ class TestX86Firmware(ProbeTestCase):
             self.assertEqual(state, said.state.value, (word, kernel))
             self.assertEqual(f'flags: {word}', said.asked)
 
+    def test_word_when_only_the_line_tells_the_kernels_age(self):
+        for line, state in (('vmx flags : pml\n', 'present'), ('', 'unknown')):
+            files = {'/proc/cpuinfo': f'flags : vmx\n{line}'}
+            look = look_at(cpuid=VMX, files=files, kernel='unknown')
+            said = self.firmware(look)[Strength.FLAGS]
+            self.assertEqual(state, said.state.value)
+        files = {'/proc/cpuinfo': 'flags : svm\nvmx flags : pml\n'}
+        look = look_at(cpuid=SVM, files=files, kernel='unknown')
+        said = self.firmware(look, 'amdv')[Strength.FLAGS]
+        self.assertEqual('unknown', said.state.value)
+
     def test_word_when_it_was_taken_out(self):
         for cpuid, kernel in ((VMX, '6.1'), (SVM, '6.12'), (VMX, '4.19')):
             look = look_at(cpuid=cpuid, files=flags('fpu'), kernel=kernel)
