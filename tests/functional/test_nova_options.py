@@ -5,13 +5,14 @@ import pathlib
 import tempfile
 
 import testtools
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nova.conf import compute as compute_options
 from nova.conf import libvirt as libvirt_options
 from nova.virt.libvirt import driver
 from oslo_config import cfg
 
+import tests.properties  # noqa: F401
 from hvfilter.host.live import LiveHost
 from hvfilter.probes import nova_options
 from hvfilter.probes.context import Look
@@ -91,11 +92,6 @@ def value_of(group, name):
 
 
 class TestNovaOptions(testtools.TestCase):
-    @settings(
-        max_examples=100,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
     @given(FILES)
     def test_values_when_nova_reads_the_same_files(self, contents):
         with tempfile.TemporaryDirectory() as name:

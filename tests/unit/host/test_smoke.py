@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import testtools
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.host import door, smoke
@@ -51,7 +51,6 @@ class PaceTest(testtools.TestCase):
             smoke.pace(samples), smoke.pace(tuple(reversed(samples)))
         )
 
-    @settings(deadline=None)
     @given(
         fixed=st.floats(5e3, 25e6),
         host=st.floats(0.2, 8),
@@ -65,7 +64,6 @@ class PaceTest(testtools.TestCase):
         machine = TimedMachine(fixed, host * ratio, host, slice_ns, busy, seed)
         self.assertIsNot(smoke.Pace.EMULATED, self._pace(machine))
 
-    @settings(deadline=None)
     @given(
         fixed=st.floats(5e3, 25e6),
         guest=st.floats(200, 20_000),
@@ -78,7 +76,6 @@ class PaceTest(testtools.TestCase):
         machine = TimedMachine(fixed, guest, 0.5, slice_ns, busy, seed)
         self.assertIsNot(smoke.Pace.NATIVE, self._pace(machine))
 
-    @settings(deadline=None)
     @given(
         fixed=st.floats(0, 1e9),
         guest=st.floats(0, 1e6),
