@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a look at this host cost? ``python -m tests.bench.probe``
+"""What does a look at this host cost? ``python -m tests.bench_probe``
 
 Two measures, CPU time of user and system together, the least of several
 runs, so that a busy machine does not matter much:
