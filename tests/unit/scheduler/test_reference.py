@@ -12,7 +12,7 @@ import random
 from tests.unit.scheduler import base, reference
 from tests.unit.scheduler.base import aggregate, host, spec
 
-REQUESTS = int(os.environ.get('HVFILTER_RANDOM_REQUESTS', '3000'))
+REQUESTS = int(os.environ.get('HVFILTER_RANDOM_REQUESTS', '2000'))
 SEED = int(os.environ.get('HVFILTER_RANDOM_SEED', '1'))
 
 KEYS = ['kvm', 'nested', 'slat', 'vtx', 'amdv', 'bare_metal', 'tdx', 'vti']
