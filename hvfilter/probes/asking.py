@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hvfilter.host.door import Denied
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 
@@ -66,8 +66,27 @@ class Question:
     def denied(
         self, key: str, denied: Denied, reason: str, remedy: str = ''
     ) -> Observation:
-        """The source could not be asked."""
-        return self.said(key, State.UNKNOWN, str(denied), reason, remedy)
+        """The source could not be asked; how it could, unless told."""
+        return self.said(
+            key, State.UNKNOWN, str(denied), reason, remedy or access(denied)
+        )
+
+
+def access(denied: Denied) -> str:
+    """What a person can do to have the fact after all, '' when nothing."""
+    if denied.error == NOT_RECORDED:
+        return 'record the host again: this recording does not hold it'
+    if denied.refused and '/dev/kvm' in denied.what:
+        return 'let the user who looks open /dev/kvm, as a member of its group'
+    if 'MSR' in denied.what and (denied.refused or denied.missing):
+        return 'load the module msr (modprobe msr) and look as root'
+    if denied.refused:
+        return f'look as root, who may {denied.what}'
+    if not denied.missing:
+        return ''
+    if '/sys/' in denied.what:
+        return 'look on the host itself, not in a container that hides /sys'
+    return ''
 
 
 def shortened(value: str) -> str:

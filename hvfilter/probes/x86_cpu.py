@@ -87,7 +87,7 @@ def _observation(
 ) -> Observation:
     name = _NAMES.get(key, key)
     state = reading.state
-    remedy = ''
+    remedy = reading.remedy
     if 'disagree' in reading.value:
         reason = f'not every processor has {name}: {reading.value}'
         remedy = 'take the differing processors offline, or replace them'

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
@@ -130,6 +131,7 @@ def _said(
     source: str,
     asked: str,
     value: str,
+    remedy: str = '',
 ) -> Observation:
     reason = {
         State.PRESENT: f'the firmware permits {form.name}',
@@ -137,7 +139,6 @@ def _said(
         State.UNKNOWN: f'{source} does not tell whether the firmware '
         f'permits {form.name}',
     }[state]
-    remedy = ''
     if state is State.ABSENT:
         remedy = _FIRMWARE_SETUP.format(setting=form.setting)
     return Observation(
@@ -167,6 +168,7 @@ def _register(look: Look, form: _Form) -> Iterator[Observation]:
                 'MSR',
                 asked,
                 str(denied),
+                access(denied),
             )
             return
     blocked = [cpu for cpu, value in values.items() if form.blocked(value)]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 
@@ -82,9 +83,15 @@ def _parameter(
             return None
         if denied.missing and _too_old(look, key):
             return _old_kernel(look, key, path, name)
-        value, state = str(denied), State.UNKNOWN
-        reason = f'{path} does not tell whether KVM uses {key}'
-        return _said(key, state, path, name, value, reason)
+        return _said(
+            key,
+            State.UNKNOWN,
+            path,
+            name,
+            str(denied),
+            f'{path} does not tell whether KVM uses {key}',
+            access(denied),
+        )
     uses = truth(value)
     if uses is None:
         reason = f'{path} says {value[:40]!r}, which is neither yes nor no'
@@ -172,6 +179,7 @@ def _tsc_scaling(look: Look) -> Observation:
             asked,
             str(denied),
             'KVM could not be asked whether it scales the TSC',
+            access(denied),
             strength=Strength.IOCTL,
         )
     state = State.PRESENT if value else State.ABSENT

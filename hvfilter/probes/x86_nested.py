@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.x86_features import (
@@ -54,6 +55,7 @@ def _offered(look: Look) -> Iterator[Observation]:
                 'VMX, SVM, NPT',
                 str(denied),
                 'KVM could not be asked what it offers to guests',
+                access(denied),
             )
         return
     ecx = table.get((1, 0), _NONE).regs.ecx
@@ -105,6 +107,7 @@ def _nested_ept(look: Look) -> Observation:
             asked,
             str(denied),
             'KVM could not be asked about nested EPT',
+            access(denied),
         )
     except KeyError as missing:
         return _said(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
+from hvfilter.probes.asking import access
 from hvfilter.probes.context import Look
 from hvfilter.probes.x86_features import (
     EITHER,
@@ -35,12 +36,14 @@ class Reading:
     """One source's answer to one feature.
 
     :ivar value: raw, for a person to check
+    :ivar remedy: how to have the answer after all
     """
 
     state: State
     source: str
     asked: str
     value: str
+    remedy: str = ''
 
 
 Readings = Mapping[str, Reading]
@@ -136,7 +139,7 @@ def _each_cpu(
         try:
             answers[ask(look, cpu)].append(cpu)
         except Denied as denied:
-            return Reading(State.UNKNOWN, source, asked, str(denied))
+            return _denied(source, asked, denied)
     if len(answers) > 1:
         value = (
             f'processors disagree: {_some(answers[True])} have it, '
@@ -147,6 +150,10 @@ def _each_cpu(
     state = State.PRESENT if has else State.ABSENT
     value = f'{int(has)} on all {len(look.cpus)} processors'
     return Reading(state, source, asked, value)
+
+
+def _denied(source: str, asked: str, denied: Denied) -> Reading:
+    return Reading(State.UNKNOWN, source, asked, str(denied), access(denied))
 
 
 def _some(cpus: list[int]) -> str:
@@ -164,7 +171,7 @@ def from_flags(look: Look) -> dict[str, Reading]:
     try:
         info = look.cpuinfo
     except Denied as denied:
-        reading = Reading(State.UNKNOWN, '/proc/cpuinfo', 'flags', str(denied))
+        reading = _denied('/proc/cpuinfo', 'flags', denied)
         return {
             'vtx': reading,
             'amdv': reading,

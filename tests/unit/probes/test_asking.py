@@ -5,7 +5,7 @@ import testtools
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import Question, shortened
+from hvfilter.probes.asking import Question, access, shortened
 
 QUESTION = Question(Stage.KVM, Strength.IOCTL, 'ioctl', 'bit 1')
 
@@ -25,7 +25,7 @@ class TestQuestion(testtools.TestCase):
         )
 
     def test_observation_for_each_answer(self):
-        denied = Denied('open it', 'EACCES')
+        denied = Denied('open it', 'EIO')
         for said, expected in (
             (
                 QUESTION.present('kvm', '1', 'why'),
@@ -52,3 +52,33 @@ class TestQuestion(testtools.TestCase):
         self.assertEqual('x' * 80, shortened('x' * 80))
         self.assertEqual('x' * 80 + '...', shortened('x' * 81))
         self.assertEqual(83, len(QUESTION.present('k', 'y' * 999, '').value))
+
+
+class TestAccess(testtools.TestCase):
+    def test_remedy_for_each_denial(self):
+        for what, error, words in (
+            ('read /a', 'NOTRECORDED', 'record the host again'),
+            ('open /dev/kvm', 'EACCES', 'member of its group'),
+            ('open /dev/kvm', 'EPERM', 'member of its group'),
+            ('read MSR 0x3a from /dev/cpu/0/msr', 'ENOENT', 'modprobe msr'),
+            ('read MSR 0x3a from /dev/cpu/0/msr', 'EACCES', 'modprobe msr'),
+            ('read /proc/cmdline', 'EACCES', 'root, who may read /proc/cm'),
+            ('list /sys/module', 'ENOENT', 'not in a container'),
+        ):
+            self.assertIn(words, access(Denied(what, error)), (what, error))
+
+    def test_no_remedy_when_there_is_none(self):
+        for what, error in (
+            ('read MSR 0x3a from /dev/cpu/0/msr', 'EIO'),
+            ('read /proc/x', 'ENOENT'),
+            ('open /dev/kvm', 'ENOENT'),
+            ('CPUID', 'ENXIO'),
+        ):
+            self.assertEqual('', access(Denied(what, error)), (what, error))
+
+    def test_remedy_when_given(self):
+        denied = Denied('open /dev/kvm', 'EACCES')
+        self.assertEqual(
+            'do', QUESTION.denied('k', denied, 'why', 'do').remedy
+        )
+        self.assertIn('group', QUESTION.denied('k', denied, 'why').remedy)
