@@ -49,19 +49,20 @@ class SmallCloudTest(crowd.CrowdTestCase):
         self.restart_scheduler()
         self.log = self.log_of()
 
+    def refuse(self, specs: dict[str, str]) -> None:
+        self.assertRaises(exception.NoValidHost, self.schedule, specs)
+
     def test_trait_unknown_to_placement_is_not_named(self) -> None:
         self.crowd([crowd.node('flat', {'kvm'})])
         self.placement.delete('/traits/CUSTOM_HVFILTER_TDX', version='1.6')
-        with self.assertRaises(exception.NoValidHost):
-            self.schedule({'hvfilter:tdx': 'required'})
+        self.refuse({'hvfilter:tdx': 'required'})
         self.assertIn('1 lacks tdx (host flat)', self.log.output)
         self.schedule({'hvfilter:tdx': 'forbidden'})
 
     def test_guest_lands_on_the_first_day(self) -> None:
         self.crowd([crowd.node('new', None)], known=False)
         self.assertEqual('new', self.schedule())
-        with self.assertRaises(exception.NoValidHost):
-            self.schedule(NESTED)
+        self.refuse(NESTED)
 
     def test_policy_is_not_asked_for_while_some_never_reported(self) -> None:
         self.crowd([crowd.node('tcg', ()), crowd.node('new', None)])
