@@ -17,7 +17,7 @@ from tests.demo import cloud, hosts, tables
 from tests.demo.guests import GUESTS
 from tests.demo.progress import Progress
 
-LOG_FILE = pathlib.Path('demo.log')
+LOG_FILE = pathlib.Path(__file__).parents[2] / 'demo.log'
 
 NOVA_CONF = """\
 [libvirt]
