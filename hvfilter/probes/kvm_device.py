@@ -16,7 +16,7 @@ from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import smoke_verdict
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-from hvfilter.probes.x86_readings import AMD_VENDORS
+from hvfilter.probes.x86_readings import vendor_module
 
 DEVICE = '/dev/kvm'
 
@@ -141,13 +141,9 @@ def _start(look: Look) -> str:
     """How to make the kernel offer KVM."""
     if look.arch is not Arch.X86:
         return _START.get(look.arch, "load the architecture's KVM module")
-    try:
-        vendor = look.cpuinfo.first('vendor_id')
-    except Denied:
-        vendor = ''
-    if not vendor:
+    module = vendor_module(look)
+    if not module:
         return 'load kvm_intel or kvm_amd (modprobe)'
-    module = 'kvm_amd' if vendor in AMD_VENDORS else 'kvm_intel'
     return f'load {module} (modprobe {module})'
 
 

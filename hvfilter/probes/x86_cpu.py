@@ -10,23 +10,18 @@ from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-from hvfilter.probes.x86_features import EITHER, SVM_FEATURES, VMX_FEATURES
+from hvfilter.probes.x86_features import (
+    EITHER,
+    NAMES,
+    SVM_FEATURES,
+    VMX_FEATURES,
+)
 from hvfilter.probes.x86_readings import (
     Reading,
     Readings,
     from_flags,
     from_registers,
 )
-
-_NAMES = {
-    'vtx': 'VT-x',
-    'amdv': 'AMD-V',
-    'hvm': 'VT-x or AMD-V',
-    'kvm': 'VT-x or AMD-V',
-    'nested': 'VT-x or AMD-V',
-    'slat': 'EPT or NPT',
-    'nested_slat': 'EPT or NPT',
-}
 
 _KEYS = ('vtx', 'amdv', *VMX_FEATURES, *SVM_FEATURES, *EITHER)
 
@@ -85,7 +80,7 @@ def _other_kvm(look: Look) -> str:
 def _observation(
     key: str, reading: Reading, strength: Strength, other_kvm: str
 ) -> Observation:
-    name = _NAMES.get(key, key)
+    name = NAMES[key]
     state = reading.state
     remedy = reading.remedy
     if 'disagree' in reading.value:

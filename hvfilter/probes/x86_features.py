@@ -83,6 +83,36 @@ SVM_FEATURES: Mapping[str, SvmFeature] = types.MappingProxyType(
     }
 )
 
+NAMES: Mapping[str, str] = types.MappingProxyType(
+    {
+        'vtx': 'VT-x',
+        'amdv': 'AMD-V',
+        'hvm': 'VT-x or AMD-V',
+        'kvm': 'VT-x or AMD-V',
+        'nested': 'VT-x or AMD-V',
+        'slat': 'EPT or NPT',
+        'nested_slat': 'EPT or NPT',
+        'ept': 'EPT',
+        'vpid': 'VPID',
+        'unrestricted_guest': 'unrestricted guest',
+        'apicv': 'APICv',
+        'posted_interrupts': 'posted interrupts',
+        'shadow_vmcs': 'VMCS shadowing',
+        'pml': 'PML',
+        'tsc_scaling': 'TSC scaling',
+        'mbec': 'MBEC',
+        'npt': 'NPT',
+        'lbrv': 'LBR virtualization',
+        'nrips': 'next-RIP saving',
+        'avic': 'AVIC',
+        'vls': 'virtual VMLOAD and VMSAVE',
+        'vgif': 'vGIF',
+        'x2avic': 'x2AVIC',
+        'vnmi': 'vNMI',
+    }
+)
+"""What each is called in a sentence."""
+
 EITHER: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
     {
         'hvm': ('vtx', 'amdv'),

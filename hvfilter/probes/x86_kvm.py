@@ -17,6 +17,7 @@ from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.x86_features import NAMES
 
 PARAMETERS = (
     ('ept', 'kvm_intel', 'ept'),
@@ -89,7 +90,7 @@ def _parameter(
             path,
             name,
             str(denied),
-            f'{path} does not tell whether KVM uses {key}',
+            f'{path} does not tell whether KVM uses {NAMES[key]}',
             access(denied),
         )
     uses = truth(value)
@@ -99,14 +100,15 @@ def _parameter(
     if uses and _too_old(look, key):
         return _old_kernel(look, key, path, name)
     if uses:
-        return _said(key, State.PRESENT, path, name, value, f'KVM uses {key}')
+        reason = f'KVM uses {NAMES[key]}'
+        return _said(key, State.PRESENT, path, name, value, reason)
     return _said(
         key,
         State.ABSENT,
         path,
         name,
         value,
-        f'KVM does not use {key}: the module parameter {name} of {module} '
+        f'KVM does not use {NAMES[key]}: the parameter {name} of {module} '
         'is off',
         f'if the processor has it, set "options {module} {name}=1" in '
         f'/etc/modprobe.d/, then reload {module} or reboot',
@@ -125,7 +127,7 @@ def _old_kernel(look: Look, key: str, path: str, name: str) -> Observation:
         path,
         name,
         f'kernel {look.kernel}',
-        f"this kernel's KVM does not know {key}",
+        f"this kernel's KVM does not know {NAMES[key]}",
         f'run a kernel from {major}.{minor} on',
     )
 

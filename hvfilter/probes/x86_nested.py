@@ -20,11 +20,12 @@ from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.x86_features import (
+    NAMES,
     SVM_LEAF,
     VMX_PROCBASED,
     VMX_PROCBASED2,
 )
-from hvfilter.probes.x86_readings import vmx_allowed
+from hvfilter.probes.x86_readings import vendor_module, vmx_allowed
 
 _MODULES = (('kvm_intel', 'ept'), ('kvm_amd', 'npt'))
 _NONE = CpuidEntry(0, 0, CpuidRegs(0, 0, 0, 0))
@@ -62,7 +63,9 @@ def _offered(look: Look) -> Iterator[Observation]:
     extended = table.get((0x80000001, 0), _NONE).regs.ecx
     svm_edx = table.get((SVM_LEAF, 0), _NONE).regs.edx
     vmx, svm = bool(ecx >> 5 & 1), bool(extended >> 2 & 1)
+    module = vendor_module(look)
     yield _verdict(
+        module,
         'nested',
         vmx or svm,
         source,
@@ -70,10 +73,11 @@ def _offered(look: Look) -> Iterator[Observation]:
         f'1:ECX={ecx:#x}, 80000001:ECX={extended:#x}',
     )
     if vmx:
-        yield _nested_ept(look)
+        yield _nested_ept(look, module)
         yield from _used_vmx(look)
     else:
         yield _verdict(
+            module,
             'nested_slat',
             svm and bool(svm_edx & 1),
             source,
@@ -91,7 +95,7 @@ def _offered(look: Look) -> Iterator[Observation]:
             )
 
 
-def _nested_ept(look: Look) -> Observation:
+def _nested_ept(look: Look, module: str) -> Observation:
     """Nested EPT: bit 1 of the secondary controls that guests are shown."""
     source = 'KVM_GET_MSRS'
     asked = f'feature MSR {VMX_PROCBASED2:#x} bit 33 EPT'
@@ -124,7 +128,7 @@ def _nested_ept(look: Look) -> Observation:
         for index in (VMX_PROCBASED, VMX_PROCBASED2)
         if index in msrs
     )
-    return _verdict('nested_slat', has, source, asked, value)
+    return _verdict(module, 'nested_slat', has, source, asked, value)
 
 
 _USED_VMX = (
@@ -166,18 +170,19 @@ def _used(
         source,
         asked,
         value,
-        f'KVM uses {key}' if used else f'KVM does not use {key}',
+        f'KVM {"uses" if used else "does not use"} {NAMES[key]}',
         ''
         if used
-        else f'switch the module parameter for {key} on in /etc/modprobe.d/ '
+        else f'switch the module parameter for {NAMES[key]} on in '
+        '/etc/modprobe.d/ '
         'if the processor has it, then reload the module or reboot',
     )
 
 
 def _verdict(
-    key: str, has: bool, source: str, asked: str, value: str
+    module: str, key: str, has: bool, source: str, asked: str, value: str
 ) -> Observation:
-    what = 'VT-x or AMD-V' if key == 'nested' else 'EPT or NPT'
+    what = NAMES[key]
     if has:
         return _said(
             key,
@@ -196,15 +201,19 @@ def _verdict(
         asked,
         value,
         f'KVM does not offer {what} to guests',
-        _remedy(key, 'kvm_intel or kvm_amd'),
+        _remedy(key, module),
     )
 
 
 def _remedy(key: str, module: str) -> str:
-    options = 'nested=1' if key == 'nested' else 'nested=1, ept=1 or npt=1'
+    if not module:
+        module, slat = 'kvm_intel or kvm_amd', 'ept=1 or npt=1'
+    else:
+        slat = f'{dict(_MODULES)[module]}=1'
+    options = 'nested=1' if key == 'nested' else f'nested=1 {slat}'
     return (
-        f'set the options {options} of {module} in /etc/modprobe.d/, then '
-        'reload the module (no guest may run) or reboot'
+        f'put "options {module} {options}" into a file in /etc/modprobe.d/, '
+        'then reload the module (no guest may run) or reboot'
     )
 
 

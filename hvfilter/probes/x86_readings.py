@@ -156,6 +156,17 @@ def _denied(source: str, asked: str, denied: Denied) -> Reading:
     return Reading(State.UNKNOWN, source, asked, str(denied), access(denied))
 
 
+def vendor_module(look: Look) -> str:
+    """The KVM module of this processor's maker, '' when not known."""
+    try:
+        vendor = look.cpuinfo.first('vendor_id')
+    except Denied:
+        vendor = ''
+    if not vendor:
+        return ''
+    return 'kvm_amd' if vendor in AMD_VENDORS else 'kvm_intel'
+
+
 def _some(cpus: list[int]) -> str:
     shown = ','.join(map(str, cpus[:8]))
     return f'{shown},... ({len(cpus)})' if len(cpus) > 8 else shown

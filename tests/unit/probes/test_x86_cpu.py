@@ -47,7 +47,7 @@ class TestX86Cpu(ProbeTestCase):
         said = self.cpu(look_at(cpuid=NEITHER, files=flags('fpu')), 'npt')
         for observation in said.values():
             self.assertEqual('absent', observation.state.value)
-            self.assertThat(observation.reason, Contains('has no npt'))
+            self.assertThat(observation.reason, Contains('has no NPT'))
             self.assertThat(observation.remedy, Contains('other hardware'))
 
     def test_reason_when_processors_disagree(self):

@@ -55,6 +55,21 @@ class TestOffered(ProbeTestCase):
             remedy = 'nested=1' if state == 'absent' else ''
             self.assertThat(said.remedy, Contains(remedy))
 
+    def test_remedy_when_the_maker_is_known(self):
+        for vendor, nested, slat in (
+            (
+                'GenuineIntel',
+                'kvm_intel nested=1"',
+                'kvm_intel nested=1 ept=1',
+            ),
+            ('AuthenticAMD', 'kvm_amd nested=1"', 'kvm_amd nested=1 npt=1"'),
+            ('', 'kvm_intel or kvm_amd nested=1"', 'nested=1 ept=1 or npt=1'),
+        ):
+            look = offers(files={'/proc/cpuinfo': f'vendor_id : {vendor}'})
+            for key, words in (('nested', nested), ('nested_slat', slat)):
+                said = self.one(look, key, Stage.KVM)
+                self.assertThat(said.remedy, Contains(words))
+
     def test_absent_when_kvm_lists_none_of_the_leaves(self):
         look = look_at(kvm=KvmAnswers(supported_cpuid=()))
         for key in ('nested', 'nested_slat'):
@@ -144,7 +159,9 @@ class TestParameters(ProbeTestCase):
                     'nested', **{f'{module}__nested': value}
                 )
                 self.assertEqual(state, said.state.value)
-                remedy = f'of {module} in' if state == 'absent' else ''
+                remedy = (
+                    f'options {module} nested=1"' if state == 'absent' else ''
+                )
                 self.assertThat(said.remedy, Contains(remedy))
 
     def test_nothing_when_it_is_neither_yes_nor_no(self):
