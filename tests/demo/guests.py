@@ -44,7 +44,7 @@ class Guest:
         said += [
             f'image: {name}={value}' for name, value in self.image.items()
         ]
-        return '\n'.join(said) or 'nothing: a KVM guest'
+        return '\n'.join(said) or 'nothing'
 
     def may_land(self, report: HostReport) -> bool:
         """Whether a host is one for it, by what was found on that host."""

@@ -22,6 +22,9 @@ GIB = 1024
 VENDORS = {'GenuineIntel': 'Intel', 'AuthenticAMD': 'AMD'}
 """libvirt's words for what the processor says."""
 
+TRAITS = {'vmx': 'HW_CPU_X86_VMX', 'svm': 'HW_CPU_X86_SVM'}
+"""What nova-compute reports by itself when it sees these flags."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Place:
@@ -84,22 +87,23 @@ def candidate(place: Place, nova_conf: pathlib.Path) -> Candidate:
 
 def describe(place: Place, host: Host) -> ComputeHost:
     """What libvirt would make of the host for nova-compute."""
-    info = CpuInfo(host.read('/proc/cpuinfo'))
+    try:
+        info = CpuInfo(host.read('/proc/cpuinfo'))
+        arch = host.machine().arch
+    except Denied:
+        info, arch = CpuInfo(b''), ComputeHost.arch
     flags = info.words_everywhere('flags')
-    traits = set()
-    if 'vmx' in flags:
-        traits.add('HW_CPU_X86_VMX')
-    if 'svm' in flags:
-        traits.add('HW_CPU_X86_SVM')
+    traits = {TRAITS[flag] for flag in TRAITS.keys() & flags}
     kinds = ('kvm', 'qemu') if has_kvm(host) else ('qemu',)
     return ComputeHost(
         place.name,
         place.memory_mb,
+        arch=arch,
         vendor=VENDORS.get(info.first('vendor_id'), ''),
         model=info.first('model name'),
         features=tuple(sorted(flags)),
         traits=frozenset(traits),
-        supported=tuple(('x86_64', kind, 'hvm') for kind in kinds),
+        supported=tuple((arch, kind, 'hvm') for kind in kinds),
     )
 
 

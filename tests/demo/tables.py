@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -18,32 +19,33 @@ from tests.demo.guests import Guest
 from tests.demo.hosts import Candidate
 
 SHOWN = ('kvm', 'hvm', 'slat', 'nested', 'nested_slat', 'bare_metal')
-SIGNS = {
-    State.PRESENT: Text('yes', 'green'),
-    State.ABSENT: Text('no', 'red'),
-    State.UNKNOWN: Text('?', 'yellow'),
-}
+COLOURS = {State.PRESENT: 'green', State.ABSENT: 'red', State.UNKNOWN: ''}
+WORDS = {State.PRESENT: 'yes', State.ABSENT: 'no', State.UNKNOWN: '?'}
 
 
 def hosts(candidates: Sequence[Candidate]) -> Table:
     """Who takes part, and what was found."""
     table = _table('The compute hosts, as hvfilter found them')
     table.add_column('host')
-    table.add_column('RAM', justify='right')
-    for key in SHOWN:
-        table.add_column(key.replace('_', '\n'), justify='center')
+    table.add_column('has it', no_wrap=True)
     table.add_column('what stands in the way, and how to mend it', ratio=1)
     for candidate in candidates:
         place, report = candidate.place, candidate.report
-        origin = 'probed just now' if candidate.live else place.recording
-        name = Text.assemble(place.name, '\n', (origin, 'dim'))
+        origin = 'probed just now' if candidate.live else 'recorded'
         table.add_row(
-            name,
-            f'{place.memory_mb // 1024} G',
-            *(SIGNS[report[key].state] for key in SHOWN),
+            Text.assemble(
+                (place.name, 'bold'),
+                (f'\n{origin}\n{place.memory_mb // 1024} GiB', 'dim'),
+            ),
+            Text('\n').join(_state(report, key) for key in SHOWN),
             Text('\n').join(_obstacles(report)) or Text('nothing', 'dim'),
         )
     return table
+
+
+def _state(report: HostReport, key: str) -> Text:
+    state = report[key].state
+    return Text(f'{key:12}{WORDS[state]}', COLOURS[state])
 
 
 def _obstacles(report: HostReport) -> list[Text]:
@@ -70,16 +72,14 @@ def guests(
     """Who asked for what, and where it landed."""
     reports = {c.place.name: c.report for c in candidates}
     table = _table('The guests: where Nova put them')
-    table.add_column('guest')
-    table.add_column('asks for')
-    table.add_column('without\nhvfilter')
-    table.add_column('with\nhvfilter')
-    table.add_column('hosts passed over, and why', ratio=1)
+    table.add_column('guest, and what it asks for', ratio=3, overflow='fold')
+    table.add_column('without\nhvfilter', no_wrap=True)
+    table.add_column('with\nhvfilter', no_wrap=True)
+    table.add_column('hosts passed over, and why', ratio=5)
     for guest in wanted:
         verdicts = outcome.verdicts[guest.name]
         table.add_row(
-            Text(guest.name, 'bold'),
-            guest.asks,
+            Text.assemble((guest.name, 'bold'), '\n', guest.asks),
             _landing(guest, outcome.without[guest.name], reports),
             _landing(guest, outcome.with_it[guest.name], reports),
             Text('\n').join(
@@ -141,7 +141,5 @@ def _table(title: str) -> Table:
 
 def console() -> Console:
     """As wide as the terminal, and wide enough where there is none."""
-    found = Console(highlight=False)
-    if not found.is_terminal:
-        found = Console(highlight=False, width=140)
-    return found
+    width = None if sys.stdout.isatty() else 140
+    return Console(highlight=False, markup=False, width=width)

@@ -41,6 +41,7 @@ class ComputeHost:
     memory_mb: int = 16_384
     vcpus: int = 16
     disk_gb: int = 1_000
+    arch: str = 'x86_64'
     vendor: str = 'Intel'
     model: str = 'Skylake-Server-IBRS'
     features: tuple[str, ...] = _INTEL
@@ -68,7 +69,7 @@ class ComputeHost:
         """In the form in which the libvirt driver reports it."""
         return json.dumps(
             {
-                'arch': 'x86_64',
+                'arch': self.arch,
                 'model': self.model,
                 'vendor': self.vendor,
                 'topology': {
