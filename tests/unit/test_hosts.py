@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every host of tests/hosts is looked at again."""
 
+import difflib
+import functools
 import importlib.resources
 import json
 
@@ -9,11 +11,16 @@ import testtools
 
 from hvfilter import host, model
 from hvfilter.host import snapshot
-from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import document
-from hvfilter.report.examine import examine
 from tests.hosts.made.hosts import HOSTS
-from tests.hosts.make import EXPECTED, FOLDER, brief
+from tests.hosts.make import (
+    EVIDENCE,
+    EXPECTED,
+    FOLDER,
+    brief,
+    evidence,
+    report_on,
+)
 
 
 def schema_of(package, name):
@@ -21,20 +28,29 @@ def schema_of(package, name):
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
+@functools.cache
 def recorded_hosts():
-    for path in sorted(FOLDER.glob('*.json')):
-        yield path.stem, snapshot.loads(path.read_bytes())
+    return tuple(
+        (path.stem, snapshot.loads(path.read_bytes()))
+        for path in sorted(FOLDER.glob('*.json'))
+    )
 
 
 class TestHosts(testtools.TestCase):
     maxDiff = None
+
+    def test_at_least_as_many_as_wanted(self):
+        names = {name for name, _ in recorded_hosts()}
+        self.assertGreaterEqual(len(names), 25)
+        self.assertEqual(names, {path.stem for path in EXPECTED.iterdir()})
+        self.assertEqual(names, {path.stem for path in EVIDENCE.iterdir()})
 
     def test_report_when_host_is_replayed(self):
         """Each capability is in the state that the expected file tells."""
         wrong = {}
         for name, recorded in recorded_hosts():
             expected = json.loads((EXPECTED / f'{name}.json').read_text())
-            found = brief(examine(RecordedHost(recorded)))
+            found = brief(report_on(recorded))
             differing = {
                 key: (expected.get(key), found.get(key))
                 for key in {*expected, *found}
@@ -44,11 +60,21 @@ class TestHosts(testtools.TestCase):
                 wrong[name] = differing
         self.assertEqual({}, wrong, 'host: capability: (expected, found)')
 
+    def test_evidence_when_host_is_replayed(self):
+        """Every observation is as the evidence file tells."""
+        for name, recorded in recorded_hosts():
+            expected = (EVIDENCE / f'{name}.txt').read_text().splitlines()
+            found = evidence(report_on(recorded)).splitlines()
+            differing = list(
+                difflib.unified_diff(expected, found, lineterm='', n=5)
+            )
+            self.assertEqual([], differing[:40], name)
+
     def test_document_when_host_is_replayed(self):
         """Each report is of the documented form, and survives it."""
         schema = schema_of(model, document.SCHEMA_FILE)
         for _name, recorded in recorded_hosts():
-            report = examine(RecordedHost(recorded))
+            report = report_on(recorded)
             schema.validate(document.to_document(report))
             self.assertEqual(report, document.loads(document.dumps(report)))
 
@@ -74,7 +100,7 @@ class TestHosts(testtools.TestCase):
     def test_remedy_when_a_person_could_act(self):
         """What is off by firmware, module or configuration says what to do."""
         for name, recorded in recorded_hosts():
-            for finding in examine(RecordedHost(recorded)).findings:
+            for finding in report_on(recorded).findings:
                 stage = finding.deciding.stage.value
                 state = finding.state.value
                 deciding = finding.deciding.observations[:1]
