@@ -249,7 +249,6 @@ def _requested(
     key: str, on: bool, path: str, asked: str, value: str, module: str
 ) -> Observation:
     state = State.PRESENT if on else State.ABSENT
-    said = 'on' if on else 'off'
     return _said(
         key,
         state,
@@ -257,7 +256,7 @@ def _requested(
         path,
         asked,
         value,
-        f'nested virtualization is requested {said} of {module}',
+        f'{module} runs with {asked} = {value}',
         '' if on else _remedy(key, module),
     )
 
