@@ -110,16 +110,16 @@ def best_s(
     rounds: int = 15,
     least_s: float = 0.3,
 ) -> float:
-    """The shortest of several runs, in seconds."""
+    """The shortest of several runs, in seconds of processor time."""
     taken: list[float] = []
     while len(taken) < 3 or (sum(taken) < least_s and len(taken) < rounds):
         before()
         gc.collect()
         gc.disable()
         try:
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            taken.append(time.perf_counter() - start)
+            taken.append(time.process_time() - start)
         finally:
             gc.enable()
     return min(taken)
@@ -263,6 +263,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter('ignore')
     objects.register_all()
+    real = nova_client.holders_of
     sizes = sorted({*options.sizes, AT})
     rows = {}
     memory = {}
@@ -299,6 +300,7 @@ def main() -> None:
     if not options.no_select_destinations:
         from tests.bench import select_destinations
 
+        nova_client.holders_of = real
         with_us, without = select_destinations.measure()
         share = statistics.median(with_us) / statistics.median(without)
         print(

@@ -2,7 +2,8 @@
 """The whole of select_destinations, with our filter enabled and without.
 
 On a real Nova and a real Placement in this process; what Placement does is
-part of the time, as it is of every request.
+part of the time, as it is of every request. Processor time is taken, and the
+cache is warm: what a refresh costs is in the other table, every refresh_s.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Measurement(crowd.CrowdTestCase):
             for number in range(CANDIDATES)
         ]
         self.crowd(nodes)
+        self.flags(refresh_s=3_600.0, trust_s=3_600.0, group='hvfilter')
         manager = self.scheduler_service.manager.host_manager
         enabled = [*manager.enabled_filters]
         theirs = [
@@ -47,9 +49,9 @@ class Measurement(crowd.CrowdTestCase):
             for chosen, taken in ways[:: 1 if turn % 2 else -1]:
                 manager.enabled_filters = chosen
                 gc.collect()
-                start = time.perf_counter()
+                start = time.process_time()
                 self.schedule(SPECS)
-                taken.append(time.perf_counter() - start)
+                taken.append(time.process_time() - start)
 
 
 def measure() -> tuple[list[float], list[float]]:

@@ -14,6 +14,8 @@ from collections.abc import Collection
 import os_resource_classes as orc
 from nova import context as nova_context
 from nova import objects
+from nova.db.api import api as nova_api_db
+from nova.db.api import models as nova_api_models
 from nova.db.main import api as nova_db
 from nova.db.main import models as nova_models
 from nova.objects import service as nova_service
@@ -184,6 +186,12 @@ class CrowdTestCase(base.CloudTestCase):
                     'deleted': 0,
                 }
             )
+        mappings = [
+            {'cell_id': cell.id, 'host': each.name, 'created_at': now}
+            for each in nodes
+        ]
+        with nova_api_db.get_engine().begin() as connection:
+            _insert(connection, nova_api_models.HostMapping, mappings)
         with engine.begin() as connection:
             _insert(connection, nova_models.Service, services)
             _insert(connection, nova_models.ComputeNode, computes)
