@@ -97,6 +97,9 @@ def examine_all(
     start = time.monotonic()
     failed = []
     keep = FOLDER / 'results'
+    # The slow ones first, lest one of them is left for the end.
+    hosts.sort(key=lambda host: -host.emulator.limit_s)
+    print(f'lab: {len(hosts)} hosts, {arguments.jobs} at a time', flush=True)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         futures = [
             pool.submit(run.examine, images, host, keep, arguments.smoke_runs)
@@ -106,7 +109,8 @@ def examine_all(
             outcome = done.result()
             word = 'WRONG' if outcome.problems else 'ok'
             print(
-                f'{word:5} {outcome.host.name:28} {outcome.seconds:4.0f} s '
+                f'{time.monotonic() - start:4.0f} s  {word:5} '
+                f'{outcome.host.name:28} {outcome.seconds:3.0f} s, '
                 f'{summary(outcome)}',
                 flush=True,
             )

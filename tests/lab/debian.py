@@ -50,6 +50,10 @@ QEMU_RISCV = (
         '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin', 'opensbi'
     ),
 )
+QEMU_POWER = (
+    Program('qemu-system-ppc64', 'qemu-system-ppc'),
+    Program('/usr/share/qemu/skiboot.lid', 'qemu-system-data'),
+)
 BOCHS = (
     Program('bochs', 'bochs'),
     Program('/usr/lib/*/bochs/plugins/libbx_term_gui.so', 'bochs-term'),

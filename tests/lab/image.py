@@ -27,7 +27,12 @@ from tests.lab import cpio, debian, emulators
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GUEST = pathlib.Path(__file__).resolve().parent / 'guest'
 
-USERLAND_SUITES = {'amd64': 'trixie', 'arm64': 'trixie', 'riscv64': 'forky'}
+USERLAND_SUITES = {
+    'amd64': 'trixie',
+    'arm64': 'trixie',
+    'ppc64el': 'forky',
+    'riscv64': 'forky',
+}
 LIBRARIES = ('libc6', 'libgcc-s1', 'zlib1g', 'libexpat1', 'libffi8')
 
 DEPENDENCIES = (
@@ -53,7 +58,7 @@ _UNUSED = re.compile(
 
 _COMMAND = b'#!/bin/sh\nexec python3 -m hvfilter.cli.main "$@"\n'
 
-_MODULES = ('msr', 'cpuid', 'kvm', 'kvm-amd', 'kvm-intel')
+_MODULES = ('msr', 'cpuid', 'kvm', 'kvm-amd', 'kvm-intel', 'kvm-hv')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +79,13 @@ KERNELS: Mapping[tuple[str, str], Kernel] = {
     ('amd64', '6.12'): Kernel(
         'amd64', 'bookworm', 'linux-image-6.12-cloud-amd64'
     ),
-    ('amd64', 'testing'): Kernel(
-        'amd64', 'forky', 'linux-image-cloud-amd64'
-    ),
+    ('amd64', 'testing'): Kernel('amd64', 'forky', 'linux-image-cloud-amd64'),
     ('arm64', '6.1'): Kernel('arm64', 'bookworm', 'linux-image-cloud-arm64'),
     ('arm64', '6.12'): Kernel('arm64', 'trixie', 'linux-image-cloud-arm64'),
+    ('arm64', 'testing'): Kernel('arm64', 'forky', 'linux-image-cloud-arm64'),
+    ('ppc64el', 'testing'): Kernel(
+        'ppc64el', 'forky', 'linux-image-powerpc64le'
+    ),
     ('riscv64', 'testing'): Kernel('riscv64', 'forky', 'linux-image-riscv64'),
 }
 
@@ -414,7 +421,7 @@ def _qemu_firmware() -> list[pathlib.Path]:
 def _shared_libraries(userland: Userland, writer: cpio.Writer) -> None:
     root = userland.root
     wanted = re.compile(
-        r'(ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|'
+        r'(ld-linux|ld64\.|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|'
         r'libz\.|libexpat\.|libffi\.|libgcc_s\.)'
     )
     for path in cpio.walk(root / 'usr'):

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from tests.lab import emulators
-from tests.lab.emulators import Bochs, QemuArm, QemuRiscv, QemuX86
+from tests.lab.emulators import Bochs, QemuArm, QemuPower, QemuRiscv, QemuX86
 
 P, A, U = 'present', 'absent', 'unknown'
 
@@ -345,6 +345,11 @@ HOSTS: tuple[LabHost, ...] = (
         says=('VHE mode initialized successfully',),
     ),
     _arm(
+        'arm64-vhe-testing',
+        kernel='testing',
+        says=('VHE mode initialized successfully',),
+    ),
+    _arm(
         'arm64-without-vhe',
         cpu=QemuArm('cortex-a72'),
         says=('Hyp mode initialized successfully',),
@@ -388,6 +393,15 @@ HOSTS: tuple[LabHost, ...] = (
         runs=False,
         expected=_NO_KVM,
         module='kvm',
+    ),
+    LabHost(
+        name='ppc64-powernv9',
+        emulator=QemuPower('powernv9'),
+        kernel='testing',
+        says=(),
+        runs=True,
+        expected=_same(P, 'kvm hvm slat'),
+        module='kvm-hv',
     ),
 )
 

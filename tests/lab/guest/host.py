@@ -45,7 +45,7 @@ def load_all(host):
     """All modules in order, and of the vendors' only the host's own."""
     said = {}
     for name in (MODULES / 'order').read_text().split():
-        if name in ('kvm-amd', 'kvm-intel') and name != host['module']:
+        if name.startswith('kvm-') and name != host['module']:
             continue
         if name == 'msr':
             said[name] = load(name, 'allow_writes=on')

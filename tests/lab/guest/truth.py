@@ -39,7 +39,8 @@ def ran():
     try:
         if os.uname().machine != 'x86_64':
             device = os.open('/dev/kvm', os.O_RDWR)
-            fcntl.ioctl(device, IO | 0x01, 0)
+            power = os.uname().machine.startswith('ppc')
+            fcntl.ioctl(device, (0x20000000 if power else 0) | IO | 0x01, 0)
             return 'created'
         reason = real_mode_guest()
     except OSError as error:
