@@ -32,6 +32,7 @@ def from_device(look: Look, extension: str) -> Iterator[Observation]:
         version = look.kvm_api_version()
     except Denied:
         # Why not, and what follows for stage kvm, kvm_device tells.
+        yield from _from_registration(look, extension)
         return
     value = f'API version {version}'
     for stage in STAGES:
@@ -56,6 +57,19 @@ def not_shown(source: str, asked: str, reason: str) -> Iterator[Observation]:
             yield question.unknown(
                 key, '', reason, 'read what the kernel says of kvm in dmesg'
             )
+
+
+def _from_registration(look: Look, extension: str) -> Iterator[Observation]:
+    """/dev/kvm that is offered, if not to us, proves as much."""
+    try:
+        if not look.kvm_registered:
+            return
+    except Denied:
+        return
+    for stage in (*STAGES, Stage.KVM):
+        question = Question(stage, Strength.FLAGS, '/proc/misc', 'kvm')
+        for key in HARDWARE if stage in STAGES else ('slat',):
+            yield question.present(key, 'there', f'KVM runs on {extension}')
 
 
 def from_word(

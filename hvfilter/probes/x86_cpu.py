@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
@@ -21,6 +22,7 @@ from hvfilter.probes.x86_readings import (
     Readings,
     from_flags,
     from_registers,
+    other_kvm,
 )
 
 _KEYS = ('vtx', 'amdv', *VMX_FEATURES, *SVM_FEATURES, *EITHER)
@@ -39,7 +41,8 @@ class X86Cpu(Probe):
             yield _observation(key, registers[key], Strength.REGISTER, other)
             if key in flags:
                 reading = _without_hidden(key, flags, registers)
-                yield _observation(key, reading, Strength.FLAGS, other)
+                said = _observation(key, reading, Strength.FLAGS, other)
+                yield _or_firmware(said, registers[key])
 
 
 def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
@@ -62,19 +65,32 @@ def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
     )
 
 
+def _or_firmware(said: Observation, register: Reading) -> Observation:
+    """Without CPUID, who took a word out cannot be told."""
+    if (
+        said.state is not State.ABSENT
+        or register.state is not State.UNKNOWN
+        or said.capability not in ('vtx', 'amdv', 'hvm', 'kvm', 'nested')
+    ):
+        return said
+    name = NAMES[said.capability]
+    return dataclasses.replace(
+        said,
+        reason=f'the kernel shows no {name}: the processor has none, or the '
+        'firmware has switched it off',
+        remedy=f'look for {name} in the firmware setup; if it is not there: '
+        f'{said.remedy}',
+    )
+
+
 def _other_kvm(look: Look) -> str:
     """The module that offers KVM without VT-x and AMD-V, '' when none."""
     try:
         if not look.kvm_registered:
             return ''
-        others = [
-            name
-            for name in look.names('/sys/module')
-            if name.startswith('kvm_') and name not in ('kvm_intel', 'kvm_amd')
-        ]
+        return other_kvm(look.names('/sys/module'))
     except Denied:
         return ''
-    return next(iter(others), '')
 
 
 def _observation(

@@ -19,7 +19,7 @@ from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
-from hvfilter.probes.x86_readings import has_svm, has_vmx
+from hvfilter.probes.x86_readings import has_svm, has_vmx, other_kvm
 
 FEATURE_CONTROL = 0x3A
 VM_CR = 0xC0010114
@@ -224,6 +224,7 @@ def _module(look: Look, form: _Form) -> Iterator[Observation]:
             return
         version = look.kvm_api_version()
     except Denied:
+        yield from _registered(look, form)
         return
     yield _said(
         form,
@@ -233,3 +234,22 @@ def _module(look: Look, form: _Form) -> Iterator[Observation]:
         asked,
         str(version),
     )
+
+
+def _registered(look: Look, form: _Form) -> Iterator[Observation]:
+    """/dev/kvm may not open for us; that it is offered proves as much,
+    unless by a module that needs no permission of the firmware."""
+    try:
+        modules = look.names('/sys/module')
+        offered = look.kvm_registered
+    except Denied:
+        return
+    if offered and form.module in modules and not other_kvm(modules):
+        yield _said(
+            form,
+            State.PRESENT,
+            Strength.PARAMETER,
+            '/proc/misc, /sys/module',
+            f'kvm, {form.module}',
+            'both are there',
+        )

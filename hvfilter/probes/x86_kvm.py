@@ -18,6 +18,7 @@ from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.x86_features import NAMES
+from hvfilter.probes.x86_readings import vendor_module
 
 PARAMETERS = (
     ('ept', 'kvm_intel', 'ept'),
@@ -75,7 +76,13 @@ class X86Kvm(Probe):
 def _parameter(
     look: Look, key: str, module: str, name: str
 ) -> Observation | None:
-    """What a parameter says; None where its module is not there at all."""
+    """What a parameter says; None where its module is not there at all.
+
+    A module that is built into the kernel shows its parameters on any
+    processor; those of another maker's are only what they were set to.
+    """
+    if vendor_module(look) not in ('', module):
+        return None
     path = parameter_path(module, name)
     try:
         value = look.module_parameter(module, name)

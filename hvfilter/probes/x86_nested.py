@@ -39,7 +39,9 @@ class X86Nested(Probe):
     def observe(self, look: Look) -> Iterator[Observation]:
         yield from _offered(look)
         for module, slat in _MODULES:
-            yield from _parameters(look, module, slat)
+            # Another maker's module may be built in, and tells nothing.
+            if vendor_module(look) in ('', module):
+                yield from _parameters(look, module, slat)
 
 
 def _offered(look: Look) -> Iterator[Observation]:

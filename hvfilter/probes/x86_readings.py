@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
@@ -154,6 +154,19 @@ def _each_cpu(
 
 def _denied(source: str, asked: str, denied: Denied) -> Reading:
     return Reading(State.UNKNOWN, source, asked, str(denied), access(denied))
+
+
+def other_kvm(modules: Sequence[str]) -> str:
+    """The module that offers KVM without VT-x and AMD-V, '' when none.
+
+    :param modules: the names in /sys/module
+    """
+    others = (
+        name
+        for name in modules
+        if name.startswith('kvm_') and name not in ('kvm_intel', 'kvm_amd')
+    )
+    return next(others, '')
 
 
 def vendor_module(look: Look) -> str:

@@ -73,6 +73,19 @@ class TestArm64(ArchTestCase):
         self.check_hardware('present', look, BOTH, 'EL2')
         self.check('present', look, 'slat', Stage.KVM, 'second-level')
 
+    def test_el2_when_kvm_is_only_offered(self):
+        for misc, state in (
+            ('232 kvm', 'present'),
+            ('126 tun', 'unknown'),
+            (EACCES, 'unknown'),
+        ):
+            look = self.look(kvm=EACCES, files={'/proc/misc': misc})
+            self.check_hardware(state, look, BOTH)
+            self.assertEqual(
+                ['present'] if state == 'present' else [],
+                self.states(look, 'slat', Stage.KVM),
+            )
+
     def test_el2_when_nothing_tells(self):
         self.check_hardware('unknown', self.look(), BOTH, 'no flag')
         self.assertEqual([], self.states(self.look(), 'slat', Stage.KVM))

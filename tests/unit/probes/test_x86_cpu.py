@@ -43,6 +43,18 @@ class TestX86Cpu(ProbeTestCase):
         self.assertEqual('absent', said[Strength.FLAGS].state.value)
         self.assertEqual('unknown', said[Strength.REGISTER].state.value)
 
+    def test_reason_when_cpuid_does_not_tell(self):
+        look = look_at(files=flags('fpu'))
+        for key in ('vtx', 'amdv', 'hvm', 'kvm', 'nested'):
+            said = self.cpu(look, key)[Strength.FLAGS]
+            self.assertThat(said.reason, Contains('or the firmware has'))
+            self.assertThat(said.remedy, Contains('firmware setup; if it is'))
+        for key in ('npt', 'lbrv'):
+            said = self.cpu(look, key)[Strength.FLAGS]
+            self.assertThat(said.reason, Contains('the processor has no'))
+        said = self.cpu(look_at(files=flags('vmx')), 'vtx')[Strength.FLAGS]
+        self.assertEqual('the processor has VT-x', said.reason)
+
     def test_remedy_when_absent(self):
         said = self.cpu(look_at(cpuid=NEITHER, files=flags('fpu')), 'npt')
         for observation in said.values():

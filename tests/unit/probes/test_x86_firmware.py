@@ -150,6 +150,27 @@ class TestX86Firmware(ProbeTestCase):
         self.assertEqual('12', said.value)
         self.assertEqual('the firmware permits VT-x', said.reason)
 
+    def test_module_when_the_device_is_only_offered(self):
+        for modules, misc, states in (
+            ({'kvm', 'kvm_intel'}, '232 kvm\n', ['present']),
+            ({'kvm', 'kvm_intel', 'kvm_pvm'}, '232 kvm\n', []),
+            ({'kvm', 'kvm_amd'}, '232 kvm\n', []),
+            ({'kvm', 'kvm_intel'}, '126 tun\n', []),
+            ({'kvm', 'kvm_intel'}, EACCES, []),
+        ):
+            look = look_at(
+                cpuid=VMX,
+                modules=modules,
+                kvm=EACCES,
+                files={'/proc/misc': misc},
+            )
+            found = [
+                o.state.value
+                for o in self.said(look, 'vtx')
+                if o.strength is Strength.PARAMETER
+            ]
+            self.assertEqual(states, found, (modules, misc))
+
     def test_module_when_it_does_not_run(self):
         for modules, kvm in (
             ({'kvm_amd'}, KvmAnswers(api_version=12)),

@@ -145,6 +145,20 @@ class TestX86Kvm(ProbeTestCase):
         look = look_at(files=files, modules=INTEL | AMD)
         self.assertEqual(['absent'], self.kvm(look, 'slat'))
 
+    def test_nothing_of_another_makers_module_that_is_built_in(self):
+        files = {
+            **parameters('kvm_amd', npt='N'),
+            **parameters('kvm_intel', ept='Y'),
+            '/proc/cpuinfo': 'vendor_id : AuthenticAMD',
+        }
+        look = look_at(files=files, modules=INTEL | AMD)
+        self.assertEqual(['absent'], self.kvm(look, 'slat'))
+        self.assertEqual([], self.kvm(look, 'ept'))
+        files['/proc/cpuinfo'] = 'vendor_id : GenuineIntel'
+        look = look_at(files=files, modules=INTEL | AMD)
+        self.assertEqual(['present'], self.kvm(look, 'slat'))
+        self.assertEqual([], self.kvm(look, 'npt'))
+
     def test_slat_when_a_parameter_does_not_tell(self):
         files = parameters('kvm_intel', ept=EACCES)
         look = look_at(files=files, modules=INTEL)

@@ -164,6 +164,26 @@ class TestParameters(ProbeTestCase):
                 )
                 self.assertThat(said.remedy, Contains(remedy))
 
+    def test_nothing_of_another_makers_module_that_is_built_in(self):
+        for vendor, module in (
+            ('AuthenticAMD', 'kvm_amd'),
+            ('CentaurHauls', 'kvm_intel'),
+        ):
+            look = look_at(
+                files={
+                    '/proc/cpuinfo': f'vendor_id : {vendor}',
+                    parameter_path('kvm_intel', 'nested'): 'N',
+                    parameter_path('kvm_amd', 'nested'): '0',
+                },
+                kvm=ENOENT,
+            )
+            (said,) = [
+                o
+                for o in self.said(look, 'nested')
+                if o.strength is Strength.PARAMETER
+            ]
+            self.assertEqual(parameter_path(module, 'nested'), said.source)
+
     def test_nothing_when_it_is_neither_yes_nor_no(self):
         self.assertEqual([], self.parameter('nested', kvm_amd__nested='x'))
         self.assertEqual([], self.parameter('nested', kvm_amd__nested=EACCES))
