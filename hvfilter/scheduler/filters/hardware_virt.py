@@ -60,7 +60,9 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         self, filter_obj_list: Iterable[Any], spec_obj: Any
     ) -> list[Any]:
         """The hosts that pass, in the order given."""
-        hosts = list(filter_obj_list)
+        hosts = filter_obj_list
+        if not isinstance(hosts, list):
+            hosts = list(hosts)
         try:
             return self._filter(hosts, spec_obj)
         except Exception as error:
