@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import Question
+from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 
@@ -56,7 +56,12 @@ class BareMetal(Probe):
 
 
 def _said(
-    state: State, strength: Strength, source: str, asked: str, value: str
+    state: State,
+    strength: Strength,
+    source: str,
+    asked: str,
+    value: str,
+    remedy: str = '',
 ) -> Observation:
     reason = {
         State.PRESENT: 'nothing shows a hypervisor under this machine',
@@ -68,7 +73,15 @@ def _said(
         state,
         value,
         reason,
-        _REMEDY if state is State.ABSENT else '',
+        _REMEDY if state is State.ABSENT else remedy,
+    )
+
+
+def _denied(
+    strength: Strength, source: str, asked: str, denied: Denied
+) -> Observation:
+    return _said(
+        State.UNKNOWN, strength, source, asked, str(denied), access(denied)
     )
 
 
@@ -78,9 +91,7 @@ def _hypervisor_bit(look: Look) -> Iterator[Observation]:
         guest = bool(look.cpuid(look.cpus[0], 1).ecx >> 31 & 1)
         value = _vendor(look) if guest else '0'
     except Denied as denied:
-        yield _said(
-            State.UNKNOWN, Strength.REGISTER, 'CPUID', asked, str(denied)
-        )
+        yield _denied(Strength.REGISTER, 'CPUID', asked, denied)
         return
     state = State.ABSENT if guest else State.PRESENT
     yield _said(state, Strength.REGISTER, 'CPUID', asked, value)
@@ -104,13 +115,7 @@ def _hypervisor_flag(look: Look) -> Iterator[Observation]:
     try:
         words = look.cpuinfo.words_anywhere('flags')
     except Denied as denied:
-        yield _said(
-            State.UNKNOWN,
-            Strength.FLAGS,
-            '/proc/cpuinfo',
-            asked,
-            str(denied),
-        )
+        yield _denied(Strength.FLAGS, '/proc/cpuinfo', asked, denied)
         return
     if not words:
         return
@@ -131,7 +136,7 @@ def _sysinfo(look: Look) -> Iterator[Observation]:
     try:
         text = look.text(path)
     except Denied as denied:
-        yield _said(State.UNKNOWN, Strength.FLAGS, path, asked, str(denied))
+        yield _denied(Strength.FLAGS, path, asked, denied)
         return
     found = re.search(r'(?m)^VM00 Control Program:[ \t]*(.*)$', text)
     if found:
@@ -146,7 +151,8 @@ def _platform(look: Look) -> Iterator[Observation]:
     try:
         platform = look.cpuinfo.first('platform')
     except Denied as denied:
-        platform = str(denied)
+        yield _denied(Strength.FLAGS, '/proc/cpuinfo', 'platform', denied)
+        return
     states = {'PowerNV': State.PRESENT, 'pSeries': State.ABSENT}
     yield _said(
         states.get(platform, State.UNKNOWN),

@@ -41,12 +41,18 @@ class NovaConfig(Probe):
                 Stage.NOVA,
                 state,
                 Strength.PARAMETER,
-                ', '.join(options.read) or "Nova's defaults",
+                _source(options),
                 asked,
                 _value(options),
                 reason,
                 remedy,
             )
+
+
+def _source(options: NovaOptions) -> str:
+    if options.refused:
+        return ', '.join(dict.fromkeys(d.what for d in options.refused))
+    return ', '.join(options.read) or "Nova's defaults"
 
 
 def _value(options: NovaOptions) -> str:

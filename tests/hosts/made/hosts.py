@@ -496,60 +496,83 @@ def unknown_machine() -> Made:
     )
 
 
+def refusing(arch: str) -> Callable[[], Made]:
+    """A machine of which nothing but the name may be looked at."""
+
+    def make() -> Made:
+        made = Made(
+            arch, '6.12.63', f'{arch}, looked at without any permission'
+        )
+        made.refusing = True
+        made.smoke = None
+        made.no_nova()
+        return made
+
+    return make
+
+
+REFUSING = ('x86_64', 's390x', 'ppc64le', 'aarch64', 'riscv64', 'loongarch64')
+
 HOSTS: Mapping[str, Callable[[], Made]] = {
-    make.__name__.replace('_', '-'): make
-    for make in (
-        intel_all_on,
-        intel_nested_off,
-        intel_firmware_lock,
-        intel_firmware_lock_unprivileged,
-        intel_virt_type_qemu,
-        intel_custom_model,
-        intel_custom_model_with_vmx,
-        intel_vmx_taken,
-        intel_no_nova,
-        intel_no_ept,
-        intel_ept_off,
-        intel_no_vtx,
-        intel_hybrid,
-        zhaoxin,
-        intel_tdx,
-        intel_tdx_off_in_kvm,
-        intel_tdx_firmware_off,
-        intel_iommu_off,
-        no_kvm_node,
-        kvm_refused,
-        kvm_busy,
-        kvm_entry_fails,
-        masked_sys,
-        vm_with_nested,
-        vm_without_nested,
-        amd_everything,
-        amd_nested_off,
-        amd_npt_off,
-        amd_firmware_off_old_kernel,
-        amd_firmware_off,
-        npt_without_svm,
-        hygon,
-        amd_sev_snp,
-        amd_sev_off_in_kvm,
-        amd_sev_firmware_off,
-        amd_no_encrypted_guests,
-        sysfs_only,
-        arm64_vhe,
-        arm64_nested,
-        arm64_mode_none,
-        arm64_guest,
-        s390x_lpar,
-        s390x_nested_off,
-        s390x_guest,
-        ppc64_powernv,
-        ppc64_pr,
-        riscv64_h,
-        riscv64_without_h,
-        loongarch64_lvz,
-        ia64_montecito,
-        ia64_madison,
-        unknown_machine,
-    )
+    **{
+        f'refusing-{arch}'.replace('_', '-'): refusing(arch)
+        for arch in REFUSING
+    },
+    **{
+        make.__name__.replace('_', '-'): make
+        for make in (
+            intel_all_on,
+            intel_nested_off,
+            intel_firmware_lock,
+            intel_firmware_lock_unprivileged,
+            intel_virt_type_qemu,
+            intel_custom_model,
+            intel_custom_model_with_vmx,
+            intel_vmx_taken,
+            intel_no_nova,
+            intel_no_ept,
+            intel_ept_off,
+            intel_no_vtx,
+            intel_hybrid,
+            zhaoxin,
+            intel_tdx,
+            intel_tdx_off_in_kvm,
+            intel_tdx_firmware_off,
+            intel_iommu_off,
+            no_kvm_node,
+            kvm_refused,
+            kvm_busy,
+            kvm_entry_fails,
+            masked_sys,
+            vm_with_nested,
+            vm_without_nested,
+            amd_everything,
+            amd_nested_off,
+            amd_npt_off,
+            amd_firmware_off_old_kernel,
+            amd_firmware_off,
+            npt_without_svm,
+            hygon,
+            amd_sev_snp,
+            amd_sev_off_in_kvm,
+            amd_sev_firmware_off,
+            amd_no_encrypted_guests,
+            sysfs_only,
+            arm64_vhe,
+            arm64_nested,
+            arm64_mode_none,
+            arm64_guest,
+            s390x_lpar,
+            s390x_nested_off,
+            s390x_guest,
+            ppc64_powernv,
+            ppc64_pr,
+            riscv64_h,
+            riscv64_without_h,
+            loongarch64_lvz,
+            ia64_montecito,
+            ia64_madison,
+            unknown_machine,
+        )
+    },
 }

@@ -42,6 +42,7 @@ class Made:
 
     def __init__(self, arch: str, kernel: str, note: str) -> None:
         self.note = note
+        self.refusing = False
         self.machine = Machine(arch, kernel)
         self.files: dict[str, bytes | Refusal] = {}
         self.directories: dict[str, tuple[str, ...] | Refusal] = {}
@@ -51,7 +52,9 @@ class Made:
         self.cpuid: dict[int, dict[tuple[int, int], CpuidRegs | Refusal]] = {}
         self.msrs: dict[int, dict[int, int | Refusal]] = {}
         self.kvm = KvmAnswers()
-        self.smoke: SmokeRun | Refusal = Refusal('ENOENT', what='/dev/kvm')
+        self.smoke: SmokeRun | Refusal | None = Refusal(
+            'ENOENT', what='/dev/kvm'
+        )
         self.nova()
 
     def text(self, path: str, *lines: str) -> None:
@@ -130,7 +133,8 @@ class Made:
     def snapshot(self) -> Snapshot:
         """As it stands; what is asked and is not there answers so."""
         given = self._given()
-        recording = RecordingHost(_ClosedWorld(given), None)
+        world = _Refusing if self.refusing else _ClosedWorld
+        recording = RecordingHost(world(given), None)
         examine(recording)
         asked = recording.snapshot(given.origin)
         return dataclasses.replace(
@@ -142,8 +146,12 @@ class Made:
             options={**asked.options, **given.options},
             cpuid=asked.cpuid,
             msrs=asked.msrs,
+            smoke=_first(given.smoke, asked.smoke),
             kvm=dataclasses.replace(
                 given.kvm,
+                api_version=_first(
+                    given.kvm.api_version, asked.kvm.api_version
+                ),
                 extensions={**asked.kvm.extensions, **given.kvm.extensions},
                 supported_cpuid=_first(
                     given.kvm.supported_cpuid, asked.kvm.supported_cpuid
@@ -220,8 +228,24 @@ class _ClosedWorld(RecordedHost):
             return ask(*question)
         except door.Denied as denied:
             if denied.error == door.NOT_RECORDED:
-                raise door.Denied(denied.what, error) from None
+                raise door.Denied(denied.what, self._error(error)) from None
             raise
+
+    def _error(self, error: str) -> str:
+        return error
+
+
+class _Refusing(_ClosedWorld):
+    """What was not given may not be looked at."""
+
+    def _error(self, error: str) -> str:
+        return 'EACCES'
+
+    def smoke(self) -> SmokeRun:
+        return self._or(super().smoke, '')
+
+    def kvm_api_version(self) -> int:
+        return self._or(super().kvm_api_version, '')
 
 
 def entries(

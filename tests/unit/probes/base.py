@@ -96,12 +96,25 @@ class ProbeTestCase(testtools.TestCase):
 
     def said(self, look, key=None, stage=None):
         """What the probe says, perhaps only of one capability or stage."""
+        everything = list(self.probe().observe(look))
+        for observation in everything:
+            self.check_words(observation)
         return [
             observation
-            for observation in self.probe().observe(look)
+            for observation in everything
             if key in (None, observation.capability)
             and stage in (None, observation.stage)
         ]
+
+    def check_words(self, said):
+        """Nothing is left out that a person would want to know."""
+        for text in (said.source, said.asked, said.value, said.reason):
+            self.assertIsInstance(text, str)
+            self.assertNotEqual('None', text)
+        self.assertIsInstance(said.remedy, str)
+        self.assertNotEqual('', said.source)
+        self.assertNotEqual('', said.asked)
+        self.assertNotEqual('', said.reason)
 
     def states(self, look, key, stage):
         """The states of one stage of one capability, in order."""

@@ -75,6 +75,8 @@ class TestGroups(ProbeTestCase):
     def test_drivers_when_many_or_none(self):
         said = self.groups({GROUPS: ('0',), CLASS: tuple('abcde')})
         self.assertThat(said.value, Contains('a, b, c, d, ...'))
+        said = self.groups({GROUPS: ('0',), CLASS: tuple('abcd')})
+        self.assertEqual('1 groups; drivers: a, b, c, d', said.value)
         said = self.groups({GROUPS: ('0',)})
         self.assertThat(said.value, Contains('none named'))
 
