@@ -200,6 +200,11 @@ class Case:
     def __len__(self) -> int:
         return len(self.accepted) + len(self._against)
 
+    @property
+    def rulings(self) -> list[Ruling]:
+        """The configured policy's first, then those of aggregates."""
+        return [self.ruling, *self._overruled.values()]
+
     def look(self, host: Any) -> tuple[Verdict, bool]:
         """The verdict on a host, and whether it passes."""
         uuid = host.uuid
@@ -256,10 +261,16 @@ class Docket:
             case = self._cases.get(question)
             if case is not None:
                 self._cases.move_to_end(question)
-        if case is not None and now_s - case.born_s < ages.soft_s:
-            ruling = case.ruling
-            if not ruling.matters or ruling.holds(snapshot_of(ruling.traits)):
-                return case
+        if (
+            case is not None
+            and now_s - case.born_s < ages.soft_s
+            and all(
+                ruling.holds(snapshot_of(ruling.traits))
+                for ruling in case.rulings
+                if ruling.matters
+            )
+        ):
+            return case
         # Not under the lock: Placement may have to be asked.
         ruling = ruling_for(question)
         case = Case(ruling, question, now_s, ruling_for, self._complain)

@@ -398,6 +398,16 @@ class AggregateTest(base.SchedulerTestCase):
             ]
             self.assertEqual(1, len(lines), word)
 
+    def test_hard_age_counts_where_only_an_aggregate_asks(self):
+        self.flags(required=[])
+        hosts = self.hosts(aggregate(required='nested'))
+        self.assertEqual(['full', 'new'], self.passing(hosts, spec()))
+        self.fleet.fall()
+        self.clock.pass_s(590)
+        self.assertEqual(['full', 'new'], self.passing(hosts, spec()))
+        self.clock.pass_s(11)
+        self.assertEqual(4, len(self.passing(hosts, spec())))
+
     def test_change_of_metadata_counts_after_the_soft_age(self):
         self.assertEqual(3, len(self.passing(self.hosts(), spec())))
         hosts = self.hosts(aggregate(required='nested'))
