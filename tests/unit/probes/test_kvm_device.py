@@ -71,6 +71,16 @@ class TestNotOpen(KvmTestCase):
             self.assertThat(said.remedy, Contains('the group kvm, which'))
             self.assertEqual('kvm', said.capability)
 
+    def test_remedy_when_others_may_do_more_than_the_group(self):
+        for mode, words in ((0o661, 'the group kvm'), (0o606, 'mode 0606')):
+            look = look_at(
+                files=OFFERED,
+                kvm=EACCES,
+                stats={NODE: FileStat(FileKind.CHAR, mode, 'root', 'kvm')},
+            )
+            (said,) = self.kvm(look)
+            self.assertThat(said.remedy, Contains(words))
+
     def test_remedy_when_the_group_may_not_open_it_either(self):
         for mode in (0o600, 0o640, 0o620):
             look = look_at(
