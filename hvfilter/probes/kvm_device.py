@@ -76,7 +76,7 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
     if registered is False and not denied.refused:
         nothing = _kvm(
             State.ABSENT,
-            Strength.IOCTL,
+            Strength.PARAMETER,
             '/proc/misc',
             'kvm',
             f'not there; {denied}',

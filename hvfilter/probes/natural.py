@@ -87,7 +87,7 @@ def from_word(
     states = {True: State.PRESENT, False: State.ABSENT, None: State.UNKNOWN}
     reason = {
         True: f'the processor has {extension}',
-        False: f'the processor shows no {extension}',
+        False: f'the processor does not show {extension}',
         None: f'cpuinfo does not tell whether it has {extension}',
     }[has]
     for stage in STAGES if has else STAGES[:1]:

@@ -30,7 +30,7 @@ class TestNotOpen(KvmTestCase):
         look = look_at(files={**NOT_OFFERED, **INTEL}, kvm=ENOENT)
         (said,) = self.kvm(look)
         self.assertEqual('absent', said.state.value)
-        self.assertIs(Strength.IOCTL, said.strength)
+        self.assertIs(Strength.PARAMETER, said.strength)
         self.assertThat(said.value, Contains('ENOENT'))
         self.assertThat(said.remedy, Contains('modprobe kvm_intel'))
 
