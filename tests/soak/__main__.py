@@ -171,7 +171,7 @@ class Soak(crowd.CrowdTestCase):
         time.sleep(dice.uniform(0, 0.2))
 
     def _disturb(self, dice: random.Random) -> None:
-        time.sleep(dice.uniform(0, 4))
+        self._ended.wait(dice.uniform(0, 10))
         when = dice.choice([gate.looks_up_holders, _looks_for_traits])
         status = dice.choice(
             ['503 Service Unavailable', '500 Internal Server Error', '404 X']
@@ -180,7 +180,7 @@ class Soak(crowd.CrowdTestCase):
             stack.enter_context(self.gate.refusing(when, status))
             self._counts['outages'] += 1
             # Longer than the hard age now and then.
-            self._ended.wait(dice.choice([0.2, 1, 3, TRUST_S + 3]))
+            self._ended.wait(dice.choice([0.2, 0.5, 1, 3, TRUST_S + 3]))
 
     def schedule(self, specs: dict[str, str] | None = None) -> str:
         """As it is, and the room is given back at once."""
