@@ -35,7 +35,7 @@ class ExcerptTest(testtools.TestCase):
             default = defaults[name]
             if isinstance(default, list):
                 default = ','.join(default)
-            self.assertEqual(default, value, name)
+            self.assertEqual(str(default), value, name)
 
     def test_filter_is_registered_when_enabled(self) -> None:
         enabled = section('filter_scheduler')['enabled_filters'].split(',')
