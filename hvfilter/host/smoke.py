@@ -9,9 +9,10 @@ the same two instructions run by this process.
 One KVM_RUN has a fixed cost: 10 us on hardware, milliseconds in a guest, so
 what counts is the slope over the number of iterations, and the loop gets
 longer until its time stands clear of that cost. Each length is run several
-times and the best counts, since a busy machine can only add time. A guest
-that seems slow is only believed at two lengths, and on the way from the one
-to the other.
+times, until the best two agree, and the best counts, since a busy machine
+can only add time. That a guest is slow is only believed when its time grows
+evenly over several lengths, each twice the one before: what a busy machine
+adds does not grow with the length.
 """
 
 from __future__ import annotations
@@ -31,7 +32,19 @@ BUDGET_NS = 2_000_000_000
 """Wall time that the loops may be expected to take."""
 
 REPEATS = 3
-"""Times that each length is run."""
+"""Times that each length is run, at least."""
+
+REPEATS_AT_MOST = 9
+"""Times that it is run until the best two agree."""
+
+AGREE_WITHIN = 1.25
+"""Ratio of the second best time to the best."""
+
+EVEN_LENGTHS = 4
+"""Lengths over which an emulated guest's time must grow evenly."""
+
+EVEN_WITHIN = 1.5
+"""Ratio of the largest to the smallest time of an iteration over these."""
 
 NATIVE_AT_MOST = 8.0
 """Guest time to host time of an iteration; near 1, up to 3 under nesting."""
@@ -40,13 +53,13 @@ EMULATED_AT_LEAST = 50.0
 """The same when each instruction is emulated: hundreds and more."""
 
 _BASE = 1  # iterations of the run that shows the fixed cost
-_FIRST = 512  # about a millisecond when emulated
+_FIRST = 128  # about a fifth of a millisecond when emulated
 _LONGEST = 2**31 - 1
 _GROWTH = 4
 _GROWTH_WHEN_SLOW = 2
 _GROWTH_IN_THE_DARK = 16
-_HOST_CLEAR_NS = 60
-_HOST_REPEATS = 5
+_HOST_ERROR_NS = 60
+_HOST_REPEATS = 25
 _HOST_REPEATS_NS = 200_000
 
 
@@ -65,8 +78,7 @@ class Slope:
     :ivar iterations: length of the loop
     :ivar guest_ns: in the guest
     :ivar host_ns: on the host
-    :ivar clear: the loop took at least as long again as the fixed cost, and
-        long enough for the clock
+    :ivar clear: the loop took at least as long again as the fixed cost
     """
 
     iterations: int
@@ -78,6 +90,12 @@ class Slope:
     def ratio(self) -> float:
         """How many times slower the guest is."""
         return self.guest_ns / self.host_ns
+
+    @property
+    def ratio_at_least(self) -> float:
+        """The same, the host's clock given the benefit of the doubt."""
+        error = _HOST_ERROR_NS / self.iterations
+        return self.guest_ns / (self.host_ns + error)
 
 
 def slopes(samples: Iterable[door.Sample]) -> tuple[Slope, ...]:
@@ -94,24 +112,35 @@ def slopes(samples: Iterable[door.Sample]) -> tuple[Slope, ...]:
 
 def pace(samples: Sequence[door.Sample]) -> tuple[Pace, Slope | None]:
     """What the samples prove so far, and the slope that shows it."""
-    best = _best(samples)
     clear = [slope for slope in slopes(samples) if slope.clear]
     if not clear:
         return Pace.UNSETTLED, None
     last = clear[-1]
     if last.ratio <= NATIVE_AT_MOST:
         return Pace.NATIVE, last
-    if len(clear) > 1:
-        ends = [
-            sample
-            for sample in best
-            if sample.iterations in (clear[-2].iterations, last.iterations)
-        ]
-        between = _slope(ends[0], ends[1], 0)
-        slow = min(last.ratio, clear[-2].ratio, between.ratio)
-        if slow >= EMULATED_AT_LEAST:
-            return Pace.EMULATED, last
+    if _evenly_slow(clear[-EVEN_LENGTHS:], samples):
+        return Pace.EMULATED, last
     return Pace.UNSETTLED, last
+
+
+def _evenly_slow(
+    longest: Sequence[Slope], samples: Sequence[door.Sample]
+) -> bool:
+    """Slow at each of these lengths alike, and each time surely measured."""
+    if len(longest) < EVEN_LENGTHS:
+        return False
+    times = [slope.guest_ns for slope in longest]
+    return (
+        all(slope.ratio_at_least >= EMULATED_AT_LEAST for slope in longest)
+        and all(_agreed(samples, slope.iterations) for slope in longest)
+        and max(times) <= EVEN_WITHIN * min(times)
+    )
+
+
+def _agreed(samples: Iterable[door.Sample], iterations: int) -> bool:
+    """The best two guest times of a length are about the same."""
+    times = sorted(s.guest_ns for s in samples if s.iterations == iterations)
+    return len(times) > 1 and times[1] <= AGREE_WITHIN * times[0]
 
 
 def next_length(samples: Sequence[door.Sample], elapsed_ns: int) -> int | None:
@@ -123,7 +152,11 @@ def next_length(samples: Sequence[door.Sample], elapsed_ns: int) -> int | None:
     if not samples:
         return _BASE
     last = samples[-1].iterations
-    if sum(sample.iterations == last for sample in samples) < REPEATS:
+    repeats = sum(sample.iterations == last for sample in samples)
+    if repeats < REPEATS:
+        return last
+    late = elapsed_ns > BUDGET_NS
+    if repeats < REPEATS_AT_MOST and not late and not _agreed(samples, last):
         return last
     if last == _BASE:
         return _FIRST
@@ -140,7 +173,7 @@ def next_length(samples: Sequence[door.Sample], elapsed_ns: int) -> int | None:
 
 def _growth(samples: Sequence[door.Sample], slope: Slope) -> int:
     if slope.clear:
-        slow = slope.ratio >= EMULATED_AT_LEAST
+        slow = slope.ratio_at_least >= EMULATED_AT_LEAST
         return _GROWTH_WHEN_SLOW if slow else _GROWTH
     # Enough to come clear of the fixed cost, as far as one can tell.
     fixed = min(sample.guest_ns for sample in samples)
@@ -170,9 +203,9 @@ def _slope(short: door.Sample, long: door.Sample, fixed: int) -> Slope:
     return Slope(
         iterations=long.iterations,
         guest_ns=guest / more,
-        # A clock that did not move must not divide by zero.
-        host_ns=max(host, 1) / more,
-        clear=guest >= max(fixed, 1) and host >= _HOST_CLEAR_NS,
+        # What is below the error of the clock is not to be divided by.
+        host_ns=max(host, _HOST_ERROR_NS) / more,
+        clear=guest >= max(fixed, 1),
     )
 
 

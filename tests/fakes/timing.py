@@ -41,6 +41,6 @@ class TimedMachine:
             host = 400 + length * self.host_ns * dice.uniform(1, 1.1)
             for _ in range(1 + int(guest / 3_000_000)):
                 if dice.random() < self.busy:
-                    guest += self.slice_ns
+                    guest += self.slice_ns * dice.uniform(0.5, 1)
             samples.append(door.Sample(length, int(guest), int(host)))
             elapsed += guest + host

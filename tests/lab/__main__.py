@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+from tests.hosts import make
 from tests.lab import debian, image, run, table
 
 FOLDER = pathlib.Path(
@@ -120,6 +121,8 @@ def examine_all(
                 failed.append(outcome.host.name)
             elif arguments.record:
                 run.keep_recording(outcome)
+    if arguments.record:
+        make.main()
     print(
         f'lab: {len(hosts) - len(failed)} hosts as their kernels say, '
         f'{len(failed)} not, in {time.monotonic() - start:.0f} s'
