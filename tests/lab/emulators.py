@@ -65,7 +65,7 @@ class Emulator(abc.ABC):
 
     programs: tuple[debian.Program, ...]
 
-    limit_s = 120.0
+    limit_s = 240.0
 
     @abc.abstractmethod
     def command(self, boot: Boot) -> list[str | pathlib.Path]:
