@@ -12,6 +12,8 @@ from hvfilter.host.snapshot import (
     Refusal,
     Snapshot,
 )
+from hvfilter.model.catalogue import BY_KEY, Stage
+from hvfilter.model.finding import State, Strength
 from hvfilter.probes.context import Look
 
 ENOENT = Refusal('ENOENT')
@@ -108,6 +110,10 @@ class ProbeTestCase(testtools.TestCase):
 
     def check_words(self, said):
         """Nothing is left out that a person would want to know."""
+        self.assertIn(said.capability, BY_KEY)
+        self.assertIn(said.stage, Stage)
+        self.assertIn(said.state, State)
+        self.assertIn(said.strength, Strength)
         for text in (said.source, said.asked, said.value, said.reason):
             self.assertIsInstance(text, str)
             self.assertNotEqual('None', text)

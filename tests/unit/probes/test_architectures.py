@@ -294,6 +294,16 @@ class TestIa64(ArchTestCase):
             self.check(state, look, 'vti', Stage.CPU)
             self.check(state, look, 'hvm', Stage.CPU)
 
+    def test_words_when_the_family_does_not_tell(self):
+        said = self.said(self.look(EACCES), stage=Stage.CPU)
+        self.assertEqual(
+            ['vti', 'hvm', 'kvm', 'slat', 'nested'],
+            [o.capability for o in said],
+        )
+        for cpuinfo, value in (('family : x 2', 'x 2'), ('', 'no such line')):
+            (said,) = self.said(self.look(cpuinfo), 'vti', Stage.CPU)
+            self.assertEqual(value, said.value)
+
     def test_kvm_is_never_there(self):
         look = self.look('family : 33', opened())
         for key in ('kvm', 'slat', 'nested'):

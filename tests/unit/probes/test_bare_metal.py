@@ -52,6 +52,8 @@ class TestBareMetal(ProbeTestCase):
             (b'Microsoft Hv', "1, 'Microsoft Hv'"),
             (b'\0' * 12, '1'),
             (b'\1\2\3' * 4, '1'),
+            (b'\xffVM\0\0\0\0\0\0\0\0\0', "1, '\ufffdVM'"),
+            (b'XVMX\0\0\0\0\0\0\0\0', "1, 'XVMX'"),
         ):
             words = [
                 int.from_bytes(name[at : at + 4], 'little') for at in (0, 4, 8)
@@ -158,6 +160,9 @@ class TestBareMetal(ProbeTestCase):
         for arch in ('aarch64', 'riscv64'):
             files = {f'{TREE}/hypervisor/compatible': 'linux,kvm\0'}
             self.check('absent', look_at(arch, files=files), 'linux,kvm')
+            self.assertEqual(
+                'compatible', self.said(look_at(arch, files=files))[0].asked
+            )
 
     def test_device_tree_when_it_names_the_machine(self):
         for arch, text, state in (

@@ -122,11 +122,21 @@ class TestOffered(ProbeTestCase):
             said = self.one(offers(VMX, msrs=msrs), 'nested_slat', Stage.KVM)
             self.assertEqual('unknown', said.state.value)
             self.assertThat(said.value, Contains('not in the list'))
+            self.assertIs(Strength.IOCTL, said.strength)
             self.assertEqual([], self.kvm(offers(VMX, msrs=msrs), 'ept'))
 
     def test_unknown_when_the_list_is_refused(self):
         look = offers(VMX, msrs=EACCES)
-        self.assertEqual(['unknown'], self.kvm(look, 'nested_slat'))
+        said = self.one(look, 'nested_slat', Stage.KVM)
+        self.assertEqual('unknown', said.state.value)
+        self.assertIs(Strength.IOCTL, said.strength)
+        self.assertEqual('KVM_GET_MSRS', said.source)
+        self.assertEqual('feature MSR 0x48b bit 33 EPT', said.asked)
+        self.assertThat(said.value, Contains('EACCES'))
+        self.assertEqual(
+            'KVM could not be asked about nested EPT', said.reason
+        )
+        self.assertThat(said.remedy, Contains('look as root'))
         self.assertEqual([], self.kvm(look, 'ept'))
 
 

@@ -197,6 +197,14 @@ class TestRegisters(testtools.TestCase):
             from_registers(look)['vtx'].value,
         )
 
+    def test_value_when_eight_or_nine_processors_disagree(self):
+        for count, shown in (
+            (8, '0,1,2,3,4,5,6,7 have it'),
+            (9, '0,1,2,3,4,5,6,7,... (9) have it'),
+        ):
+            look = look_at(cpuid=[VMX] * count + [NEITHER], cpus=count + 1)
+            self.assertIn(shown, from_registers(look)['vtx'].value)
+
     def test_value_when_processors_agree(self):
         reading = from_registers(look_at(cpuid=VMX, cpus=2))['vtx']
         self.assertEqual('1 on all 2 processors', reading.value)
