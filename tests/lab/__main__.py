@@ -96,7 +96,8 @@ def examine_all(
     arguments: argparse.Namespace,
 ) -> int:
     start = time.monotonic()
-    failed = []
+    failed: list[str] = []
+    passed: list[run.Outcome] = []
     keep = FOLDER / 'results'
     # The slow ones first, lest one of them is left for the end.
     hosts.sort(key=lambda host: -host.emulator.limit_s)
@@ -119,9 +120,11 @@ def examine_all(
                 print(f'        {problem}')
             if outcome.problems:
                 failed.append(outcome.host.name)
-            elif arguments.record:
-                run.keep_recording(outcome)
+            else:
+                passed.append(outcome)
     if arguments.record:
+        for outcome in passed:
+            run.keep_recording(outcome)
         make.main()
     print(
         f'lab: {len(hosts) - len(failed)} hosts as their kernels say, '
