@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hvfilter.host.door import CpuidRegs, SmokeRun
+from hvfilter.host.door import CpuidRegs
 from hvfilter.host.snapshot import KvmAnswers, Refusal
 from tests.hosts.made.machine import Made, bits, entries, timed
 
@@ -516,8 +516,3 @@ def common(
     made.text('/proc/cmdline', 'ro quiet')
     made.iommu()
     made.chips('IO-APIC', 'IO-APIC', 'PCI-MSIX-0000:00:04.0')
-
-
-def emulated_by_pvm() -> SmokeRun:
-    """A guest whose every instruction is emulated."""
-    return timed(1900.0, lengths=(1, 512, 1024, 2048), fixed_ns=19_000)
