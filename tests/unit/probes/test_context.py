@@ -65,6 +65,20 @@ class TestParsers(testtools.TestCase):
         ):
             self.assertIs(value, truth(text), text)
 
+    def test_number_of_ordinary_size(self):
+        for text, value in (
+            ('0', 0),
+            ('007', 7),
+            ('999999999', 999999999),
+            ('1000000000', None),
+            ('9' * 5000, None),
+            ('', None),
+            ('-1', None),
+            ('1 ', None),
+            ('\u00b2', None),
+        ):
+            self.assertEqual(value, context.number(text), text[:20])
+
     def test_parameter_path(self):
         self.assertEqual(
             '/sys/module/kvm/parameters/nested',
