@@ -208,6 +208,20 @@ class TestInterruptRemapping(ProbeTestCase):
         ):
             self.assertEqual(states, self.table(data), data)
 
+    def test_words_of_the_table(self):
+        data = b'DMAR' + bytes(33) + b'\2'
+        look = look_at(files={f'{TABLES}/DMAR': data})
+        said = next(
+            o
+            for o in self.said(look, 'interrupt_remapping', Stage.FIRMWARE)
+            if o.source.endswith('DMAR')
+        )
+        self.assertEqual('0x2', said.value)
+        self.assertEqual(
+            'the firmware offers no interrupt remapping', said.reason
+        )
+        self.assertThat(said.remedy, Contains('in the firmware setup'))
+
     def ecap(self, *values, arch='x86_64'):
         units = tuple(f'dmar{n}' for n in range(len(values)))
         look = look_at(
@@ -225,6 +239,7 @@ class TestInterruptRemapping(ProbeTestCase):
             (('f020df', '8'), 'present'),
             (('f020df', '0'), 'absent'),
             (('fffffff7',), 'absent'),
+            (('80',), 'absent'),
         ):
             (said,) = self.ecap(*values)
             self.assertEqual(state, said.state.value)
