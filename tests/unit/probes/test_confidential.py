@@ -254,6 +254,7 @@ class TestTdx(ProbeTestCase):
         seam = 1 << 15
         for mtrrcap, keys, cpu, firmware in (
             (seam, 64 << 32 | 63, ['present'], ['present']),
+            (seam, 1 << 32, ['present'], ['present']),
             (seam, 127, ['present'], ['absent']),
             (seam, EIO, ['present'], ['unknown']),
             (~seam & 0xFFFF, 64 << 32, ['absent'], []),
@@ -276,6 +277,12 @@ class TestTdx(ProbeTestCase):
         self.assertEqual('absent', said.state.value)
         self.assertEqual('0 private key identifiers', said.value)
         self.assertThat(said.remedy, Contains('firmware setup'))
+
+    def test_words_when_the_processor_has_no_seam(self):
+        (said,) = self.registers(Stage.CPU, msrs={MTRRCAP: 0xD0A})
+        self.assertEqual('0xd0a', said.value)
+        self.assertThat(said.reason, Contains('no SEAM range registers'))
+        self.assertEqual('other hardware', said.remedy)
 
     def test_remedy_when_nothing_tells(self):
         (said,) = self.registers(Stage.CPU)
