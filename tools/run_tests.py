@@ -114,7 +114,10 @@ def run_suite(suite: str, counts: Counts) -> bool:
         f'{suite}: {reporter.own} in {time.monotonic() - started:.0f} s',
         flush=True,
     )
-    if stestr.returncode != 0 and not reporter.own.failed:
+    # 1 stands for failed tests; a negative number for a signal.
+    if stestr.returncode not in (0, 1) or (
+        stestr.returncode and not reporter.own.failed
+    ):
         print(f'{suite}: stestr exited with {stestr.returncode}', flush=True)
     return stestr.returncode == 0
 
