@@ -295,7 +295,10 @@ class Bochs(Emulator):
         )
         # Debian's Bochs has a debugger, which waits for "continue".
         (boot.folder / 'debugger').write_text('c\n')
-        command = f'bochs -q -f {settings} -rc {boot.folder}/debugger'
+        # Its display is a terminal, also where the lab itself has none.
+        command = (
+            f'TERM=xterm bochs -q -f {settings} -rc {boot.folder}/debugger'
+        )
         # Its display needs a terminal.
         return ['script', '-qfec', command, '/dev/null']
 
