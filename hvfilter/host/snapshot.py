@@ -337,6 +337,7 @@ def _by_cpus(
                 render_key(key): _or_refusal(fact, render)
                 for key, fact in sorted(
                     groups[cpus],
+                    # The keys are numbers or pairs of them.
                     key=lambda answer: answer[0],  # type: ignore[arg-type,return-value]
                 )
             },

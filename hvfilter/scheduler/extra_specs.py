@@ -38,6 +38,7 @@ def _validators() -> list[Any]:
     from nova import exception
     from nova.api.validation.extra_specs import base
 
+    # Nova has no types to check against.
     class _Unknown(base.ExtraSpecValidator):  # type: ignore[misc]
         """No capability: says so, and which there are."""
 

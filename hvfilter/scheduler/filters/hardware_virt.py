@@ -24,6 +24,7 @@ from hvfilter.scheduler import (
 LOG = logging.getLogger(__name__)
 
 
+# Nova has no types to check against.
 class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
     """Passes hosts over that cannot run a KVM guest as it is asked.
 

@@ -18,6 +18,7 @@ CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
+# Nova has no types to check against.
 class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
     """Likes hosts that have what is preferred; spares scarce capabilities.
 

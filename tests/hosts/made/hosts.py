@@ -33,12 +33,12 @@ def _server(made: Made, table: str, *units: str) -> Made:
 
 
 def _intel(note: str, **facts: object) -> Made:
-    made = Intel(note, **facts).make()  # type: ignore[arg-type]
+    made = Intel(note, **facts).make()
     return _server(made, 'DMAR', 'dmar0', 'dmar1')
 
 
 def _amd(note: str, **facts: object) -> Made:
-    made = Amd(note, **facts).make()  # type: ignore[arg-type]
+    made = Amd(note, **facts).make()
     return _server(made, 'IVRS', 'ivhd0', 'ivhd1')
 
 
@@ -138,7 +138,7 @@ def intel_hybrid() -> Made:
     lesser = Intel('', secondary=NO_TSC_SCALING, pin=(0, 3, 5, 6)).msrs
     for cpu in (2, 3):
         made.msrs[cpu] = {**lesser, 0x3A: 0x5}
-    text = made.files['/proc/cpuinfo'].decode()  # type: ignore[union-attr]
+    text = made.files['/proc/cpuinfo'].decode()
     blocks = text.split('\n\n')
     for cpu in (2, 3):
         blocks[cpu] = (

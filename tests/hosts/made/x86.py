@@ -258,7 +258,7 @@ class Intel:
                     *((5,) if parameters.get('tdx') == 'Y' else ()),
                 ),
             },
-            entries(offered),  # type: ignore[arg-type]
+            entries(offered),
             msrs,
         )
 
@@ -450,7 +450,7 @@ class Amd:
         made.kvm = KvmAnswers(
             12,
             {60: int(4 in self.features), 235: types},
-            entries(offered),  # type: ignore[arg-type]
+            entries(offered),
             {0x8B: 0xA101144, 0xC0010015: 0, 0xC0011029: 0x3000310E08202},
         )
 
