@@ -15,8 +15,9 @@ as ``cpuid -r`` prints it (one processor with ``-1``), and
     MSR 00000480: 00DA-0400-0000-0004
 
 as AIDA64 writes it and processor collections keep it, in older versions with
-blanks for the colon. There, registers are EAX, EBX, ECX and EDX, and MSRs are
-those of every processor.
+blanks for the colon. There, registers are EAX, EBX, ECX and EDX. MSRs under a
+heading that names a processor are that one's; others are every processor's.
+Some texts have no headings at all: leaf 0 begins the next processor.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ _CPUID = re.compile(
     r'(?:.*\[SL\s+(?P<subleaf2>[0-9a-f]{1,8})\])?',
     re.ASCII | re.IGNORECASE,
 )
+# What all processors are said to have in common, leaves among it.
+_SUMMARY = re.compile(r'\[ All CPUs \]')
+_MSR_HEADING = re.compile(
+    r'MSR Registers(?:.*?CPU ?#(?P<cpu>\d{1,5}))?', re.ASCII
+)
 _MSR = re.compile(
     r'^\s*MSR\s+(?:0x)?(?P<index>[0-9a-f]{1,8})(?:\s*[:=]\s*|\s+)'
     r'(?:(?:0x)?(?P<value>[0-9a-f]{4}(?:-?[0-9a-f]{4}){3})|(?P<failed><))',
@@ -64,15 +70,19 @@ _MSR = re.compile(
 _LONGEST_LINE = 1000
 
 
+Leaves = dict[Leaf, CpuidRegs | Refusal]
+Msrs = dict[int, int | Refusal]
+
+
 class NoDump(Exception):
     """A text holds no CPUID leaves."""
 
 
 def text_of(data: bytes) -> str:
-    """A file's text; Windows writes some in UTF-16."""
+    """A file's text; Windows writes some in UTF-16, or marks UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode('utf-16', 'replace')
-    return data.decode('utf-8', 'replace')
+    return data.decode('utf-8-sig', 'replace')
 
 
 @dataclasses.dataclass
@@ -80,13 +90,36 @@ class Dump:
     """What a text holds.
 
     :ivar cpus: processor to leaf to registers
-    :ivar msrs: index to value, of every processor
+    :ivar msrs: processor to index to value; under None those of which the
+        text does not say whose they are
     """
 
-    cpus: dict[int, dict[Leaf, CpuidRegs | Refusal]] = dataclasses.field(
-        default_factory=dict
+    cpus: dict[int, Leaves] = dataclasses.field(default_factory=dict)
+    msrs: dict[int | None, Msrs] = dataclasses.field(default_factory=dict)
+
+    def msrs_by_cpu(self) -> dict[int, Msrs]:
+        """Each processor's own, then those of nobody in particular.
+
+        Where the text has them of some processors only, those of one of the
+        same kind stand for them: not those of another core type.
+        """
+        common = self.msrs.get(None, {})
+        of_kind = {
+            _kind(self.cpus[cpu]): own
+            for cpu, own in reversed(self.msrs.items())
+            if cpu is not None and cpu in self.cpus
+        }
+        return {
+            cpu: {**common, **self.msrs.get(cpu, of_kind.get(_kind(t), {}))}
+            for cpu, t in self.cpus.items()
+        }
+
+
+def _kind(leaves: Leaves) -> tuple[object, ...]:
+    """CPUID.1:EAX, the signature, and CPUID.1AH:EAX, the core type."""
+    return tuple(
+        getattr(leaves.get((leaf, 0)), 'eax', None) for leaf in (1, 0x1A)
     )
-    msrs: dict[int, int | Refusal] = dataclasses.field(default_factory=dict)
 
 
 def parse(text: str) -> Dump:
@@ -106,27 +139,30 @@ def parse(text: str) -> Dump:
 class _Reader:
     def __init__(self) -> None:
         self.dump = Dump()
-        self._cpu = 0
+        self._cpu: int | None = 0
+        self._highest = 0
+        self._msr_cpu: int | None = None
         self._left = _LEAVES_LIMIT
 
     def line(self, line: str) -> None:
-        found = _CPUID.match(line)
-        if found:
+        if found := _CPUID.match(line):
             self._leaf(found)
-            return
-        found = _MSR.match(line)
-        if found:
+        elif found := _MSR.match(line):
             self._msr(found)
-            return
-        found = _CPU.search(line)
-        if found:
+        elif found := _MSR_HEADING.search(line):
+            cpu = found['cpu']
+            self._msr_cpu = int(cpu) if cpu else None
+        elif found := _CPU.search(line):
+            self._msr_cpu = None
             number = found['plain'] or found['counted'] or '0'
             if int(number) < cpulist.CPU_LIMIT:
                 self._cpu = int(number)
+        elif _SUMMARY.search(line) and self.dump.cpus:
+            self._cpu = None
 
     def _leaf(self, found: re.Match[str]) -> None:
         self._left -= 1
-        if self._left < 0:
+        if self._left < 0 or self._cpu is None:
             return
         aida = found['leaf'] is None
         end = '2' if aida else ''
@@ -134,22 +170,28 @@ class _Reader:
         regs = CpuidRegs(*(int(found[f'{name}{end}'], 16) for name in _NAMES))
         said = found[f'subleaf{end}']
         table = self.dump.cpus.setdefault(self._cpu, {})
+        if leaf == 0 and (0, 0) in table and not said:
+            # Leaf 0 has no subleaves: this is another processor.
+            self._cpu = min(self._highest + 1, cpulist.CPU_LIMIT - 1)
+            table = self.dump.cpus.setdefault(self._cpu, {})
+        self._highest = max(self._highest, self._cpu)
         subleaf = int(said, 16) if said else _next_subleaf(table, leaf)
         table.setdefault((leaf, subleaf), regs)
 
     def _msr(self, found: re.Match[str]) -> None:
         index = int(found['index'], 16)
+        table = self.dump.msrs.setdefault(self._msr_cpu, {})
         if found['failed']:
-            self.dump.msrs.setdefault(index, Refusal('EIO'))
+            table.setdefault(index, Refusal('EIO'))
         else:
             value = int(found['value'].replace('-', ''), 16)
-            self.dump.msrs.setdefault(index, value)
+            table.setdefault(index, value)
 
 
 _NAMES = ('eax', 'ebx', 'ecx', 'edx')
 
 
-def _next_subleaf(table: dict[Leaf, CpuidRegs | Refusal], leaf: int) -> int:
+def _next_subleaf(table: Leaves, leaf: int) -> int:
     """Older dumps repeat a leaf for its subleaves and do not number them."""
     subleaf = 0
     while (leaf, subleaf) in table and subleaf < 64:
@@ -173,7 +215,7 @@ class DumpHost(RecordedHost):
             Machine(_arch(dump), UNKNOWN),
             files={ONLINE: f'{online}\n'.encode()},
             cpuid=dump.cpus,
-            msrs=dict.fromkeys(dump.cpus, dump.msrs) if dump.msrs else {},
+            msrs=dump.msrs_by_cpu(),
         )
         super().__init__(snapshot, origin)
 

@@ -56,6 +56,17 @@ MSR 0000003A: 0000-0000-0000-0000
 """
 
 
+def hybrid_text():
+    """Two processors of each of two core types (CPUID.1AH:EAX)."""
+    return ''.join(
+        f'------[ CPUID Registers / Logical CPU #{cpu} ]------\n'
+        'CPUID 00000000: 00000020-756E6547-6C65746E-49656E69\n'
+        f'CPUID 00000001: 00090672-0{cpu}200800-7FFAFBBF-BFEBFBFF\n'
+        f'CPUID 0000001A: {kind}000001-00000000-00000000-00000000\n'
+        for cpu, kind in enumerate(('40', '40', '20', '20'))
+    )
+
+
 class TestParse(testtools.TestCase):
     def test_each_processor_when_the_tool_printed_it(self):
         dump = cpuid_dump.parse(TOOL)
@@ -63,7 +74,7 @@ class TestParse(testtools.TestCase):
         self.assertEqual(6, len(dump.cpus[0]))
         self.assertEqual(door.CpuidRegs(0x400, 0, 0, 0), dump.cpus[0][7, 1])
         self.assertEqual(0x01010800, dump.cpus[1][1, 0].ebx)
-        self.assertEqual({}, dump.msrs)
+        self.assertEqual({}, dump.msrs_by_cpu()[0])
 
     def test_processor_0_when_the_tool_names_none(self):
         for head in ('CPU:\n', ''):
@@ -93,8 +104,78 @@ class TestParse(testtools.TestCase):
                 0x491: Refusal('EIO'),
                 0x492: 7,
             },
-            dump.msrs,
+            dump.msrs_by_cpu()[1],
         )
+
+    def test_msrs_are_their_processors_when_headings_tell(self):
+        text = (
+            hybrid_text()
+            + """
+------[ MSR Registers / Logical CPU #0 ]------
+
+MSR 0000048B: 075F-7FFF-0000-0000
+
+------[ MSR Registers / Logical CPU #2 ]------
+
+MSR 0000048B: 0000-0000-0000-0000
+"""
+        )
+        dump = cpuid_dump.parse(text)
+        values = [msrs[0x48B] for msrs in dump.msrs_by_cpu().values()]
+        # CPU 1 is of the kind of CPU 0, CPU 3 of that of CPU 2.
+        self.assertEqual([0x075F7FFF00000000] * 2 + [0] * 2, values)
+
+    def test_no_msrs_of_another_core_type_when_its_own_are_missing(self):
+        text = hybrid_text() + (
+            'MSR Registers (CPU #0):\nMSR 0000048B: 075F-7FFF-0000-0000\n'
+        )
+        dump = cpuid_dump.parse(text)
+        self.assertEqual({}, dump.msrs_by_cpu()[3])
+        self.assertEqual([0x48B], list(dump.msrs_by_cpu()[1]))
+
+    def test_common_msrs_are_kept_when_some_have_their_own(self):
+        text = hybrid_text() + (
+            'MSR Registers:\nMSR 0000003A: 0000-0000-0000-0005\n'
+            'MSR 0000048B: 0000-0000-0000-0000\n'
+            'MSR Registers (CPU #0):\nMSR 0000048B: 075F-7FFF-0000-0000\n'
+        )
+        dump = cpuid_dump.parse(text)
+        self.assertEqual(
+            {0x3A: 5, 0x48B: 0x075F7FFF00000000}, dump.msrs_by_cpu()[1]
+        )
+        self.assertEqual({0x3A: 5, 0x48B: 0}, dump.msrs_by_cpu()[2])
+
+    def test_next_processor_when_leaf_0_comes_again(self):
+        for leader in ('', 'Group: 0x00 Affinity mask: 0x{mask:016X}\n'):
+            text = ''.join(
+                leader.format(mask=1 << cpu)
+                + 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69\n'
+                + f'CPUID 00000001: 000806EC-{cpu:02X}100800-7FFAFBBF-0\n'
+                + f'CPUID 0000000B: 00000001-00000002-00000100-{cpu:08X}\n'
+                for cpu in range(3)
+            ).replace('-0\n', '-BFEBFBFF\n')
+            dump = cpuid_dump.parse(text)
+            self.assertEqual([0, 1, 2], list(dump.cpus))
+            self.assertEqual(0x02100800, dump.cpus[2][1, 0].ebx)
+            self.assertNotIn((0xB, 1), dump.cpus[0])
+
+    def test_quick_when_leaf_0_comes_very_often(self):
+        line = 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69\n'
+        dump = cpuid_dump.parse(line * 70_000)
+        self.assertEqual(65536, len(dump.cpus))
+
+    def test_summary_is_no_processor_when_each_was_printed(self):
+        line = 'CPUID 00000001: 00000001-00000002-00000003-00000004\n'
+        for before, cpus in ((COLLECTED, [0, 1]), ('', [0])):
+            text = f'{before}\n------[ All CPUs ]------\n{line}'
+            dump = cpuid_dump.parse(text)
+            self.assertEqual(cpus, list(dump.cpus))
+            self.assertNotIn((1, 0), dump.cpus.get(1, {}))
+
+    def test_first_line_counts_when_marked_as_utf_8(self):
+        line = 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69'
+        text = cpuid_dump.text_of(line.encode('utf-8-sig'))
+        self.assertIn((0, 0), cpuid_dump.parse(text).cpus[0])
 
     def test_same_when_the_collection_is_older(self):
         older = COLLECTED.replace(': ', ' ' * 40)
