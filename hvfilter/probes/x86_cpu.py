@@ -42,7 +42,9 @@ class X86Cpu(Probe):
             if key in flags:
                 reading = _without_hidden(key, flags, registers)
                 said = _observation(key, reading, Strength.FLAGS, other)
-                yield _or_firmware(said, registers[key])
+                if _shows_neither(flags):
+                    said = _or_firmware(said, registers[key])
+                yield said
 
 
 def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
@@ -50,12 +52,13 @@ def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
 
     The kernel takes vmx and svm out of the flags when the firmware disabled
     them (kernel arch/x86/kernel/cpu/feat_ctl.c): that is stage firmware's.
+    Without vmx it does not look for the words that go with it.
     """
     reading = flags[key]
-    hidden = (
-        reading.state is State.ABSENT and registers[key].state is State.PRESENT
-    )
-    if not hidden:
+    shown = registers[key].state
+    if shown is State.UNKNOWN and _shows_neither(flags):
+        shown = registers['hvm'].state
+    if reading.state is not State.ABSENT or shown is not State.PRESENT:
         return reading
     return Reading(
         State.UNKNOWN,
@@ -65,13 +68,15 @@ def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
     )
 
 
+def _shows_neither(flags: Readings) -> bool:
+    """Whether the flags have neither vmx nor svm: that may be the firmware's
+    doing, and what goes with them is gone too."""
+    return flags['hvm'].state is State.ABSENT
+
+
 def _or_firmware(said: Observation, register: Reading) -> Observation:
-    """Without CPUID, who took a word out cannot be told."""
-    if (
-        said.state is not State.ABSENT
-        or register.state is not State.UNKNOWN
-        or said.capability not in ('vtx', 'amdv', 'hvm', 'kvm', 'nested')
-    ):
+    """Without the registers, who took a word out cannot be told."""
+    if said.state is not State.ABSENT or register.state is not State.UNKNOWN:
         return said
     name = NAMES[said.capability]
     return dataclasses.replace(

@@ -188,9 +188,9 @@ def _some(cpus: list[int]) -> str:
 def from_flags(look: Look) -> dict[str, Reading]:
     """Readings of the words in cpuinfo.
 
-    Without ``vmx`` the kernel prints none of VT-x's other words, whatever
-    the processor has; a kernel before 5.6 has no ``vmx flags`` line. Then
-    there is no reading of them.
+    Without ``vmx`` the kernel prints none of VT-x's other words, and KVM
+    can use none of them, whatever the processor has. A kernel before 5.6 has
+    no ``vmx flags`` line; then there is no reading of the words in it.
     """
     try:
         info = look.cpuinfo
@@ -224,16 +224,12 @@ def from_flags(look: Look) -> dict[str, Reading]:
     elif not info.words_anywhere('flags') & {'vmx'}:
         for key, vmx in VMX_FEATURES.items():
             readings[key] = Reading(
-                State.UNKNOWN if _is_intel(look) else State.ABSENT,
+                State.ABSENT,
                 '/proc/cpuinfo',
                 f'{vmx.words_line}: {" ".join(vmx.words)}',
                 'no vmx in flags',
             )
     return _with_either(readings)
-
-
-def _is_intel(look: Look) -> bool:
-    return look.cpuinfo.first('vendor_id') not in AMD_VENDORS
 
 
 def _word(look: Look, line: str, words: tuple[str, ...]) -> Reading:

@@ -45,13 +45,31 @@ class TestX86Cpu(ProbeTestCase):
 
     def test_reason_when_cpuid_does_not_tell(self):
         look = look_at(files=flags('fpu'))
-        for key in ('vtx', 'amdv', 'hvm', 'kvm', 'nested'):
+        for key in ('vtx', 'amdv', 'hvm', 'kvm', 'nested', 'ept', 'slat'):
             said = self.cpu(look, key)[Strength.FLAGS]
+            self.assertEqual('absent', said.state.value, key)
             self.assertThat(said.reason, Contains('or the firmware has'))
             self.assertThat(said.remedy, Contains('firmware setup; if it is'))
-        for key in ('npt', 'lbrv'):
+        svm = 'vendor_id : AuthenticAMD\nflags : svm\n'
+        for key in ('npt', 'lbrv', 'ept', 'slat'):
+            look = look_at(files={'/proc/cpuinfo': svm})
             said = self.cpu(look, key)[Strength.FLAGS]
             self.assertThat(said.reason, Contains('the processor has no'))
+
+    def test_words_of_vtx_when_the_kernel_took_vmx_out(self):
+        """CPUID shows VT-x, its MSRs cannot be read: nothing is known."""
+        look = look_at(cpuid=VMX, files=flags('fpu'))
+        for key in ('ept', 'pml', 'slat', 'nested_slat'):
+            for observation in self.cpu(look, key).values():
+                self.assertEqual('unknown', observation.state.value, key)
+
+    def test_words_of_vtx_when_the_processor_has_none(self):
+        look = look_at(cpuid=NEITHER, files=flags('fpu'))
+        for key in ('ept', 'pml', 'slat', 'nested_slat'):
+            for observation in self.cpu(look, key).values():
+                self.assertEqual('absent', observation.state.value, key)
+
+    def test_reason_when_vmx_is_there(self):
         said = self.cpu(look_at(files=flags('vmx')), 'vtx')[Strength.FLAGS]
         self.assertEqual('the processor has VT-x', said.reason)
 

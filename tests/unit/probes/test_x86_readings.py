@@ -286,11 +286,12 @@ class TestFlags(testtools.TestCase):
         self.assertEqual('absent', found['vpid'])
         self.assertNotIn('pml', found)
 
-    def test_unknown_when_vmx_is_not_printed(self):
-        found = self.states('vendor_id : GenuineIntel\nflags : fpu\n')
+    def test_absent_when_vmx_is_not_printed(self):
+        """KVM can use none of what goes with it."""
+        found = self.states('vendor_id : GenuineIntel\nflags : fpu ept\n')
         self.assertEqual('absent', found['vtx'])
-        for key in VMX_FEATURES:
-            self.assertEqual('unknown', found[key])
+        for key in (*VMX_FEATURES, 'slat', 'nested_slat'):
+            self.assertEqual('absent', found[key])
 
     def test_absent_when_amd_does_not_print_vmx(self):
         for vendor in ('AuthenticAMD', 'HygonGenuine'):
