@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from hvfilter.host import cpulist
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied, Host, SmokeRun
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.cpuinfo import CpuInfo
@@ -97,7 +98,7 @@ class Look:
 
     def _cpus(self) -> tuple[int, ...]:
         try:
-            return parse_cpu_list(self.text('/sys/devices/system/cpu/online'))
+            return cpulist.parse(self.text('/sys/devices/system/cpu/online'))
         except (Denied, ValueError):
             pass
         try:
@@ -184,22 +185,6 @@ def number(text: str) -> int | None:
 def parameter_path(module: str, name: str) -> str:
     """Where sysfs shows a module's parameter."""
     return f'/sys/module/{module}/parameters/{name}'
-
-
-def parse_cpu_list(text: str) -> tuple[int, ...]:
-    """A kernel CPU list such as ``0-3,8``; ValueError when it is none.
-
-    Bounded to 65,536 processors, eight times what Linux can be built for.
-    """
-    cpus: list[int] = []
-    for part in text.split(','):
-        low, dash, high = part.strip().partition('-')
-        first = int(low)
-        last = int(high) if dash else first
-        if not 0 <= first <= last < 65536:
-            raise ValueError(f'not a CPU list: {text[:80]!r}')
-        cpus.extend(range(first, last + 1))
-    return tuple(dict.fromkeys(cpus))
 
 
 def truth(value: str) -> bool | None:

@@ -11,6 +11,19 @@ class TestCpuList(testtools.TestCase):
     def test_numbers_when_ranges_and_numbers_are_mixed(self):
         self.assertEqual((0, 1, 2, 8), cpulist.parse('0-2,8'))
 
+    def test_order_is_kept_when_blanks_are_around(self):
+        self.assertEqual((2, 0, 1), cpulist.parse(' 2 , 0-1'))
+        self.assertEqual((65535,), cpulist.parse('65535'))
+
+    @given(st.text(max_size=20))
+    def test_numbers_or_refused_whatever_the_text(self, text):
+        try:
+            cpus = cpulist.parse(text)
+        except ValueError:
+            return
+        self.assertTrue(cpus)
+        self.assertEqual(len(cpus), len(set(cpus)))
+
     def test_each_once_when_ranges_overlap(self):
         self.assertEqual((0, 1, 2), cpulist.parse('0-1,1-2'))
 

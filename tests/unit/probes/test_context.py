@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import testtools
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hvfilter.host.door import Denied, Host, Machine
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes import context
-from hvfilter.probes.context import Look, parse_cpu_list, truth
+from hvfilter.probes.context import Look, truth
 from tests.unit.probes.base import EACCES, ENOENT, entry, look_at
 
 
@@ -26,30 +24,6 @@ class Refusing:
 
 
 class TestParsers(testtools.TestCase):
-    def test_cpu_list_when_well_formed(self):
-        for text, cpus in (
-            ('0', (0,)),
-            ('0-3', (0, 1, 2, 3)),
-            ('0-1,8', (0, 1, 8)),
-            (' 2 , 0-1', (2, 0, 1)),
-            ('1,1-2', (1, 2)),
-            ('65535', (65535,)),
-        ):
-            self.assertEqual(cpus, parse_cpu_list(text), text)
-
-    def test_cpu_list_when_malformed(self):
-        for text in ('', 'a', '3-1', '-1', '0-', '65536', '0-99999999999'):
-            self.assertRaises(ValueError, parse_cpu_list, text)
-
-    @given(st.text(max_size=20))
-    def test_cpu_list_of_any_text(self, text):
-        try:
-            cpus = parse_cpu_list(text)
-        except ValueError:
-            return
-        self.assertTrue(cpus)
-        self.assertEqual(len(cpus), len(set(cpus)))
-
     def test_truth_of_a_parameter(self):
         for text, value in (
             ('Y', True),
