@@ -15,7 +15,7 @@ from hvfilter.cli import command
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
 from hvfilter.model import document, form
-from hvfilter.model.finding import HostReport, Overrule
+from hvfilter.model.finding import Finding, HostReport, Overrule, State
 from hvfilter.publish import base, run
 from hvfilter.rules import overrule, traits
 
@@ -54,6 +54,8 @@ class Publish(command.HostCommand, common.AgentCommand):
         report = overrule.apply(report, overrules)
         for key in overrules:
             self.say(_told(report, key))
+        if report['kvm'].state is State.UNKNOWN:
+            self.say(_undecided(report['kvm']))
         occasion = base.Occasion(
             report,
             traits.wanted(report),
@@ -117,6 +119,14 @@ def _overrules(conf: cfg.ConfigOpts) -> dict[str, Overrule]:
         return overrule.parse(words, f'[hvfilter]overrule{where}')
     except ValueError as error:
         raise base.Failed(str(error), 'Correct the option.') from None
+
+
+def _undecided(kvm: Finding) -> str:
+    remedy = f' To know it: {kvm.remedy}.' if kvm.remedy else ''
+    return (
+        'Whether this host runs KVM guests is unknown, so it counts as '
+        f'reported only if it did before: {kvm.reason}.{remedy}'
+    )
 
 
 def _told(report: HostReport, key: str) -> str:

@@ -134,7 +134,8 @@ def render(content: Content) -> str:
         '  - identification:',
         f"      uuid: '{EVERY_NODE}'",
         '    traits:',
-        '      additional:',
+        # Without a name it must still be an array, or nova-compute stops.
+        '      additional:' if content.traits else '      additional: []',
     ]
     lines += [f'        - {name}' for name in sorted(content.traits)]
     return '\n'.join([*lines, ''])

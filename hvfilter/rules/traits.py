@@ -28,13 +28,20 @@ class Wanted:
 
 
 def wanted(report: HostReport) -> Wanted:
-    """The traits that follow from a report; the marker always."""
+    """The traits that follow from a report.
+
+    The marker says that a missing trait means "lacks it". While it is not
+    known whether the host runs KVM guests, that would be a wrong no for every
+    guest: then the marker too stays as it is.
+    """
     by_state: dict[State, set[str]] = {state: set() for state in State}
     for finding in report.findings:
         trait = catalogue.BY_KEY[finding.capability].trait
         by_state[finding.state].add(trait)
+    if report['kvm'].state is not State.UNKNOWN:
+        by_state[State.PRESENT].add(catalogue.REPORTED_TRAIT)
     return Wanted(
-        frozenset(by_state[State.PRESENT] | {catalogue.REPORTED_TRAIT}),
+        frozenset(by_state[State.PRESENT]),
         frozenset(by_state[State.ABSENT] | catalogue.RETIRED_TRAITS),
     )
 

@@ -71,6 +71,17 @@ class PublishTest(CommandTestCase):
             self.prom.read_text(),
         )
 
+    def test_no_marker_when_kvm_is_unknown(self):
+        """It would turn "unknown" into "lacks it", a wrong no."""
+        ran = self.publish(name='kvm-refused')
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertIn('Whether this host runs KVM guests is unknown', ran.err)
+        self.assertIn('To know it: ', ran.err)
+        self.assertNotIn('CUSTOM_HVFILTER_REPORTED', self.traits())
+        ran = self.publish(name='amd-everything')
+        self.assertNotIn('Whether this host', ran.err)
+        self.assertIn('CUSTOM_HVFILTER_REPORTED', self.traits())
+
     def test_publish_when_only_told(self):
         ran = self.publish('--dry-run')
         self.assertEqual(0, ran.status, ran.err)

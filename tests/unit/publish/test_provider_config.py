@@ -72,6 +72,13 @@ class PublisherTest(testtools.TestCase):
         self.assertIn('Restart nova-compute', ' '.join(outcome.notes))
         self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
 
+    def test_publish_when_nothing_is_known(self):
+        """An array without a name in it: nova-compute refuses null."""
+        self.publish()
+        self.assertEqual(set(), self.traits())
+        self.assertIn('additional: []\n', self.path.read_text())
+        self.assertFalse(self.publish().changed)
+
     def test_publish_when_mode_is_configured(self):
         self.conf.set_override('provider_config_mode', '0640', 'hvfilter')
         self.publish(['kvm'])

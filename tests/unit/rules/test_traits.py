@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
-from hvfilter.model.finding import State
-from hvfilter.rules import combine, traits
+from hvfilter.model.finding import Overrule, State
+from hvfilter.rules import combine, overrule, traits
 from tests import strategies
 
 FOREIGN = st.frozensets(
@@ -18,10 +18,20 @@ OWN = st.frozensets(st.sampled_from(sorted(catalogue.OWN_TRAITS)))
 
 
 class TestWanted(testtools.TestCase):
-    def test_marker_when_nothing_is_known(self):
+    def test_nothing_when_nothing_is_known(self):
+        """Not even the marker: it would make of "unknown" a "lacks it"."""
         wanted = traits.wanted(combine.report('sw_64', '', '', []))
-        self.assertEqual({catalogue.REPORTED_TRAIT}, wanted.present)
+        self.assertEqual(frozenset(), wanted.present)
         self.assertEqual(catalogue.RETIRED_TRAITS, wanted.absent)
+
+    def test_marker_when_an_operator_knows_of_kvm(self):
+        report = combine.report('sw_64', '', '', [])
+        for state, present in (
+            (State.PRESENT, {'CUSTOM_HVFILTER_KVM', catalogue.REPORTED_TRAIT}),
+            (State.ABSENT, {catalogue.REPORTED_TRAIT}),
+        ):
+            told = overrule.apply(report, {'kvm': Overrule(state, 'x')})
+            self.assertEqual(present, traits.wanted(told).present)
 
     def test_absent_traits_when_the_architecture_has_them_not(self):
         wanted = traits.wanted(combine.report('s390x', '', '', []))
@@ -32,7 +42,11 @@ class TestWanted(testtools.TestCase):
     def test_each_state_when_a_report_is_turned_into_traits(self, report):
         wanted = traits.wanted(report)
         self.assertEqual(frozenset(), wanted.present & wanted.absent)
-        self.assertIn(catalogue.REPORTED_TRAIT, wanted.present)
+        self.assertEqual(
+            report['kvm'].state is not State.UNKNOWN,
+            catalogue.REPORTED_TRAIT in wanted.present,
+        )
+        self.assertNotIn(catalogue.REPORTED_TRAIT, wanted.absent)
         for finding in report.findings:
             trait = catalogue.BY_KEY[finding.capability].trait
             self.assertEqual(
