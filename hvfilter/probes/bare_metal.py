@@ -216,9 +216,10 @@ def _dmi(look: Look) -> Iterator[Observation]:
             continue
         seen = seen or value
         product = value if name == 'product_name' else product
-        metal = seen == 'Amazon EC2' and product.endswith(_EC2_METAL)
         guest = _VIRTUAL.search(value) or (
-            seen == 'Amazon EC2' and product and not metal
+            seen == 'Amazon EC2'
+            and product
+            and not product.endswith(_EC2_METAL)
         )
         if guest:
             yield _said(

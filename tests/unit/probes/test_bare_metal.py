@@ -89,6 +89,7 @@ class TestBareMetal(ProbeTestCase):
             ('OpenStack Foundation', 'OpenStack Nova', 'SeaBIOS'),
             ('Red Hat', 'KVM', 'SeaBIOS'),
             ('Amazon EC2', 'c5.large', 'Amazon EC2'),
+            (ENOENT, 'KVM', ENOENT),
         ):
             look = look_at(
                 files={
@@ -105,6 +106,7 @@ class TestBareMetal(ProbeTestCase):
             ('Microsoft Corporation', 'Surface Book', 'Microsoft'),
             ('Xenon Systems', 'R1', 'AMI'),
             ('Amazon EC2', ENOENT, ENOENT),
+            ('ASUSTeK COMPUTER INC.', 'RS720-E11', 'AMI'),
         ):
             look = look_at(
                 files={

@@ -220,6 +220,7 @@ class TestOpen(KvmTestCase):
         for refusal, remedy in (
             (Refusal('ECANCELED', '', 'told not to run'), 'let the smoke run'),
             (Refusal('EOPNOTSUPP'), ''),
+            (Refusal('EACCES'), ''),
             (None, ''),
         ):
             (said,) = self.smoke(refusal)

@@ -96,6 +96,17 @@ class TestX86Firmware(ProbeTestCase):
             '0x5, 0x1 (only processors [1] are locked)', said.value
         )
 
+    def test_locked_processors_are_named_up_to_the_eighth(self):
+        look = look_at(
+            cpuid=VMX,
+            msrs=[{FEATURE_CONTROL: value} for value in [1] * 9 + [5]],
+            cpus=10,
+        )
+        self.assertEqual(
+            '0x1, 0x5 (only processors [0, 1, 2, 3, 4, 5, 6, 7] are locked)',
+            self.register(look).value,
+        )
+
     def test_word_when_the_kernel_hides_it_if_disabled(self):
         for cpuid, word, kernel, state in (
             (VMX, 'vmx', '5.5.0', 'unknown'),

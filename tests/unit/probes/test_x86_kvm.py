@@ -70,6 +70,16 @@ class TestX86Kvm(ProbeTestCase):
                         said.remedy, Contains(f'"options {module} {name}=1"')
                     )
 
+    def test_value_is_cut_when_it_is_long_nonsense(self):
+        files = parameters('kvm_intel', ept='x' * 99)
+        said = self.one(look_at(files=files, modules=INTEL), 'ept', Stage.KVM)
+        self.assertEqual('x' * 80, said.value)
+        path = parameter_path('kvm_intel', 'ept')
+        self.assertEqual(
+            f"{path} says '{'x' * 40}', which is neither yes nor no",
+            said.reason,
+        )
+
     def test_nothing_of_a_module_that_is_not_loaded(self):
         for module in (INTEL, AMD, set()):
             look = look_at(modules=module)

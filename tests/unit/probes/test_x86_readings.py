@@ -75,6 +75,15 @@ class TestRegisters(testtools.TestCase):
         cpuid = {**svm(0xFFFFFFFF), 0x80000000: regs(0x80000008)}
         self.assertEqual('absent', self.states(look_at(cpuid=cpuid))['npt'])
 
+    def test_svm_when_its_leaf_is_the_last(self):
+        cpuid = {**SVM, 0x80000000: regs(0x80000001)}
+        found = self.states(look_at(cpuid=cpuid))
+        self.assertEqual('present', found['amdv'])
+        self.assertEqual('absent', found['npt'])
+        cpuid = {**svm(1), 0x80000000: regs(0x8000000A)}
+        found = self.states(look_at(cpuid=cpuid))
+        self.assertEqual('present', found['npt'])
+
     def test_each_svm_feature_has_its_bit(self):
         bits = {
             'npt': 0,

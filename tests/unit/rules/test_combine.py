@@ -184,6 +184,13 @@ class TestReport(testtools.TestCase):
             self.assertIs(State.UNKNOWN, finding.state)
             self.assertIn('sw_64', finding.reason)
 
+    def test_reason_is_bounded_when_the_machine_is_not_known(self):
+        report = combine.report('m' * 40 + 'n', '6.6', 'live', [])
+        self.assertEqual(
+            f"'{'m' * 40}' machines are not known to hvfilter",
+            report['kvm'].reason,
+        )
+
     def test_observation_decides_when_the_machine_is_not_known(self):
         absent = said(State.ABSENT, Strength.IOCTL)
         report = combine.report('sw_64', '6.6', 'live', [absent])

@@ -68,6 +68,7 @@ class LineTest(testtools.TestCase):
 
     def test_puts_largest_group_first(self):
         line = explain.line({KEPT: ['a'], UNREPORTED: hosts(3)}, 9)
+        self.assertTrue(line.startswith('4 of 9 hosts passed over: 3 '), line)
         self.assertLess(line.index('unreported'), line.index('reserved'))
 
     def test_counts_the_rest_when_reasons_are_many(self):
@@ -77,6 +78,27 @@ class LineTest(testtools.TestCase):
         }
         line = explain.line(many, 20)
         self.assertTrue(line.endswith('14 for 14 other reasons'), line)
+
+    def test_long_names_are_cut_and_made_printable(self):
+        for name, shown in (
+            ('n' * 64, 'n' * 64),
+            ('n' * 65, 'n' * 64),
+            ('a\x1b[31mb\n', 'a?[31mb?'),
+        ):
+            self.assertEqual(
+                f'1 of 1 host passed over: 1 lacks nested (host {shown})',
+                explain.line({NO_NESTED: [name]}, 1),
+            )
+
+    def test_long_causes_are_cut(self):
+        for length, shown in (
+            (160, 'lacks ' + 'c' * 154),
+            (161, 'lacks ' + 'c' * 151 + '...'),
+            (300, 'lacks ' + 'c' * 151 + '...'),
+        ):
+            lacking = 'c' * (length - len('lacks '))
+            verdict = Verdict((Reason(Cause.LACKS, lacking),))
+            self.assertEqual(shown, explain.summary(verdict))
 
     @given(
         st.dictionaries(

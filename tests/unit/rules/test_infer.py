@@ -54,12 +54,29 @@ class ReadingTest(testtools.TestCase):
         ):
             self.assertEqual(infer.Processor(), infer.processor(garbage))
 
+    def test_processor_is_read_when_as_long_as_makes_sense(self):
+        told = cpu_info(vendor='AMD')
+        longest = told.ljust(1 << 20)
+        self.assertEqual('AMD', infer.processor(longest).vendor)
+        self.assertEqual('', infer.processor(longest + ' ').vendor)
+
     def test_native_architectures_are_those_with_kvm(self):
-        self.assertEqual({'x86_64'}, infer.native(KVM_GUESTS))
+        # As they come from Nova's database.
+        told = json.loads(json.dumps(KVM_GUESTS))
+        self.assertEqual({'x86_64'}, infer.native(told))
+        told.append(['i686', 'hyperv', 'hvm'])
+        self.assertEqual({'x86_64'}, infer.native(told))
         self.assertEqual(frozenset(), infer.native(TCG_GUESTS))
 
     def test_native_architectures_are_unknown_when_garbage(self):
-        for garbage in (None, [], 'kvm', {}, [None, 'kvm', ['x86_64', 'kvm']]):
+        for garbage in (
+            None,
+            [],
+            'kvm',
+            {},
+            [None, 'kvm', ['x86_64', 'kvm']],
+            [['x86_64', 'kvm', 'hvm', 'more']],
+        ):
             self.assertIsNone(infer.native(garbage))
 
     def test_qemu_and_the_unknown_may_use_kvm(self):

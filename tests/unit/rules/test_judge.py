@@ -61,6 +61,12 @@ class ReportedTest(testtools.TestCase):
         for host in (reported(), unreported('nested'), reported('nested')):
             self.assertEqual([], causes([LIKES_NESTED], host))
 
+    def test_all_that_follows_a_preferred_one_is_judged(self):
+        likes_kvm = Requirement('kvm', Demand.PREFERRED, Asker.FLAVOR, 'like')
+        self.assertEqual(
+            [Cause.LACKS], causes([likes_kvm, NEEDS_NESTED], reported())
+        )
+
     def test_every_reason_is_given_in_the_order_of_the_request(self):
         found = judge(
             Requirements((NEEDS_NESTED, POLICY_KVM)), reported(), Policy()
@@ -146,6 +152,9 @@ class OtherHypervisorTest(testtools.TestCase):
     def test_it_lacks_what_is_asked_explicitly(self):
         self.assertEqual([Cause.LACKS], causes([NEEDS_NESTED], self.HOST))
         self.assertEqual([], causes([BARS_NESTED], self.HOST))
+        self.assertEqual(
+            [Cause.LACKS], causes([POLICY_KVM, NEEDS_NESTED], self.HOST)
+        )
 
     def test_its_architecture_does_not_matter(self):
         self.assertEqual([], causes([], self.HOST, architecture='aarch64'))

@@ -73,6 +73,7 @@ class FlavorTest(testtools.TestCase):
             [('kvm', 'forbidden', 'flavor'), ('nested', 'required', 'flavor')],
             said(found),
         )
+        self.assertEqual((), found.misfits)
 
     def test_capability_is_a_misfit_when_unknown(self):
         found = self.requirements(**{'hvfilter:nestd': 'required'})
@@ -107,6 +108,11 @@ class FlavorTest(testtools.TestCase):
         words = found.misfits[0].words
         self.assertLessEqual(len(words), 120)
         self.assertTrue(words.isprintable())
+
+    def test_words_are_shortened_only_when_too_long(self):
+        self.assertEqual('x' * 120, requests.shorten('x' * 120))
+        self.assertEqual('x' * 117 + '...', requests.shorten('x' * 121))
+        self.assertEqual('a?b', requests.shorten('a\nb'))
 
     def test_policy_yields_when_flavor_speaks_of_the_same(self):
         found = self.requirements(KVM, **{'hvfilter:kvm': 'forbidden'})
@@ -159,6 +165,23 @@ class ImageTest(testtools.TestCase):
     def test_architecture_matters_when_kvm_is_required(self):
         found = self.requirements(hw_architecture='aarch64')
         self.assertEqual('aarch64', found.architecture)
+        found = requests.requirements(
+            Asked.of({'hvfilter:kvm': 'required'}, hw_architecture='aarch64'),
+            NOTHING,
+        )
+        self.assertEqual('aarch64', found.architecture)
+
+    def test_architecture_does_not_matter_when_kvm_is_not_required(self):
+        for specs in (
+            {'hvfilter:kvm': 'forbidden'},
+            {'hvfilter:kvm': 'preferred'},
+            {'hvfilter:iommu': 'required'},
+            {'hvfilter:vtx': 'required'},
+        ):
+            found = requests.requirements(
+                Asked.of(specs, hw_architecture='aarch64'), NOTHING
+            )
+            self.assertIsNone(found.architecture, specs)
 
     def test_architecture_does_not_matter_when_emulated(self):
         for asked in ({'emulated': True}, {'img_hv_type': 'qemu'}):
@@ -183,6 +206,21 @@ class RebuildTest(testtools.TestCase):
         self.assertEqual((), found.misfits)
         self.assertEqual('x86_64', found.architecture)
         self.assertTrue(found.landed)
+
+
+class AskedTest(testtools.TestCase):
+    def test_explicit_when_flavor_or_image_speak_of_us(self):
+        nested = {'hvfilter:nested': 'required'}
+        slat = {'CUSTOM_HVFILTER_SLAT': 'required'}
+        self.assertTrue(Asked.of(nested).explicit)
+        self.assertTrue(Asked.of(image_traits=slat).explicit)
+        self.assertTrue(Asked.of(nested, slat).explicit)
+        self.assertFalse(Asked.of({'hw:x': 'y'}, {'HW_X': 'y'}).explicit)
+        self.assertFalse(Asked.of(img_hv_type='kvm').explicit)
+
+    def test_nothing_is_asked_when_nothing_is_said(self):
+        self.assertEqual(Asked(), Asked.of())
+        self.assertFalse(Asked().emulated)
 
 
 class AnythingTest(testtools.TestCase):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import fixtures
 import testtools
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,8 +65,24 @@ class TestWanted(testtools.TestCase):
         self.assertEqual(after, wanted.applied_to(after))
         for finding in report.findings:
             trait = catalogue.BY_KEY[finding.capability].trait
-            if finding.state is State.UNKNOWN:
-                self.assertEqual(trait in own, trait in after)
+            expected = {
+                State.PRESENT: True,
+                State.ABSENT: False,
+                State.UNKNOWN: trait in own,
+            }[finding.state]
+            self.assertEqual(expected, trait in after)
+        self.assertIn(catalogue.REPORTED_TRAIT, after)
+
+    def test_retired_traits_go_whatever_the_report_says(self):
+        retired = frozenset({'CUSTOM_HVFILTER_OLD'})
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.model.catalogue.RETIRED_TRAITS', retired
+            )
+        )
+        wanted = traits.wanted(combine.report('x86_64', '', '', []))
+        self.assertLessEqual(retired, wanted.absent)
+        self.assertNotIn('CUSTOM_HVFILTER_OLD', wanted.applied_to(retired))
 
     @given(FOREIGN, OWN)
     def test_nothing_of_ours_stays_when_withdrawn(self, foreign, own):
