@@ -7,6 +7,8 @@ _check_cpu_compatibility, releases 27 to 34.
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
@@ -21,9 +23,26 @@ from hvfilter.probes.x86_readings import AMD_VENDORS
 
 _KEYS = tuple(row.key for row in CATALOGUE if Stage.NOVA in row.stages)
 _GUEST_CPU_KEYS = ('nested', 'nested_slat')
+_RELEASE = '/etc/os-release'
+_CPU_OPTIONS = 'cpu_mode, cpu_models, cpu_model_extra_flags'
 _SEV_KEYS = ('sev', 'sev_es')
 _Answer = tuple[State, str, str, str]
 """State, what was asked, reason, remedy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Guests:
+    """What decides, beside the options, what a guest's processor shows.
+
+    :ivar features: the feature words that a guest needs on this processor;
+        both makers' when it is not known which one made it
+    :ivar keeps_svm: whether QEMU leaves SVM in a named CPU model that has
+        it; None when that is not known
+    """
+
+    arch: Arch
+    features: tuple[str, ...]
+    keeps_svm: bool | None
 
 
 class NovaConfig(Probe):
@@ -32,10 +51,10 @@ class NovaConfig(Probe):
     def observe(self, look: Look) -> Iterator[Observation]:
         options = nova_options.read(look)
         features = _guest_features(look)
+        keeps_svm = _keeps_svm(look, options) if 'svm' in features else None
+        guests = _Guests(look.arch, features, keeps_svm)
         for key in _KEYS:
-            state, asked, reason, remedy = _answer(
-                key, options, look.arch, features
-            )
+            state, asked, reason, remedy = _answer(key, options, guests)
             yield Observation(
                 key,
                 Stage.NOVA,
@@ -64,7 +83,9 @@ def _value(options: NovaOptions) -> str:
 
 
 def _guest_features(look: Look) -> tuple[str, ...]:
-    """The feature words a guest needs on this processor; both if unknown."""
+    """What a guest needs on this processor; both makers' if unknown."""
+    if look.arch is not Arch.X86:
+        return ()
     try:
         vendor = look.cpuinfo.first('vendor_id')
     except Denied:
@@ -74,9 +95,23 @@ def _guest_features(look: Look) -> tuple[str, ...]:
     return ('vmx', 'vmx-ept') if vendor else ('vmx', 'vmx-ept', 'svm', 'npt')
 
 
-def _answer(
-    key: str, options: NovaOptions, arch: Arch, features: tuple[str, ...]
-) -> _Answer:
+def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:
+    """Ubuntu's QEMU does (patch enable-svm-by-default, seen in its packages
+    of 6.2 to 10.2), others do not since QEMU 2.2.
+
+    What QEMU a container of Kolla's has, the host does not show.
+    """
+    if any(path.startswith('/etc/kolla/') for path in options.read):
+        return None
+    try:
+        text = look.text(_RELEASE)
+    except Denied:
+        return None
+    names = re.findall(r'(?m)^ID(?:_LIKE)?=["\']?([^"\'\n]*)', text)
+    return 'ubuntu' in ' '.join(names).split() if names else None
+
+
+def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
     if options.refused:
         path = options.refused[0].what
         return (
@@ -106,7 +141,7 @@ def _answer(
     if answer is not None:
         return answer
     if key in _GUEST_CPU_KEYS:
-        return _guest_cpu(key, options, arch, features)
+        return _guest_cpu(key, options, guests)
     if key in _SEV_KEYS and options.encrypted_guests == '0':
         return _NO_ENCRYPTED_GUESTS
     return (State.PRESENT, 'virt_type', f'Nova starts KVM guests{where}', '')
@@ -174,12 +209,11 @@ def _startable(options: NovaOptions) -> _Answer | None:
     )
 
 
-def _guest_cpu(
-    key: str, options: NovaOptions, arch: Arch, features: tuple[str, ...]
-) -> _Answer:
+def _guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
     """Whether guests are shown the extensions, given that KVM offers them."""
+    arch = guests.arch
     if arch is Arch.X86:
-        return _x86_guest_cpu(key, options, features)
+        return _x86_guest_cpu(key, options, guests)
     if arch is Arch.S390X and options.cpu_mode != 'custom':
         return (
             State.PRESENT,
@@ -218,27 +252,28 @@ _MACHINE_SWITCH = {
 """What QEMU has to be told for a guest to see the extensions."""
 
 
-def _x86_guest_cpu(
-    key: str, options: NovaOptions, features: tuple[str, ...]
-) -> _Answer:
+def _x86_guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
     """Whether the guest's CPU model shows VMX or SVM.
 
-    QEMU leaves both out of every named model and of its default model
-    under KVM; only the host's own model carries them, or an extra flag.
+    QEMU leaves both out of its default model and of every named one under
+    KVM, but see :func:`_keeps_svm`. host-model becomes a named model too:
+    libvirt then asks for vmx, which its models lack, but not for svm, which
+    they have (libvirt 9.0 to 11.3 with QEMU 7.2 to 10.0; QEMU
+    target/i386/kvm/kvm-cpu.c kvm_default_props, libvirt src/cpu_map).
     """
-    asked = 'cpu_mode, cpu_models, cpu_model_extra_flags'
+    asked = _CPU_OPTIONS
     mode = options.cpu_mode or 'host-model'
-    base = tuple(f for f in features if f in ('vmx', 'svm'))
-    needed = base if key == 'nested' else features
+    base = tuple(f for f in guests.features if f in ('vmx', 'svm'))
+    needed = base if key == 'nested' else guests.features
     taken = [f for f in needed if options.switched(f) is False]
     added = [f for f in base if options.switched(f)]
+    state, without = _by_model(base, guests.keeps_svm)
     if mode == 'none':
         return (
-            State.ABSENT,
+            state,
             asked,
-            "guests get QEMU's default CPU model, without VMX and SVM: "
-            'cpu_mode = none',
-            'set [libvirt] cpu_mode = host-model in nova.conf',
+            f"guests get QEMU's default CPU model, {without}: cpu_mode = none",
+            f'set [libvirt] {_shows_extensions(base)} in nova.conf',
         )
     if taken:
         return (
@@ -247,13 +282,6 @@ def _x86_guest_cpu(
             f'cpu_model_extra_flags takes it from guests: -{taken[0]}',
             f'take -{taken[0]} out of [libvirt] cpu_model_extra_flags',
         )
-    if mode != 'custom':
-        return (
-            State.PRESENT,
-            asked,
-            f"guests get the host's CPU features: cpu_mode = {mode}",
-            '',
-        )
     if added:
         return (
             State.PRESENT,
@@ -261,11 +289,68 @@ def _x86_guest_cpu(
             f'cpu_model_extra_flags adds {added[0]} to the CPU model',
             '',
         )
+    if mode == 'host-model' and 'svm' in base:
+        return _svm_by_host_model(base, guests.keeps_svm)
+    if mode != 'custom':
+        return (
+            State.PRESENT,
+            asked,
+            f"guests get the host's CPU features: cpu_mode = {mode}",
+            '',
+        )
+    return (
+        state,
+        asked,
+        f'guests get the CPU model {shortened(options.cpu_models[0])}, '
+        f'{without}',
+        'add vmx (Intel) or svm (AMD) to [libvirt] cpu_model_extra_flags, '
+        f'or set {_shows_extensions(base)}',
+    )
+
+
+def _by_model(
+    base: tuple[str, ...], keeps_svm: bool | None
+) -> tuple[State, str]:
+    """What a model of QEMU's shows to guests, in words too."""
+    if keeps_svm and 'svm' in base:
+        return State.UNKNOWN, "which has SVM or not, with Ubuntu's QEMU"
+    return State.ABSENT, 'without VMX and SVM'
+
+
+def _svm_by_host_model(
+    base: tuple[str, ...], keeps_svm: bool | None
+) -> _Answer:
+    """host-model, and nobody asks for svm by name."""
+    asked = f'{_CPU_OPTIONS}; ID in {_RELEASE}'
+    if keeps_svm:
+        return (
+            State.PRESENT,
+            asked,
+            "guests get the host's CPU features: cpu_mode = host-model, with "
+            'the QEMU of Ubuntu',
+            '',
+        )
+    remedy = (
+        'add svm to [libvirt] cpu_model_extra_flags in nova.conf, or set '
+        'cpu_mode = host-passthrough'
+    )
+    if keeps_svm is None or base != ('svm',):
+        return (
+            State.UNKNOWN,
+            asked,
+            'on AMD processors, cpu_mode = host-model shows SVM to guests '
+            'only with the QEMU of Ubuntu',
+            remedy,
+        )
     return (
         State.ABSENT,
         asked,
-        f'guests get the CPU model {shortened(options.cpu_models[0])}, '
-        'without VMX and SVM',
-        'add vmx (Intel) or svm (AMD) to [libvirt] cpu_model_extra_flags, '
-        'or set cpu_mode = host-model',
+        'guests get a CPU model without SVM: cpu_mode = host-model',
+        remedy,
     )
+
+
+def _shows_extensions(base: tuple[str, ...]) -> str:
+    """The cpu_mode that shows guests what this maker's processor has."""
+    mode = 'host-model' if base == ('vmx',) else 'host-passthrough'
+    return f'cpu_mode = {mode}'

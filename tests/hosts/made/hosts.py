@@ -32,6 +32,10 @@ def _server(made: Made, table: str, *units: str) -> Made:
     return made
 
 
+SVM_FOR_GUESTS = {'cpu_model_extra_flags': 'svm'}
+"""What nova.conf must say on AMD processors for guests to see SVM."""
+
+
 def _intel(note: str, **facts: object) -> Made:
     made = Intel(note, **facts).make()
     return _server(made, 'DMAR', 'dmar0', 'dmar1')
@@ -39,6 +43,7 @@ def _intel(note: str, **facts: object) -> Made:
 
 def _amd(note: str, **facts: object) -> Made:
     made = Amd(note, **facts).make()
+    made.nova(**SVM_FOR_GUESTS)
     return _server(made, 'IVRS', 'ivhd0', 'ivhd1')
 
 
@@ -269,6 +274,20 @@ def amd_everything() -> Made:
     )
 
 
+def amd_host_model() -> Made:
+    made = _amd("Nova's default, cpu_mode = host-model: guests see no SVM")
+    made.nova()
+    made.text('/etc/os-release', 'ID=debian', 'VERSION_ID="13"')
+    return made
+
+
+def amd_host_model_ubuntu() -> Made:
+    made = amd_host_model()
+    made.note = 'The same with the QEMU of Ubuntu, which leaves SVM in'
+    made.text('/etc/os-release', 'ID=ubuntu', 'VERSION_ID="24.04"')
+    return made
+
+
 def amd_nested_off() -> Made:
     return _amd(
         'AMD server whose kvm_amd was loaded with nested=0',
@@ -312,7 +331,7 @@ def npt_without_svm() -> Made:
 
 
 def hygon() -> Made:
-    return Amd(
+    made = Amd(
         'A Hygon processor: AMD-V by another maker',
         vendor='HygonGenuine',
         family=24,
@@ -323,6 +342,8 @@ def hygon() -> Made:
         encrypts=False,
         dmi=('Sugon', 'H620-G30', 'Insyde'),
     ).make()
+    made.nova(**SVM_FOR_GUESTS)
+    return made
 
 
 def amd_sev_snp() -> Made:
@@ -358,7 +379,7 @@ def amd_sev_firmware_off() -> Made:
 def amd_no_encrypted_guests() -> Made:
     made = amd_sev_snp()
     made.note = 'SEV is there, and Nova is told to start no such guest'
-    made.nova(num_memory_encrypted_guests='0')
+    made.nova(num_memory_encrypted_guests='0', **SVM_FOR_GUESTS)
     return made
 
 
@@ -547,6 +568,8 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             vm_with_nested,
             vm_without_nested,
             amd_everything,
+            amd_host_model,
+            amd_host_model_ubuntu,
             amd_nested_off,
             amd_npt_off,
             amd_firmware_off_old_kernel,

@@ -19,6 +19,10 @@ FOLDER = '/etc/nova/nova.conf.d'
 OTHER_FOLDER = '/etc/nova/nova-compute.conf.d'
 INTEL = {'/proc/cpuinfo': 'vendor_id : GenuineIntel\n'}
 AMD = {'/proc/cpuinfo': 'vendor_id : AuthenticAMD\n'}
+DEBIAN = {'/etc/os-release': 'NAME="Debian GNU/Linux"\nID=debian\n'}
+UBUNTU = {'/etc/os-release': 'ID=ubuntu\nID_LIKE=debian\n'}
+HYGON = {'/proc/cpuinfo': 'vendor_id : HygonGenuine\n'}
+UNKNOWN = {'/proc/cpuinfo': EACCES}
 
 
 def one_file(**given_values):
@@ -151,15 +155,70 @@ class TestRecorded(NovaTestCase):
 class TestGuestCpu(NovaTestCase):
     def test_host_model_when_it_is_the_default_or_set(self):
         for mode in ({}, {'cpu_mode': 'host-model'}):
-            self.check('present', nova(**mode), reason='host-model')
-        look = nova(cpu_mode='host-passthrough')
-        self.check('present', look, reason='host-passthrough')
+            look = nova(files=INTEL, **mode)
+            self.check('present', look, reason='host-model')
+
+    def test_host_model_when_the_processor_is_of_amd(self):
+        """libvirt's models have svm, and QEMU takes it out of them."""
+        for mode, key, files in itertools.product(
+            ({}, {'cpu_mode': 'host-model'}),
+            ('nested', 'nested_slat'),
+            (AMD, HYGON),
+        ):
+            look = nova(files=files | DEBIAN, **mode)
+            self.check(
+                'absent', look, key, 'without SVM', 'add svm to [libvirt]'
+            )
+            look = nova(
+                files=files | DEBIAN, cpu_model_extra_flags='svm', **mode
+            )
+            self.check('present', look, key, 'adds svm')
+
+    def test_host_model_when_qemu_is_of_ubuntu(self):
+        """That QEMU leaves svm in."""
+        like = {'/etc/os-release': "ID=pop\nID_LIKE='ubuntu debian'\n"}
+        for system in (UBUNTU, like):
+            self.check('present', nova(files=AMD | system), reason='Ubuntu')
+        for more in (
+            {'cpu_mode': 'none'},
+            {'cpu_mode': 'custom', 'cpu_models': 'EPYC'},
+        ):
+            look = nova(files=AMD | UBUNTU, **more)
+            self.check('unknown', look, reason='which has SVM or not')
+            look = nova(files=INTEL | UBUNTU, **more)
+            self.check('absent', look, reason='without VMX')
+        look = nova(files=AMD | UBUNTU, cpu_model_extra_flags='-svm')
+        self.check('absent', look, reason='-svm')
+
+    def test_host_model_when_qemu_is_of_nobody_knows_whom(self):
+        for files in (AMD, AMD | {'/etc/os-release': 'NAME=x\n'}):
+            self.check('unknown', nova(files=files), 'nested', 'only', 'add')
+        inside = nova(
+            files=AMD | UBUNTU,
+            options={MAIN: ENOENT, KOLLA: one_file(cpu_mode='host-model')},
+        )
+        self.check('unknown', inside, 'nested', 'only with the QEMU', 'svm')
+
+    def test_host_model_when_nobody_knows_whose_processor_it_is(self):
+        self.check('unknown', nova(files=DEBIAN), 'nested', 'on AMD', 'svm')
+        self.check('present', nova(files=UBUNTU), 'nested', 'Ubuntu')
+
+    def test_host_passthrough_on_every_processor(self):
+        for files in (INTEL, AMD, UNKNOWN):
+            look = nova(cpu_mode='host-passthrough', files=files)
+            self.check('present', look, reason='host-passthrough')
 
     def test_none_when_it_is_the_mode(self):
         for key in ('nested', 'nested_slat'):
-            self.check(
-                'absent', nova(cpu_mode='none'), key, 'default CPU', 'host-m'
-            )
+            for files, mode in (
+                (INTEL, 'host-model'),
+                (AMD, 'host-passthrough'),
+                (UNKNOWN, 'host-passthrough'),
+            ):
+                look = nova(cpu_mode='none', files=files)
+                self.check(
+                    'absent', look, key, 'default CPU', f'cpu_mode = {mode}'
+                )
         self.check('present', nova(cpu_mode='none'), 'kvm')
 
     def test_mode_when_nova_refuses_it(self):
@@ -221,15 +280,24 @@ class TestGuestCpu(NovaTestCase):
                 self.check('absent', look, key, '-vmx', 'take -vmx out')
 
     def test_flags_when_they_take_nested_slat_only(self):
-        for files, flag in ((INTEL, '-vmx-ept'), (AMD, '-npt')):
-            look = nova(cpu_model_extra_flags=flag, files=files)
+        for files, flags, taken in (
+            (INTEL, '-vmx-ept', '-vmx-ept'),
+            (AMD, 'svm,-npt', '-npt'),
+        ):
+            look = nova(cpu_model_extra_flags=flags, files=files)
             self.check('present', look, 'nested')
-            self.check('absent', look, 'nested_slat', flag)
+            self.check('absent', look, 'nested_slat', taken)
+        look = nova(cpu_model_extra_flags='-svm', files=AMD)
+        self.check('absent', look, 'nested', '-svm', 'take -svm out')
 
     def test_flags_when_they_are_about_another_processor(self):
         look = nova(cpu_model_extra_flags='-svm,-npt', files=INTEL)
         self.check('present', look)
-        look = nova(cpu_model_extra_flags='-vmx', files=AMD)
+        look = nova(
+            cpu_model_extra_flags='-vmx',
+            cpu_mode='host-passthrough',
+            files=AMD,
+        )
         self.check('present', look)
 
     def test_mode_on_other_architectures(self):
