@@ -20,7 +20,7 @@ class Group:
 
     :ivar summary: the causes, in the words for one host: 'lacks nested'
     :ivar count: how many hosts
-    :ivar hosts: the first few of them
+    :ivar hosts: the first few of them, one at least
     """
 
     summary: str
@@ -38,8 +38,6 @@ class Group:
 
     @property
     def _names(self) -> str:
-        if not self.hosts:
-            return ''
         word = 'host' if self.count == 1 else 'hosts'
         more = ', ...' if self.count > len(self.hosts) else ''
         return f' ({word} {", ".join(self.hosts)}{more})'
@@ -48,7 +46,8 @@ class Group:
 def groups(passed_over: Mapping[Verdict, Sequence[str]]) -> list[Group]:
     """Group host names by what their verdicts come down to, largest first.
 
-    :param passed_over: names of hosts by the verdict that rejected them
+    :param passed_over: names of hosts by the verdict that rejected them; no
+        verdict without a host
     """
     by_summary: dict[str, list[Sequence[str]]] = {}
     for verdict, names in passed_over.items():

@@ -151,9 +151,7 @@ def _own_spec(key: str, value: str, words: str) -> Requirement | Misfit:
 def _trait(
     trait: str, value: str, asker: Asker, words: str
 ) -> Iterator[Requirement | Misfit]:
-    """Ours only; Placement alone decides the other traits."""
-    if not trait.startswith(catalogue.TRAIT_PREFIX):
-        return
+    """One of ours; Placement alone decides the other traits."""
     if trait == catalogue.REPORTED_TRAIT:
         # Placement enforces the marker itself; it is no capability.
         return
