@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 
 from hvfilter.host import door, native
 
+DEVICES = '/dev/cpu'
+
 Execute = Callable[[int, int], door.CpuidRegs]
 """Leaf and subleaf to registers, unchecked."""
 
@@ -40,12 +42,15 @@ _CODE = bytes.fromhex(
 )
 
 
-def read(cpu: int, leaf: int, subleaf: int = 0) -> door.CpuidRegs:
+def read(
+    cpu: int, leaf: int, subleaf: int = 0, devices: str = DEVICES
+) -> door.CpuidRegs:
     """One leaf of one logical processor.
 
     Executed in this process, pinned to the processor for that moment; by
     ``/dev/cpu/N/cpuid`` where that cannot be done.
 
+    :param devices: the folder in which each processor has its own
     :raises Denied: ENXIO for a leaf that the processor does not have; else
         what the fallback met, ENOENT without the ``cpuid`` module
     """
@@ -56,7 +61,7 @@ def read(cpu: int, leaf: int, subleaf: int = 0) -> door.CpuidRegs:
     except door.Denied as denial:
         if denial.error == 'ENXIO':
             raise
-    with _device(cpu, what) as execute:
+    with _device(f'{devices}/{cpu}/cpuid', what) as execute:
         return checked(execute, leaf, subleaf, what)
 
 
@@ -129,9 +134,8 @@ def _in_process(what: str) -> Iterator[Execute]:
 
 
 @contextlib.contextmanager
-def _device(cpu: int, what: str) -> Iterator[Execute]:
+def _device(path: str, what: str) -> Iterator[Execute]:
     """By the ``cpuid`` module; the file offset is subleaf and leaf."""
-    path = f'/dev/cpu/{cpu}/cpuid'
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -7,6 +7,7 @@ Numbers and layouts are those of ``include/uapi/linux/kvm.h`` and
 
 from __future__ import annotations
 
+import abc
 import ctypes
 import fcntl
 import mmap
@@ -295,12 +296,12 @@ EXIT_NAMES = {
 }
 
 
-class _Closing:
+class _Closing(abc.ABC):
     """Something to be closed, usable in a ``with`` statement."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Give back what was opened; a second time does nothing."""
-        raise AssertionError('a subclass closes')
 
     def __exit__(
         self,

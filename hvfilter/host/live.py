@@ -31,7 +31,7 @@ SMOKE_GUESTS: Mapping[str, type[smoke.Guest]] = {
 }
 """By ``uname -m``."""
 
-KERNEL_MESSAGES = '/dev/kmsg'
+DEVICES = '/dev'
 
 
 class LiveHost(door.Host):
@@ -40,12 +40,15 @@ class LiveHost(door.Host):
     No answer is kept: what is asked twice is looked up twice.
 
     :param smoke: False tells it never to run a guest
+    :param devices: where KVM's device and those of the processors lie
     """
 
     origin = 'live'
 
-    def __init__(self, *, smoke: bool = True) -> None:
+    def __init__(self, *, smoke: bool = True, devices: str = DEVICES) -> None:
         self._smoke = smoke
+        self._kvm = f'{devices}/kvm'
+        self._cpus = f'{devices}/cpu'
 
     def machine(self) -> door.Machine:
         """As of ``uname``."""
@@ -53,20 +56,17 @@ class LiveHost(door.Host):
         return door.Machine(names.machine, names.release)
 
     def read(self, path: str) -> bytes:
-        """Regular files, and the kernel's messages from /dev/kmsg.
+        """Regular files only.
 
-        :raises Denied: EINVAL for any other device, as reading one may
-            block or change something
+        :raises Denied: EINVAL for a device, as reading one may block or
+            change something
         """
         # Opening a FIFO would wait for a writer.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         with _denying(f'read {path}'):
-            if path != KERNEL_MESSAGES:
-                _refuse_devices(path)
+            _refuse_devices(path)
             descriptor = os.open(path, flags)
             try:
-                if path == KERNEL_MESSAGES:
-                    return _messages(descriptor)
                 return _content(descriptor)
             finally:
                 os.close(descriptor)
@@ -107,33 +107,33 @@ class LiveHost(door.Host):
 
         :raises Denied: ENXIO for a leaf the processor does not have
         """
-        return cpuid.read(cpu, leaf, subleaf)
+        return cpuid.read(cpu, leaf, subleaf, self._cpus)
 
     def msr(self, cpu: int, index: int) -> int:
         """From the ``msr`` module.
 
         :raises Denied: EIO when the processor refuses the register
         """
-        return msr.read(cpu, index)
+        return msr.read(cpu, index, self._cpus)
 
     def kvm_api_version(self) -> int:
         """12 since 2007."""
-        with kvm.Device() as device:
+        with kvm.Device(self._kvm) as device:
             return device.api_version()
 
     def kvm_extension(self, capability: int) -> int:
         """0 when KVM does not have it."""
-        with kvm.Device() as device:
+        with kvm.Device(self._kvm) as device:
             return device.extension(capability)
 
     def kvm_supported_cpuid(self) -> tuple[door.CpuidEntry, ...]:
         """On x86; elsewhere denied with ENOTTY or EINVAL."""
-        with kvm.Device() as device:
+        with kvm.Device(self._kvm) as device:
             return device.supported_cpuid()
 
     def kvm_feature_msrs(self) -> dict[int, int]:
         """On x86; elsewhere denied with ENOTTY or EINVAL."""
-        with kvm.Device() as device:
+        with kvm.Device(self._kvm) as device:
             return device.feature_msrs()
 
     def smoke(self) -> door.SmokeRun:
@@ -150,7 +150,7 @@ class LiveHost(door.Host):
         guest = SMOKE_GUESTS.get(arch)
         if guest is None:
             raise door.Denied(what, 'EOPNOTSUPP', f'no guest for {arch}')
-        with kvm.Device() as device:
+        with kvm.Device(self._kvm) as device:
             return smoke.run(device, guest)
 
 
@@ -180,22 +180,6 @@ def _content(descriptor: int) -> bytes:
         part = os.read(descriptor, min(left, 1 << 20))
         if not part:
             break
-        parts.append(part)
-        left -= len(part)
-    return b''.join(parts)
-
-
-def _messages(descriptor: int) -> bytes:
-    """One record a read, until there is none (EAGAIN)."""
-    parts = []
-    left = door.READ_LIMIT
-    while left > 0:
-        try:
-            part = os.read(descriptor, 8192)
-        except BlockingIOError:
-            break
-        except BrokenPipeError:  # overwritten meanwhile; goes on with the next
-            continue
         parts.append(part)
         left -= len(part)
     return b''.join(parts)

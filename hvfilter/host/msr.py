@@ -7,17 +7,20 @@ import os
 
 from hvfilter.host import door
 
+DEVICES = '/dev/cpu'
+
 _BYTES = 8
 
 
-def read(cpu: int, index: int) -> int:
+def read(cpu: int, index: int, devices: str = DEVICES) -> int:
     """One 64-bit register of one logical processor.
 
+    :param devices: the folder in which each processor has its own
     :raises Denied: ENOENT without the ``msr`` module, EACCES or EPERM
         without CAP_SYS_RAWIO or under kernel lockdown, EIO when the
         processor refuses the register
     """
-    path = f'/dev/cpu/{cpu}/msr'
+    path = f'{devices}/{cpu}/msr'
     what = f'read MSR {index:#x} from {path}'
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import ctypes
 import os
+import resource
 import signal
 import threading
 import time
+from unittest import mock
 
 import testtools
 
@@ -41,6 +44,32 @@ class DeadlineTest(testtools.TestCase):
             time.sleep(0.02)
         time.sleep(0.02)
         self.assertEqual([], called)
+
+    def test_denied_when_the_user_may_have_no_more_timers(self):
+        before = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        limit = deadline.Deadline(1_000_000)
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, before[1]))
+        try:
+            denial = self.assertRaises(door.Denied, limit.__enter__)
+        finally:
+            resource.setrlimit(resource.RLIMIT_SIGPENDING, before)
+        self.assertEqual(
+            ('start a timer', 'EAGAIN'), (denial.what, denial.error)
+        )
+        self.assertEqual(mask, signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    def test_timers_found_when_they_are_in_a_library_of_their_own(self):
+        """As before glibc 2.34."""
+        whole = ctypes.CDLL(None, use_errno=True)
+        libraries = {None: object(), 'librt.so.1': whole}
+        with mock.patch(
+            'ctypes.CDLL', side_effect=lambda name, use_errno: libraries[name]
+        ):
+            limit = deadline.Deadline(1_000_000)
+        with limit:
+            time.sleep(0.02)
+            self.assertTrue(pending())
 
 
 class EndlessGuestTest(testtools.TestCase):

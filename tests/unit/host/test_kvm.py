@@ -2,11 +2,16 @@
 """The expected numbers are what a C compiler makes of linux/kvm.h."""
 
 import ctypes
+import errno
 import os
+import pathlib
+from unittest import mock
 
 import testtools
 
-from hvfilter.host import door, kvm
+from hvfilter.host import door, kvm, live
+from tests.fakes.kvm import RUN_SIZE, FakeKvm
+from tests.fakes.processors import X86, Arm64
 
 SIZES = {
     kvm.CpuidEntry2: 40,
@@ -119,3 +124,219 @@ class DeviceTest(testtools.TestCase):
         self.addCleanup(os.close, other)
         device.close()
         os.fstat(other)
+
+
+def open_files():
+    return len(list(pathlib.Path('/proc/self/fd').iterdir()))
+
+
+class AnswersTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.kvm = self.useFixture(FakeKvm())
+        self.host = live.LiveHost(devices=self.kvm.devices)
+
+    def test_version_and_extensions_when_asked(self):
+        self.kvm.extensions = {235: 9}
+        self.assertEqual(12, self.host.kvm_api_version())
+        self.assertEqual(9, self.host.kvm_extension(235))
+        self.assertEqual(0, self.host.kvm_extension(236))
+
+    def test_name_of_the_question_when_refused(self):
+        self.kvm.refused = {kvm.CHECK_EXTENSION: errno.EPERM}
+        denial = self.assertRaises(door.Denied, self.host.kvm_extension, 235)
+        self.assertEqual(
+            ('ioctl KVM_CHECK_EXTENSION 235', 'EPERM'),
+            (denial.what, denial.error),
+        )
+
+    def test_table_when_it_fits(self):
+        self.kvm.cpuid = [
+            (0, 0, 0x20, 1, 2, 3),
+            (7, 1, 4, 5, 6, 0xFFFFFFFF),
+        ]
+        self.assertEqual(
+            (
+                door.CpuidEntry(0, 0, door.CpuidRegs(0x20, 1, 2, 3)),
+                door.CpuidEntry(7, 1, door.CpuidRegs(4, 5, 6, 0xFFFFFFFF)),
+            ),
+            self.host.kvm_supported_cpuid(),
+        )
+
+    def test_whole_table_when_it_is_longer_than_thought(self):
+        self.kvm.cpuid = [(leaf, 0, leaf, 0, 0, 0) for leaf in range(1000)]
+        self.assertEqual(
+            list(range(1000)),
+            [entry.leaf for entry in self.host.kvm_supported_cpuid()],
+        )
+
+    def test_denied_when_no_table_is_long_enough(self):
+        for request, ask in (
+            (kvm.GET_SUPPORTED_CPUID, self.host.kvm_supported_cpuid),
+            (kvm.GET_MSR_FEATURE_INDEX_LIST, self.host.kvm_feature_msrs),
+        ):
+            self.kvm.refused = {request: errno.E2BIG}
+            self.kvm.asked.clear()
+            denial = self.assertRaises(door.Denied, ask)
+            self.assertEqual('E2BIG', denial.error)
+            self.assertLess(len(self.kvm.asked), 10)
+
+    def test_denied_at_once_when_the_architecture_has_no_table(self):
+        for request, ask in (
+            (kvm.GET_SUPPORTED_CPUID, self.host.kvm_supported_cpuid),
+            (kvm.GET_MSR_FEATURE_INDEX_LIST, self.host.kvm_feature_msrs),
+        ):
+            self.kvm.refused = {request: errno.EINVAL}
+            self.kvm.asked.clear()
+            self.assertEqual(
+                'EINVAL', self.assertRaises(door.Denied, ask).error
+            )
+            self.assertEqual([request], self.kvm.asked)
+
+    def test_registers_when_some_cannot_be_read(self):
+        self.kvm.msrs = {0x480: 2**63 + 5, 0x48B: None, 0xC0010015: 0}
+        self.assertEqual(
+            {0x480: 2**63 + 5, 0xC0010015: 0}, self.host.kvm_feature_msrs()
+        )
+
+    def test_none_when_every_register_is_refused(self):
+        self.kvm.msrs = {0x480: 1}
+        self.kvm.refused = {kvm.GET_MSRS: errno.EPERM}
+        self.assertEqual({}, self.host.kvm_feature_msrs())
+
+    def test_all_registers_when_there_are_more_than_thought(self):
+        self.kvm.msrs = {index: index << 32 for index in range(300)}
+        self.assertEqual(self.kvm.msrs, self.host.kvm_feature_msrs())
+
+
+class VmTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.kvm = self.useFixture(FakeKvm(X86()))
+        self.device = kvm.Device(self.kvm.path)
+        self.addCleanup(self.device.close)
+
+    def test_memory_shared_when_added(self):
+        with self.device.create_vm() as vm:
+            first = vm.add_memory(0, 0x2000)
+            second = vm.add_memory(0x80000000, 0x1000)
+            first[0x1FFE:0x2000] = b'ab'
+            second[:2] = b'cd'
+            self.assertEqual(b'ab', self.kvm.load(0x1FFE, 2))
+            self.assertEqual(b'cd', self.kvm.load(0x80000000, 2))
+            self.assertEqual(
+                [0, 1], [region.slot for region in self.kvm.memory]
+            )
+
+    def test_nothing_left_when_closed_twice(self):
+        before = open_files()
+        vm = self.device.create_vm()
+        memory = vm.add_memory(0, 0x1000)
+        vcpus = vm.add_vcpu(), vm.add_vcpu()
+        # Each mapping of a processor keeps a descriptor of Python's own.
+        self.assertEqual(before + 1 + 2 * len(vcpus), open_files())
+        vm.close()
+        vm.close()
+        for vcpu in vcpus:
+            vcpu.close()
+        self.assertEqual(before, open_files())
+        self.assertTrue(memory.closed)
+
+    def test_denied_and_closed_when_the_processor_cannot_be_mapped(self):
+        with self.device.create_vm() as vm:
+            before = open_files()
+            error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            with mock.patch('mmap.mmap', side_effect=error):
+                denial = self.assertRaises(door.Denied, vm.add_vcpu)
+            self.assertEqual(before, open_files())
+        self.assertEqual(
+            ('map the virtual CPU', 'ENOMEM'), (denial.what, denial.error)
+        )
+
+    def test_number_told_when_a_processor_is_refused(self):
+        with self.device.create_vm() as vm:
+            vm.add_vcpu()
+            self.kvm.refused = {kvm.CREATE_VCPU: errno.EINVAL}
+            denial = self.assertRaises(door.Denied, vm.add_vcpu)
+        self.assertEqual('ioctl KVM_CREATE_VCPU 1', denial.what)
+
+    def test_one_signal_unblocked_when_let_through(self):
+        with self.device.create_vm() as vm:
+            vm.add_vcpu().let_through(23)
+        self.assertEqual(8, self.kvm.mask.len)
+        self.assertEqual(2**64 - 1 - (1 << 22), self.kvm.mask.sigset)
+
+    def test_cpuid_of_the_processor_when_it_is_given_all(self):
+        self.kvm.cpuid = [(0, 0, 1, 2, 3, 4), (7, 0, 5, 6, 7, 8)]
+        with self.device.create_vm() as vm:
+            self.device.give_cpuid(vm.add_vcpu())
+        self.assertEqual(self.kvm.cpuid, self.kvm.given_cpuid)
+
+    def test_content_of_the_port_when_the_guest_wrote_to_it(self):
+        with self.device.create_vm() as vm:
+            vcpu = vm.add_vcpu()
+            vcpu.state.exits.io = kvm.IoExit(size=2, count=3, data_offset=512)
+            vcpu._memory[512:520] = b'abcdefgh'
+            self.assertEqual(b'abcdef', vcpu.data())
+            self.assertEqual(RUN_SIZE, len(vcpu._memory))
+
+
+class Arm64VmTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.kvm = self.useFixture(FakeKvm(Arm64()))
+        names = mock.Mock(machine='aarch64', release='6.12')
+        patch = mock.patch('os.uname', return_value=names)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def _kind(self, address_bits):
+        self.kvm.extensions = {kvm.CAP_ARM_VM_IPA_SIZE: address_bits}
+        with kvm.Device(self.kvm.path) as device, device.create_vm():
+            return self.kvm.kind
+
+    def test_fewer_bits_when_the_processor_has_not_the_usual_40(self):
+        self.assertEqual(36, self._kind(36))
+        self.assertEqual(39, self._kind(39))
+
+    def test_usual_bits_when_the_processor_has_them_or_does_not_tell(self):
+        for address_bits in (0, 40, 48, 52):
+            self.assertEqual(0, self._kind(address_bits), address_bits)
+
+
+class ThisKvmTest(testtools.TestCase):
+    """The kernel's own KVM, where there is one that we may use."""
+
+    def setUp(self):
+        super().setUp()
+        self.host = live.LiveHost()
+        try:
+            self.version = self.host.kvm_api_version()
+        except door.Denied as denial:
+            self.version = None
+            self.denial = denial
+
+    def test_version_or_why_not_when_asked(self):
+        if self.version is not None:
+            self.assertEqual(12, self.version)
+            return
+        self.assertEqual('open /dev/kvm', self.denial.what)
+        error = self.assertRaises(OSError, os.open, kvm.DEVICE, os.O_RDWR)
+        self.assertEqual(errno.errorcode[error.errno], self.denial.error)
+
+    def test_as_the_processor_has_it_when_on_x86(self):
+        if self.version is None or os.uname().machine != 'x86_64':
+            return
+        given = {
+            (entry.leaf, entry.subleaf): entry.regs
+            for entry in self.host.kvm_supported_cpuid()
+        }
+        own = self.host.cpuid(min(os.sched_getaffinity(0)), 0)
+        told = given[0, 0]
+        self.assertEqual(
+            (own.ebx, own.ecx, own.edx), (told.ebx, told.ecx, told.edx)
+        )
+        # KVM_CAP_USER_MEMORY, without which no guest has memory.
+        self.assertEqual(1, self.host.kvm_extension(3))
+        for index, value in self.host.kvm_feature_msrs().items():
+            self.assertTrue(0 <= index < 2**32 and 0 <= value < 2**64)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import tempfile
+from unittest import mock
 
 import testtools
 
@@ -47,6 +48,20 @@ class FilesTest(testtools.TestCase):
         self.assertEqual('EINVAL', self._error(self.host.read, '/dev/zero'))
         self.assertEqual('EISDIR', self._error(self.host.read, '/proc'))
 
+    def test_denied_when_it_is_the_log_of_the_kernel(self):
+        """Reading it would not end where a container masks it."""
+        self.assertIn(
+            self._error(self.host.read, '/dev/kmsg'), ('EINVAL', 'ENOENT')
+        )
+
+    def test_cut_off_when_it_is_huge(self):
+        with (self.folder / 'a').open('wb') as file:
+            file.write(b'start')
+            file.truncate(100 * 2**20)
+        content = self.host.read(f'{self.folder}/a')
+        self.assertEqual(door.READ_LIMIT, len(content))
+        self.assertTrue(content.startswith(b'start\0'))
+
     def test_denied_when_the_path_is_no_path(self):
         self.assertEqual('EINVAL', self._error(self.host.read, 'a\0b'))
 
@@ -69,6 +84,22 @@ class FilesTest(testtools.TestCase):
         self.assertIs(door.FileKind.CHAR, self.host.stat('/dev/null').kind)
         self.assertIs(door.FileKind.DIRECTORY, self.host.stat('/proc').kind)
         self.assertEqual('root', self.host.stat('/proc').owner)
+
+    def test_other_kind_when_it_is_a_pipe(self):
+        os.mkfifo(self.folder / 'fifo')
+        stat = self.host.stat(f'{self.folder}/fifo')
+        self.assertIs(door.FileKind.OTHER, stat.kind)
+
+    def test_numbers_when_the_owners_have_no_names(self):
+        status = os.stat_result((0o100600, 0, 0, 1, 4242, 4343, 0, 0, 0, 0))
+        nobody = mock.Mock(side_effect=KeyError)
+        with (
+            mock.patch('pathlib.Path.stat', return_value=status),
+            mock.patch('pwd.getpwuid', nobody),
+            mock.patch('grp.getgrgid', nobody),
+        ):
+            stat = self.host.stat('/dev/kvm')
+        self.assertEqual(('4242', '4343'), (stat.owner, stat.group))
 
     def test_only_wanted_options_when_read(self):
         (self.folder / 'nova.conf').write_text(

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import errno
+import os
+import pathlib
+from unittest import mock
+
 import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import door, smoke
+from hvfilter.host import deadline, door, kvm, live, smoke
+from tests.fakes import processors
+from tests.fakes.kvm import FakeKvm
 from tests.fakes.timing import TimedMachine
 
 SLOTS = {
@@ -92,3 +99,115 @@ class PaceTest(testtools.TestCase):
         unknown = sum(s.guest_ns + s.host_ns for s in samples[:known])
         self.assertTrue(spent < unknown + 20 * smoke.LIMIT_NS)
         self.assertTrue(len(samples) < 20 * smoke.REPEATS)
+
+
+GUESTS = {
+    'x86_64': (processors.X86, ('real_mode', 'long_mode'), 'IO'),
+    'aarch64': (processors.Arm64, ('el1',), 'MMIO'),
+    'riscv64': (processors.Riscv64, ('vs_mode',), 'MMIO'),
+}
+"""Processor, steps and exit by ``uname -m``."""
+
+
+class RunTest(testtools.TestCase):
+    """Each guest on its own processor, through the door."""
+
+    def setUp(self):
+        super().setUp()
+        patch = mock.patch('hvfilter.host.native.Routine', processors.Routine)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def _run(self, arch='aarch64', **setting):
+        processor = GUESTS[arch][0]()
+        self.kvm = self.useFixture(FakeKvm(processor))
+        for name, value in setting.items():
+            setattr(self.kvm, name, value)
+        names = mock.Mock(machine=arch, release='6.12')
+        before = len(list(pathlib.Path('/proc/self/fd').iterdir()))
+        with mock.patch('os.uname', return_value=names):
+            run = live.LiveHost(devices=self.kvm.devices).smoke()
+        after = len(list(pathlib.Path('/proc/self/fd').iterdir()))
+        self.assertEqual(before, after)
+        return run
+
+    def test_every_step_when_all_goes_well(self):
+        for arch, (_, steps, reason) in GUESTS.items():
+            run = self._run(arch)
+            self.assertEqual(
+                (('create_vm', 'ok'), *((step, reason) for step in steps)),
+                run.steps,
+            )
+            lengths = [sample.iterations for sample in run.samples]
+            self.assertEqual([1] * 3, lengths[:3])
+            self.assertIn(128, lengths)
+            # One pass more for each step but real mode, which has none.
+            self.assertEqual(sum(lengths) + 1, self.kvm.processor.passes)
+            self.assertGreater(
+                run.elapsed_ns, sum(s.guest_ns for s in run.samples)
+            )
+
+    def test_only_the_timer_can_end_it_when_it_runs(self):
+        self._run()
+        blocked = self.kvm.mask.sigset ^ 2**64 - 1
+        self.assertEqual(1 << deadline.SIGNAL - 1, blocked)
+
+    def test_errno_told_when_no_machine_can_be_made(self):
+        run = self._run(refused={kvm.CREATE_VM: errno.EBUSY})
+        self.assertEqual((('create_vm', 'EBUSY'),), run.steps)
+        self.assertEqual((), run.samples)
+
+    def test_errno_told_when_a_step_cannot_be_set_up(self):
+        run = self._run(refused={kvm.SET_USER_MEMORY_REGION: errno.EINVAL})
+        self.assertEqual((('create_vm', 'ok'), ('el1', 'EINVAL')), run.steps)
+
+    def test_errno_told_when_what_all_steps_need_is_refused(self):
+        run = self._run('x86_64', refused={kvm.SET_TSS_ADDR: errno.EINVAL})
+        self.assertEqual(('create_vm', 'EINVAL'), run.steps[-1])
+
+    def test_no_second_step_when_the_first_ends_otherwise(self):
+        run = self._run('x86_64', ends={0: kvm.EXIT_IO})
+        self.assertEqual(
+            (('create_vm', 'ok'), ('real_mode', 'IO_UNEXPECTED')), run.steps
+        )
+
+    def test_exit_told_when_the_guest_ends_otherwise(self):
+        for reason, name in ((9, 'FAIL_ENTRY'), (17, 'INTERNAL_ERROR')):
+            run = self._run(ends={0: reason})
+            self.assertEqual(('el1', name), run.steps[-1])
+            self.assertEqual((), run.samples)
+
+    def test_number_told_when_the_exit_is_a_new_one(self):
+        run = self._run(ends={0: 99})
+        self.assertEqual(('el1', 'EXIT_99'), run.steps[-1])
+
+    def test_unexpected_when_it_is_not_the_guests_own_store(self):
+        run = self._run(ends={0: kvm.EXIT_MMIO})
+        self.assertEqual(('el1', 'MMIO_UNEXPECTED'), run.steps[-1])
+
+    def test_errno_told_when_it_does_not_run(self):
+        error = OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC))
+        run = self._run(ends={0: error})
+        self.assertEqual(('el1', 'ENOEXEC'), run.steps[-1])
+
+    def test_timeout_when_the_timer_ends_it(self):
+        error = OSError(errno.EINTR, os.strerror(errno.EINTR))
+        run = self._run(ends={0: error})
+        self.assertEqual(('el1', 'TIMEOUT'), run.steps[-1])
+
+    def test_samples_so_far_when_the_timing_is_broken_off(self):
+        error = OSError(errno.EINTR, os.strerror(errno.EINTR))
+        run = self._run(ends={3: error})
+        self.assertEqual(
+            (('create_vm', 'ok'), ('el1', 'MMIO'), ('timing', 'TIMEOUT')),
+            run.steps,
+        )
+        self.assertEqual([1, 1], [sample.iterations for sample in run.samples])
+
+    def test_denied_when_there_is_no_guest_for_the_architecture(self):
+        for arch in ('s390x', 'ppc64le', 'loongarch64'):
+            names = mock.Mock(machine=arch, release='6.12')
+            with mock.patch('os.uname', return_value=names):
+                denial = self.assertRaises(door.Denied, live.LiveHost().smoke)
+            self.assertEqual('EOPNOTSUPP', denial.error)
+            self.assertIn(arch, denial.text)
