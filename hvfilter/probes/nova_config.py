@@ -312,8 +312,8 @@ def _by_model(
     base: tuple[str, ...], keeps_svm: bool | None
 ) -> tuple[State, str]:
     """What a model of QEMU's shows to guests, in words too."""
-    if keeps_svm and 'svm' in base:
-        return State.UNKNOWN, "which has SVM or not, with Ubuntu's QEMU"
+    if 'svm' in base and keeps_svm is not False:
+        return State.UNKNOWN, 'which may have SVM with the QEMU of Ubuntu'
     return State.ABSENT, 'without VMX and SVM'
 
 
