@@ -19,7 +19,7 @@ from hvfilter.probes.asking import shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.nova_options import NovaOptions
-from hvfilter.probes.x86_readings import AMD_VENDORS
+from hvfilter.probes.x86_readings import vendor_module
 
 _KEYS = tuple(row.key for row in CATALOGUE if Stage.NOVA in row.stages)
 _GUEST_CPU_KEYS = ('nested', 'nested_slat')
@@ -86,13 +86,10 @@ def _guest_features(look: Look) -> tuple[str, ...]:
     """What a guest needs on this processor; both makers' if unknown."""
     if look.arch is not Arch.X86:
         return ()
-    try:
-        vendor = look.cpuinfo.first('vendor_id')
-    except Denied:
-        vendor = ''
-    if vendor in AMD_VENDORS:
+    module = vendor_module(look)
+    if module == 'kvm_amd':
         return ('svm', 'npt')
-    return ('vmx', 'vmx-ept') if vendor else ('vmx', 'vmx-ept', 'svm', 'npt')
+    return ('vmx', 'vmx-ept') if module else ('vmx', 'vmx-ept', 'svm', 'npt')
 
 
 def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:

@@ -169,15 +169,32 @@ def other_kvm(modules: Sequence[str]) -> str:
     return next(others, '')
 
 
+def vendor(look: Look) -> str:
+    """The processor's maker as cpuinfo spells it, '' when not known.
+
+    Where cpuinfo does not tell: CPUID.0, in EBX, EDX and ECX.
+    """
+    try:
+        told = look.cpuinfo.first('vendor_id')
+    except Denied:
+        told = ''
+    if told:
+        return told
+    try:
+        leaf = look.cpuid(look.cpus[0], 0)
+    except Denied:
+        return ''
+    parts = (leaf.ebx, leaf.edx, leaf.ecx)
+    name = b''.join(part.to_bytes(4, 'little') for part in parts)
+    return name.decode('ascii', 'replace').strip(' \0')
+
+
 def vendor_module(look: Look) -> str:
     """The KVM module of this processor's maker, '' when not known."""
-    try:
-        vendor = look.cpuinfo.first('vendor_id')
-    except Denied:
-        vendor = ''
-    if not vendor:
+    name = vendor(look)
+    if not name:
         return ''
-    return 'kvm_amd' if vendor in AMD_VENDORS else 'kvm_intel'
+    return 'kvm_amd' if name in AMD_VENDORS else 'kvm_intel'
 
 
 def _some(cpus: list[int]) -> str:

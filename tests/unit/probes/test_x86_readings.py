@@ -251,6 +251,39 @@ class TestRegisters(testtools.TestCase):
         )
 
 
+class TestVendor(testtools.TestCase):
+    def leaf_0(self, name):
+        ebx, edx, ecx = (
+            int.from_bytes(name[at : at + 4], 'little') for at in (0, 4, 8)
+        )
+        return {0: regs(eax=1, ebx=ebx, ecx=ecx, edx=edx)}
+
+    def test_cpuinfo_when_it_tells(self):
+        look = look_at(
+            files={'/proc/cpuinfo': 'vendor_id : AuthenticAMD\n'},
+            cpuid=self.leaf_0(b'GenuineIntel'),
+        )
+        self.assertEqual('AuthenticAMD', x86_readings.vendor(look))
+        self.assertEqual('kvm_amd', x86_readings.vendor_module(look))
+
+    def test_cpuid_when_there_is_no_cpuinfo(self):
+        for name, told, module in (
+            (b'GenuineIntel', 'GenuineIntel', 'kvm_intel'),
+            (b'AuthenticAMD', 'AuthenticAMD', 'kvm_amd'),
+            (b'HygonGenuine', 'HygonGenuine', 'kvm_amd'),
+            (b'  Shanghai  ', 'Shanghai', 'kvm_intel'),
+            (b'\0' * 12, '', ''),
+            (b'\xff' * 12, '\ufffd' * 12, 'kvm_intel'),
+        ):
+            look = look_at(cpuid=self.leaf_0(name))
+            self.assertEqual(told, x86_readings.vendor(look))
+            self.assertEqual(module, x86_readings.vendor_module(look))
+
+    def test_nobody_when_neither_tells(self):
+        self.assertEqual('', x86_readings.vendor(look_at()))
+        self.assertEqual('', x86_readings.vendor_module(look_at()))
+
+
 class TestFlags(testtools.TestCase):
     def readings(self, text):
         return from_flags(look_at(files={'/proc/cpuinfo': text}))
