@@ -42,6 +42,10 @@ each directory on the way, so depth is bounded by DEPTH_LIMIT."""
 
 _DEPTH_LIMIT = 128
 
+_ARCH_LIMIT = 1 << 20
+"""Bytes of cpuinfo in which the architecture is looked for: the first
+processor's lines tell it."""
+
 _COMMON = frozenset(
     {
         '',
@@ -133,7 +137,7 @@ class SysrootHost(Host):
         if told:
             return told
         with contextlib.suppress(Denied):
-            cpuinfo = self.read('/proc/cpuinfo')
+            cpuinfo = self._read('/proc/cpuinfo', _ARCH_LIMIT)
             for pattern, arch in _CPUINFO_MACHINES:
                 if pattern.search(cpuinfo):
                     return arch

@@ -7,6 +7,8 @@ import functools
 import io
 import itertools
 
+from hvfilter.host import door
+
 LINES_LIMIT = 400_000
 """Lines that are looked at: twice what 8,192 processors show."""
 
@@ -21,14 +23,18 @@ class CpuInfo:
 
     Lines are ``key<blanks>: value``. Some keys come once a processor, some
     once a machine; nothing here depends on which, and a cut-off file only
-    has fewer lines. Memory is bounded whatever the content: it may come
-    from a copy that a stranger sent.
+    has fewer lines: one that was cut itself does not count, or its flags
+    would seem to lack what stood beyond the cut. Memory is bounded whatever
+    the content: it may come from a copy that a stranger sent.
     """
 
     def __init__(self, content: bytes) -> None:
         values: dict[str, list[str]] = {}
         known: dict[bytes, tuple[str, str] | None] = {}
+        cut = len(content) >= door.READ_LIMIT
         for line in itertools.islice(io.BytesIO(content), LINES_LIMIT):
+            if cut and not line.endswith(b'\n'):
+                break
             # A machine of a thousand processors repeats a few lines.
             if line not in known:
                 if len(known) >= _CACHE_LIMIT:
