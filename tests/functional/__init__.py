@@ -14,17 +14,14 @@ import warnings
 from importlib import metadata
 
 CHOICE = 'OS_NOVA_DISABLE_EVENTLET_PATCHING'
-FIRST_NATIVE = 34
-"""The first Nova that is tested on native threads.
+FIRST_NATIVE = 33
+"""The first Nova whose scheduler runs on native threads by default."""
 
-nova-scheduler of 33 runs on them too, but the databases of that release's
-fixtures are in memory, where native threads do not share them.
-"""
+NOVA = int(metadata.version('nova').partition('.')[0])
 
 
 def _choose() -> None:
-    release = int(metadata.version('nova').partition('.')[0])
-    if CHOICE not in os.environ and release >= FIRST_NATIVE:
+    if CHOICE not in os.environ and NOVA >= FIRST_NATIVE:
         # Nova refuses native threads once anything has imported eventlet.
         native = 'eventlet' not in sys.modules
         os.environ[CHOICE] = 'true' if native else 'false'
@@ -35,6 +32,15 @@ def _choose() -> None:
         import nova.tests.functional  # noqa: F401
 
 
+def native() -> bool:
+    """Whether Nova runs on native threads here."""
+    patcher = sys.modules.get('eventlet.patcher')
+    return patcher is None or not patcher.is_monkey_patched('thread')
+
+
 _choose()
+FIXTURES_ARE_GREEN = NOVA < 34 and os.environ.get(CHOICE) == 'true'
+"""Nova runs on native threads, but its fixtures need help there."""
+
 # Told after a test has ended, when nothing keeps log lines any more.
 logging.getLogger('nova.thread_pool_factory').setLevel(logging.WARNING)

@@ -33,7 +33,9 @@ from hvfilter.rules import infer
 from hvfilter.rules.judge import judge
 from hvfilter.rules.requests import Asked, requirements
 from hvfilter.rules.traits import capabilities, wanted
+from tests import functional
 from tests.fakes.compute import ComputeDrivers, ComputeHost
+from tests.fakes.native_threads import NativeThreads
 from tests.fakes.placement import PlacementGate
 
 CONF = nova.conf.CONF
@@ -75,6 +77,8 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         # How busy a host seems depends on when its nova-compute last said so.
         self.flags(io_ops_weight_multiplier=0.0, group='filter_scheduler')
         self.set_filters(self.extra_filters)
+        if functional.FIXTURES_ARE_GREEN:
+            self.useFixture(NativeThreads(self.id()))
         self.gate = self.useFixture(PlacementGate()).gate
         self.useFixture(ComputeDrivers(self.machines))
         machines, gate = self.machines, self.gate
