@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the virtual environment of this checkout, or bring it up to date.
+"""Make a virtual environment of this checkout, or bring it up to date.
 
-``environment.py demo|lab|test`` installs hvfilter in editable mode into
-``.make-venv`` with what that purpose needs. A stamp keeps the digest of
-everything that went in, so that a second run has nothing to do. Standard
-library only: it runs before anything is installed.
+``environment.py demo|fleet|lab|test`` installs hvfilter in editable mode into
+``.make-venv`` with what that purpose needs; ``environment.py 2023.1``, or
+another OpenStack release, into ``.make-venv-2023.1`` with the Nova and the
+Placement of that release. A stamp keeps the digest of everything that went
+in, so that a second run has nothing to do. Standard library only: it runs
+before anything is installed.
 """
 
+from __future__ import annotations
+
 import argparse
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -16,26 +21,22 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 import venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Not ".venv": tox leaves a file of that name.
-VENV = ROOT / '.make-venv'
-LOG = VENV / 'install.log'
-INTERPRETER_STAMP = VENV / 'interpreter.stamp'
+VENV = '.make-venv'
 
+FUNCTIONAL = 'functional-requirements.txt'
 # Each holds all of the one before it, so that is content with either.
 REQUIREMENTS = {
     'lab': ('requirements.txt',),
-    'demo': ('requirements.txt', 'functional-requirements.txt'),
-    'fleet': (
-        'requirements.txt',
-        'functional-requirements.txt',
-        'fleet-requirements.txt',
-    ),
+    'demo': ('requirements.txt', FUNCTIONAL),
+    'fleet': ('requirements.txt', FUNCTIONAL, 'fleet-requirements.txt'),
     'test': (
         'requirements.txt',
-        'functional-requirements.txt',
+        FUNCTIONAL,
         'test-requirements.txt',
         'lint-requirements.txt',
     ),
@@ -46,16 +47,116 @@ SATISFIED_BY = {
     'fleet': ('fleet',),
     'test': ('test',),
 }
+RELEASES = ROOT / 'tests' / 'releases'
+CONSTRAINTS_URL = 'https://releases.openstack.org/constraints/upper/{}'
 # Entry points and package data are read at install time.
 METADATA = ('setup.cfg', 'setup.py', 'pyproject.toml')
+PATIENCE_S = 10.0
 PROGRESS_S = 10.0
 LOG_TAIL_LINES = 25
 
 
-def constraints_file() -> pathlib.Path:
-    """Return the constraints: $TOX_CONSTRAINTS_FILE, or the project's."""
-    named = os.environ.get('TOX_CONSTRAINTS_FILE')
-    return pathlib.Path(named) if named else ROOT / 'constraints.txt'
+def releases() -> list[str]:
+    """The OpenStack releases that there are requirements of, oldest first."""
+    return sorted(path.stem for path in RELEASES.glob('requirements/*.txt'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """A virtual environment for one purpose.
+
+    :ivar requirements: files of what goes in, relative to the checkout
+    :ivar name: of its directory
+    :ivar satisfied_by: purposes whose stamp is as good as this one's
+    """
+
+    purpose: str
+    requirements: tuple[str, ...]
+    name: str
+    satisfied_by: tuple[str, ...]
+
+    @property
+    def venv(self) -> pathlib.Path:
+        return ROOT / self.name
+
+    @property
+    def log(self) -> pathlib.Path:
+        return self.venv / 'install.log'
+
+    @property
+    def interpreter_stamp(self) -> pathlib.Path:
+        return self.venv / 'interpreter.stamp'
+
+    def stamp(self) -> pathlib.Path:
+        return self.venv / f'{self.purpose}.stamp'
+
+    def constraints_at_hand(self) -> pathlib.Path:
+        """$TOX_CONSTRAINTS_FILE, or a list of the project's own."""
+        named = os.environ.get('TOX_CONSTRAINTS_FILE')
+        if named:
+            return pathlib.Path(named)
+        own = RELEASES / 'constraints' / f'{self.purpose}.txt'
+        return own if own.is_file() else ROOT / 'constraints.txt'
+
+    def constraints(self) -> list[pathlib.Path]:
+        """What to constrain pip with, best first."""
+        named = os.environ.get('TOX_CONSTRAINTS_FILE')
+        published = None
+        if self.purpose in releases() and not named:
+            published = self._published()
+        at_hand = self.constraints_at_hand()
+        return [published, at_hand] if published else [at_hand]
+
+    def _published(self) -> pathlib.Path | None:
+        """The release's own list, from where OpenStack publishes it."""
+        url = CONSTRAINTS_URL.format(self.purpose)
+        try:
+            with urllib.request.urlopen(  # noqa: S310  (the url is ours)
+                url, timeout=PATIENCE_S
+            ) as answer:
+                text = answer.read()
+        except OSError as error:
+            print(f'{url} is out of reach ({error}).', flush=True)
+            return None
+        path = self.venv / 'published-constraints.txt'
+        path.write_bytes(text)
+        return path
+
+    def digest(self) -> str:
+        """Of everything that the installation depends on.
+
+        What OpenStack publishes for a release is not asked each time.
+        """
+        total = hashlib.sha256(interpreter().encode())
+        for name in METADATA + self.requirements:
+            total.update((ROOT / name).read_bytes())
+        total.update(self.constraints_at_hand().read_bytes())
+        return total.hexdigest()
+
+    @property
+    def ready(self) -> bool:
+        return any(
+            holds(other.stamp(), other.digest())
+            for other in map(environment, self.satisfied_by)
+        )
+
+
+def environment(purpose: str) -> Environment:
+    """That of a purpose, which may be the name of a release."""
+    if purpose in REQUIREMENTS:
+        needed, others = REQUIREMENTS[purpose], SATISFIED_BY[purpose]
+        return Environment(purpose, needed, VENV, others)
+    return Environment(
+        purpose,
+        (
+            'requirements.txt',
+            FUNCTIONAL,
+            'test-requirements.txt',
+            f'tests/releases/requirements/{purpose}.txt',
+        ),
+        f'{VENV}-{purpose}',
+        (purpose,),
+    )
 
 
 def interpreter() -> str:
@@ -63,45 +164,31 @@ def interpreter() -> str:
     return f'{sys.executable} {sys.version} {ROOT}'
 
 
-def digest(purpose: str) -> str:
-    """Return the digest of everything that the installation depends on."""
-    names = METADATA + REQUIREMENTS[purpose]
-    inputs = [ROOT / name for name in names] + [constraints_file()]
-    total = hashlib.sha256(interpreter().encode())
-    for path in inputs:
-        total.update(path.read_bytes())
-    return total.hexdigest()
-
-
-def stamp(purpose: str) -> pathlib.Path:
-    return VENV / f'{purpose}.stamp'
-
-
 def holds(path: pathlib.Path, wanted: str) -> bool:
     return path.is_file() and path.read_text() == wanted
 
 
-def create() -> None:
+def create(wanted: Environment) -> None:
     """Make an empty environment, in place of one of another Python."""
-    if holds(INTERPRETER_STAMP, interpreter()):
+    if holds(wanted.interpreter_stamp, interpreter()):
         return
-    shutil.rmtree(VENV, ignore_errors=True)
-    venv.EnvBuilder(with_pip=True, symlinks=True).create(VENV)
-    INTERPRETER_STAMP.write_text(interpreter())
+    shutil.rmtree(wanted.venv, ignore_errors=True)
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(wanted.venv)
+    wanted.interpreter_stamp.write_text(interpreter())
 
 
-def pip_install(purpose: str) -> int:
+def pip_install(wanted: Environment, constraints: pathlib.Path) -> int:
     """Run pip, tell what it is at now and then, and return its exit code."""
-    command = [str(VENV / 'bin' / 'python'), '-m', 'pip', 'install']
+    command = [str(wanted.venv / 'bin' / 'python'), '-m', 'pip', 'install']
     command += ['--disable-pip-version-check', '--progress-bar', 'off']
     # Modules compile when first imported: most of Nova's never are.
-    command += ['--no-compile', '-c', str(constraints_file())]
-    for name in REQUIREMENTS[purpose]:
+    command += ['--no-compile', '-c', str(constraints)]
+    for name in wanted.requirements:
         command += ['-r', name]
     command += ['-e', '.']
     started = told = time.monotonic()
     with (
-        LOG.open('w') as log,
+        wanted.log.open('w') as log,
         subprocess.Popen(
             command,
             cwd=ROOT,
@@ -121,46 +208,51 @@ def pip_install(purpose: str) -> int:
     return pip.returncode
 
 
-def install(purpose: str) -> int:
+def install(wanted: Environment) -> int:
     version = '.'.join(map(str, sys.version_info[:3]))
-    if 'functional-requirements.txt' in REQUIREMENTS[purpose]:
+    if FUNCTIONAL in wanted.requirements:
         needs = 'Nova and Placement among it. It takes a minute or two, once.'
     else:
         needs = 'which takes some seconds, once.'
     print(
-        f'Python {version} at {sys.executable}: installing into {VENV.name} '
-        f'what "make {purpose}" needs, {needs}',
+        f'Python {version} at {sys.executable}: installing into {wanted.name} '
+        f'what "{wanted.purpose}" needs, {needs}',
         flush=True,
     )
     started = time.monotonic()
-    create()
-    code = pip_install(purpose)
-    if code != 0:
-        tail = LOG.read_text().splitlines()[-LOG_TAIL_LINES:]
-        print(*tail, sep='\n', file=sys.stderr)
+    create(wanted)
+    for constraints in wanted.constraints():
+        print(f'Constraints: {constraints}', flush=True)
+        code = pip_install(wanted, constraints)
+        if code == 0:
+            break
+        tail = wanted.log.read_text().splitlines()[-LOG_TAIL_LINES:]
+        print(*tail, sep='\n', file=sys.stderr, flush=True)
+    else:
         print(
-            f'pip failed; all it said is in {LOG.relative_to(ROOT)}. Packages '
-            'come from the index that pip is configured for: look at the '
-            'network and at "pip config list".',
+            f'Not installed. All that pip said last is in {wanted.name}/'
+            f'{wanted.log.name}. Packages come from the index that pip is '
+            'configured for: look at the network and at "pip config list". '
+            'TOX_CONSTRAINTS_FILE names a list of constraints to use '
+            'instead.',
             file=sys.stderr,
         )
-        return code
-    stamp(purpose).write_text(digest(purpose))
+        return 1
+    wanted.stamp().write_text(wanted.digest())
     print(f'Installed in {time.monotonic() - started:.0f} s.', flush=True)
     return 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('purpose', choices=sorted(REQUIREMENTS))
-    purpose = parser.parse_args().purpose
+    parser.add_argument(
+        'purpose', choices=[*sorted(REQUIREMENTS), *releases()]
+    )
+    wanted = environment(parser.parse_args().purpose)
     # Two makes at once: the second waits, then finds the work done.
     with pathlib.Path(__file__).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for name in SATISFIED_BY[purpose]:
-            if holds(stamp(name), digest(name)):
-                return 0
-        return install(purpose)
+        return 0 if wanted.ready else install(wanted)
 
 
 if __name__ == '__main__':

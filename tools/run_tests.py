@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run all suites under stestr, then lint; close with one line of results.
 
-The counts come from the results that stestr streams, not from what it prints.
+``run_tests.py SUITE...`` runs directories below ``tests``, and no lint. The
+counts come from the results that stestr streams, not from what it prints.
 The last line of standard output is ``N passed, N failed, N skipped``; the exit
 code is 0 only if something ran, nothing failed, and lint is clean.
 """
 
+import argparse
 import dataclasses
+import json
 import pathlib
 import subprocess
 import sys
@@ -92,12 +95,16 @@ def has_tests(suite: str) -> bool:
     return any((ROOT / 'tests' / suite).rglob('test_*.py'))
 
 
-def run_suite(suite: str, counts: Counts) -> bool:
-    """Run one suite; whether stestr itself was content with it."""
+def run_suite(suite: str, counts: Counts, workers: int) -> bool:
+    """Run one suite; whether stestr itself was content with it.
+
+    :param workers: how many processes; 0 for as many as there are processors
+    """
     reporter = Reporter(suite, counts)
     started = time.monotonic()
     command = [sys.executable, '-m', 'stestr']
     command += ['--test-path', f'./tests/{suite}', 'run', '--subunit']
+    command += ['--concurrency', str(workers)]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -123,18 +130,30 @@ def run_suite(suite: str, counts: Counts) -> bool:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('suites', nargs='*', metavar='SUITE')
+    parser.add_argument(
+        '--workers', type=int, default=0, help='how many processes'
+    )
+    parser.add_argument(
+        '--results', type=pathlib.Path, help='write the counts there, as JSON'
+    )
+    options = parser.parse_args()
     counts = Counts()
-    suites = [suite for suite in SUITES if has_tests(suite)]
+    suites = [suite for suite in options.suites or SUITES if has_tests(suite)]
     complaints = [
         f'suite {suite} failed'
         for suite in suites
-        if not run_suite(suite, counts)
+        if not run_suite(suite, counts, options.workers)
     ]
     if not counts.passed + counts.failed:
         complaints.append('no test ran')
-    unclean = lint.lint(list(lint.CHECKS))
-    if unclean:
-        complaints.append(f'lint failed: {", ".join(unclean)}')
+    if not options.suites:
+        unclean = lint.lint(list(lint.CHECKS))
+        if unclean:
+            complaints.append(f'lint failed: {", ".join(unclean)}')
+    if options.results:
+        options.results.write_text(json.dumps(dataclasses.asdict(counts)))
     for complaint in complaints:
         print(f'NOT OK: {complaint}')
     print(counts)

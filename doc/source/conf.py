@@ -15,6 +15,7 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinx.ext.autodoc',
+    'supported',
 ]
 root_doc = 'index'
 html_theme = 'openstackdocs'
