@@ -55,29 +55,32 @@ def wishes(requirements: Requirements, scarce: Collection[str]) -> Wishes:
     )
 
 
-def scores(wished: Wishes, hosts: Sequence[Collection[str]]) -> list[Score]:
+def scores(
+    wished: Sequence[Wishes], hosts: Sequence[Collection[str]]
+) -> list[Score]:
     """A score for each host.
 
     A spared capability is as scarce as the share of these hosts that lack
     it: what all have is not scarce, and avoiding it is of no use. A host is
     as wasteful as the scarcest that it has.
 
+    :param wished: of each host; aggregates may differ in what they spare
     :param hosts: the capabilities of each
     """
-    count = len(hosts)
-    having = collections.Counter(
-        key for host in hosts for key in wished.spared.intersection(host)
-    )
-    scarcity = {key: 1 - number / count for key, number in having.items()}
-    known: dict[frozenset[str], Score] = {}
+    having = collections.Counter(key for host in hosts for key in set(host))
+    scarcity = {key: 1 - number / len(hosts) for key, number in having.items()}
+    known: dict[tuple[Wishes, frozenset[str]], Score] = {}
     found = []
-    for host in hosts:
-        has = wished.capabilities.intersection(host)
-        score = known.get(has)
+    for wishes_of_it, host in zip(wished, hosts, strict=True):
+        has = wishes_of_it.capabilities.intersection(host)
+        score = known.get((wishes_of_it, has))
         if score is None:
-            score = known[has] = Score(
-                _share(wished.preferred, has),
-                max((scarcity[key] for key in has & wished.spared), default=0),
+            score = known[wishes_of_it, has] = Score(
+                _share(wishes_of_it.preferred, has),
+                max(
+                    (scarcity[key] for key in has & wishes_of_it.spared),
+                    default=0,
+                ),
             )
         found.append(score)
     return found

@@ -11,6 +11,7 @@ from nova.scheduler import utils, weights
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
+from hvfilter.model.policy import Policy
 from hvfilter.rules import requests, weigh
 from hvfilter.scheduler import knowledge, policies, request
 
@@ -36,6 +37,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         super().__init__()
         policies.register()
         policies.configured()
+        self._complain = policies.Complaints()
 
     def _weigh_object(self, obj: Any, weight_properties: Any) -> float:
         """The weight of a single host; Nova calls weigh_objects."""
@@ -57,11 +59,12 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             return [0.0] * len(hosts)
 
     def _weigh(self, hosts: list[Any], spec: Any) -> list[float]:
-        policy = policies.configured()
-        spared = policy.reserved.union(CONF.hvfilter.scarce)
-        asked = requests.requirements(request.asked(spec), policy)
-        wishes = weigh.wishes(asked, spared)
-        keys = sorted(wishes.capabilities)
+        wished = self._wishes(hosts, spec)
+        keys = sorted(
+            frozenset[str]().union(
+                *(each.capabilities for each in set(wished))
+            )
+        )
         if not keys:
             return [0.0] * len(hosts)
         traits = {key: catalogue.BY_KEY[key].trait for key in keys}
@@ -74,7 +77,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             frozenset([key for key, uuids in held if host.uuid in uuids])
             for host in hosts
         ]
-        scores = weigh.scores(wishes, found)
+        scores = weigh.scores(wished, found)
         group = CONF.hvfilter
         return [
             _multiplier(
@@ -91,6 +94,28 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             * score.wasted
             for host, score in zip(hosts, scores, strict=True)
         ]
+
+    def _wishes(self, hosts: list[Any], spec: Any) -> list[weigh.Wishes]:
+        """What is wished of each host, as its aggregates change it."""
+        asked = request.asked(spec)
+        base = policies.configured()
+        scarce = frozenset(CONF.hvfilter.scarce)
+
+        def under(policy: Policy) -> weigh.Wishes:
+            needed = requests.requirements(asked, policy)
+            return weigh.wishes(needed, policy.reserved | scarce)
+
+        # Nova gives hosts of an aggregate one and the same object.
+        known: dict[tuple[int, ...], weigh.Wishes] = {(): under(base)}
+        wished = []
+        for host in hosts:
+            which = tuple(map(id, host.aggregates or ()))
+            if which not in known:
+                known[which] = under(
+                    policies.for_host(host.aggregates, base, self._complain)
+                )
+            wished.append(known[which])
+        return wished
 
 
 def _multiplier(host: Any, name: str, configured: float) -> float:

@@ -14,6 +14,11 @@ def wishes(specs, scarce=('nested', 'tdx')):
     return weigh.wishes(requests.requirements(asked, Policy()), scarce)
 
 
+def alike(wished, hosts):
+    """The same is wished of all hosts."""
+    return weigh.scores([wished] * len(hosts), hosts)
+
+
 class WishesTest(testtools.TestCase):
     def test_scarce_is_spared_when_not_asked_for(self):
         self.assertEqual(
@@ -34,32 +39,40 @@ class WishesTest(testtools.TestCase):
 class ScoresTest(testtools.TestCase):
     def test_part_of_what_is_preferred_counts(self):
         wished = Wishes(frozenset({'nested', 'slat'}), frozenset())
-        found = weigh.scores(wished, [{'nested', 'slat'}, {'slat'}, set()])
+        found = alike(wished, [{'nested', 'slat'}, {'slat'}, set()])
         self.assertEqual([1.0, 0.5, 0.0], [score.liked for score in found])
 
     def test_the_scarcer_the_more_wasted(self):
         wished = Wishes(frozenset(), frozenset({'nested', 'tdx'}))
         hosts = [{'nested', 'tdx'}, {'nested'}, {'nested'}, set()]
-        found = weigh.scores(wished, hosts)
+        found = alike(wished, hosts)
         self.assertEqual(
             [0.75, 0.25, 0.25, 0], [score.wasted for score in found]
         )
 
     def test_what_all_have_is_not_scarce(self):
         wished = Wishes(frozenset(), frozenset({'nested'}))
-        self.assertEqual(
-            [Score(0, 0)] * 3, weigh.scores(wished, [{'nested'}] * 3)
-        )
+        self.assertEqual([Score(0, 0)] * 3, alike(wished, [{'nested'}] * 3))
 
     def test_no_hosts_make_no_scores(self):
-        self.assertEqual([], weigh.scores(wishes({}), []))
+        self.assertEqual([], weigh.scores([], []))
+
+    def test_host_is_spared_for_what_is_wished_of_it(self):
+        """Aggregates reserve for their own hosts only."""
+        nothing = Wishes(frozenset(), frozenset())
+        spared = Wishes(frozenset(), frozenset({'slat'}))
+        found = weigh.scores(
+            [nothing, spared, spared, spared],
+            [{'slat'}, {'slat'}, {'slat'}, set()],
+        )
+        self.assertEqual([0, 0.25, 0.25, 0], [score.wasted for score in found])
 
     KEYS = st.sets(st.sampled_from(['nested', 'tdx', 'slat', 'kvm', 'sev']))
 
     @given(KEYS, KEYS, st.lists(KEYS, max_size=12))
     def test_scores_are_from_0_to_1(self, preferred, spared, hosts):
         wished = Wishes(frozenset(preferred), frozenset(spared))
-        found = weigh.scores(wished, hosts)
+        found = alike(wished, hosts)
         self.assertEqual(len(hosts), len(found))
         for score in found:
             self.assertTrue(0 <= score.liked <= 1)

@@ -50,6 +50,25 @@ class WeigherTest(base.SchedulerTestCase):
         found = self.weights(spec())
         self.assertEqual({'flat': 0, 'half': -0.333, 'full': -0.333}, found)
 
+    def test_aggregate_replaces_what_is_reserved(self):
+        self.flags(scarce=[])
+        reserves = aggregate(reserved='slat')
+        hosts = [
+            host('flat', aggregates=[reserves]),
+            host('half'),
+            host('full', aggregates=[reserves]),
+        ]
+        found = self.weights(spec(), hosts)
+        self.assertEqual({'flat': 0, 'half': 0, 'full': -0.333}, found)
+        found = self.weights(spec({'hvfilter:slat': 'required'}), hosts)
+        self.assertEqual({0}, set(found.values()))
+
+    def test_what_an_aggregate_requires_is_not_wasted(self):
+        self.flags(scarce=['nested'])
+        requires = aggregate(required='kvm,nested')
+        hosts = [host('flat'), host('full', aggregates=[requires])]
+        self.assertEqual({0}, set(self.weights(spec(), hosts).values()))
+
     def test_multipliers_weigh_the_two_against_each_other(self):
         self.flags(
             preferred_weight_multiplier=10.0,
