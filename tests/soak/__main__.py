@@ -48,8 +48,10 @@ REFRESH_S, TRUST_S, RETRY_S = 1.0, 4.0, 0.5
 OUTAGES_S = (TRUST_S + 10.0, 0.2, 0.5, 3.0, 1.0, 2.0, 1.0)
 """In turn. The first shows whether the hard age is kept."""
 SLACK_S = 0.25
-SAMPLES = 12
-MOST_GROWTH_KIB = 64
+SAMPLES = 30
+MOST_GROWTH_KIB = 160
+"""Twice and more what it goes up and down by; in ten minutes a single object
+kept for each request comes to more."""
 MOST_MORE_OBJECTS = 500
 WARM = 200
 """Requests until as many verdicts are remembered as ever will be."""
