@@ -18,6 +18,7 @@ from hvfilter.placement import client, errors
 
 _USERINFO = re.compile(r'(?<=//)[^\s/@]*@')
 _OBJECT = re.compile(r'<[^<>]* object at 0x[0-9a-f]+>:? ?')
+_CONNECTING = re.compile(r'Unable to establish connection to \S+(?=: )')
 _LONGEST_QUOTE = 300
 
 
@@ -100,7 +101,7 @@ def spoken() -> Iterator[None]:
         ) from None
     except ksa.ConnectionError as error:
         raise errors.Unreachable(
-            f'No answer from Placement or Keystone: {_harmless(error)}',
+            f'No answer from Placement or Keystone: {_refused(error)}',
             'Check that the service runs, that the endpoint and '
             '[placement]auth_url are right, and that no firewall stands '
             'between.',
@@ -164,6 +165,34 @@ def _keystone_error(error: Any) -> errors.PlacementError:
         f'Keystone does not understand us (HTTP {status})',
         'Check that [placement]auth_url is that of Keystone.',
     )
+
+
+def _refused(error: Exception) -> str:
+    """What the system said at the bottom of it, which others wrap in much."""
+    text = _harmless(error)
+    bottom = _bottom(error, frozenset())
+    where = _CONNECTING.match(text)
+    return f'{where[0]}: {bottom}' if where and bottom else text
+
+
+def _bottom(error: BaseException, above: frozenset[int]) -> str:
+    """The system's own words, of the deepest error that has any."""
+    above |= {id(error)}
+    within = (
+        error.__cause__,
+        error.__context__,
+        getattr(error, 'reason', None),
+        *error.args,
+    )
+    for each in within:
+        if isinstance(each, BaseException) and id(each) not in above:
+            told = _bottom(each, above)
+            if told:
+                return told
+    # The library's own errors are OSErrors too, but have no number.
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror or ''
+    return ''
 
 
 def _harmless(error: Exception) -> str:

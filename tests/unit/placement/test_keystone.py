@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import socket
+
 import requests
 import testtools
+from keystoneauth1 import adapter, session, token_endpoint
 from keystoneauth1 import exceptions as ksa
 
 from hvfilter.placement import errors, keystone
@@ -76,6 +79,34 @@ class KeystoneTransportTest(testtools.TestCase):
             error = self.assertRaises(errors.PlacementError, self.ask, raised)
             self.assertIs(expected, type(error), raised)
             self.assertTrue(error.what and error.remedy)
+
+    def test_request_when_nobody_listens(self):
+        with socket.socket() as bound:
+            bound.bind(('127.0.0.1', 0))
+            url = f'http://127.0.0.1:{bound.getsockname()[1]}'
+            reach = session.Session(auth=token_endpoint.Token(url, 'secret'))
+            transport = keystone.KeystoneTransport(
+                adapter.Adapter(reach, service_type='placement')
+            )
+            error = self.assertRaises(
+                errors.Unreachable,
+                transport.request,
+                'GET',
+                '/traits',
+                microversion='1.6',
+            )
+        self.assertEqual(
+            'No answer from Placement or Keystone: Unable to establish '
+            f'connection to {url}/traits: Connection refused',
+            error.what,
+        )
+
+    def test_request_when_errors_go_in_circles(self):
+        raised = ksa.ConnectFailure('Unable to establish connection to u: x')
+        raised.__cause__ = inner = OSError('no number')
+        inner.__context__ = raised
+        error = self.assertRaises(errors.Unreachable, self.ask, raised)
+        self.assertIn('connection to u: x', error.what)
 
     def test_request_when_answer_is_cut(self):
         for told, encoding in (('4', None), ('9' * 12, None), ('2', 'gzip')):
