@@ -30,8 +30,8 @@ COMPUTE_ID = 'compute_id'
 """The name of nova-compute's identity file, Nova ``nova/virt/node.py``."""
 
 
-class AgentCommand(Lister):
-    """A command that asks publishers to do something, and lists what."""
+class PlacementCommand(Lister):
+    """A command that changes Placement, and lists what."""
 
     error_status = FAILED
 
@@ -47,6 +47,34 @@ class AgentCommand(Lister):
             'repeated, the last word wins (default: those that exist of '
             f'{", ".join(USUAL_FILES)})',
         )
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Only show what would be changed',
+        )
+        return parser
+
+    def say(self, text: str) -> None:
+        """One line for a person, beside the listing."""
+        print(text, file=self.app.stderr)
+
+    def get_epilog(self) -> str:
+        """See :meth:`hvfilter.cli.command.HostCommand.get_epilog`."""
+        return self._epilog or ''
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """The exit status tells a monitor what to make of it."""
+        self.status = 0
+        super().run(parsed_args)
+        return self.status
+
+
+class AgentCommand(PlacementCommand):
+    """A command that asks publishers to do something, and lists what."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser = super().get_parser(prog_name)
         parser.add_argument(
             '--to',
             metavar='<publisher>',
@@ -74,16 +102,7 @@ class AgentCommand(Lister):
             'busy, or the resource provider does not exist yet; 0 tries once '
             '(default: [hvfilter]publish_deadline_s)',
         )
-        parser.add_argument(
-            '--dry-run',
-            action='store_true',
-            help='Only show what would be changed',
-        )
         return parser
-
-    def say(self, text: str) -> None:
-        """One line for a person, beside the listing."""
-        print(text, file=self.app.stderr)
 
     def list_result(
         self, result: run.Result, *, dry_run: bool
@@ -94,16 +113,6 @@ class AgentCommand(Lister):
                 self.say(line)
         columns = ('Publisher', 'Trait', 'Change')
         return columns, rows(result.outcomes)
-
-    def get_epilog(self) -> str:
-        """See :meth:`hvfilter.cli.command.HostCommand.get_epilog`."""
-        return self._epilog or ''
-
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """The exit status tells a monitor what to make of it."""
-        self.status = 0
-        super().run(parsed_args)
-        return self.status
 
 
 def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
@@ -216,12 +225,17 @@ def told(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
 
 def _cost(outcome: base.Outcome) -> str:
     parts = []
+    # By name, for who reads this in a journal has no table.
+    for names, what in (
+        (outcome.added, 'added'),
+        (outcome.removed, 'removed'),
+    ):
+        if names:
+            parts.append(f'{what} {", ".join(sorted(names))}')
     for number, what in (
-        (len(outcome.added), 'added'),
-        (len(outcome.removed), 'removed'),
         (outcome.requests, 'requests'),
         (outcome.conflicts, 'conflicts'),
     ):
         if number:
             parts.append(f'{number} {what}')
-    return f' ({", ".join(parts)})' if parts else ''
+    return f' ({"; ".join(parts)})' if parts else ''

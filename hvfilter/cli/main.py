@@ -97,6 +97,9 @@ class Hvfilter(App):
         """See ``cliff.app.App``: remember how to exit after an error."""
         if err is not None:
             self._error_status = getattr(cmd, 'error_status', None)
+            # By its look: what publishes is not loaded for a mere probe.
+            if getattr(err, 'transient', False):
+                self._error_status = os.EX_TEMPFAIL
 
     def run_subcommand(self, argv: list[str]) -> int:
         """See ``cliff.app.App``; the command chooses its error status."""

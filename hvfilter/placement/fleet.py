@@ -52,6 +52,28 @@ def presence(placement: client.PlacementClient) -> Presence:
     return Presence(names, found)
 
 
+def missing(placement: client.PlacementClient) -> frozenset[str]:
+    """The names of this release that Placement does not know: one request.
+
+    :raises errors.PlacementError: it could not be told.
+    """
+    known = placement.traits_known(catalogue.TRAIT_PREFIX)
+    return catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS - known
+
+
+def prepare(placement: client.PlacementClient) -> frozenset[str]:
+    """Make all names of this release known, whether or not a host has them.
+
+    :returns: those that were new.
+    :raises errors.PlacementError: not all are known; the same again goes on.
+    """
+    return frozenset(
+        name
+        for name in sorted(missing(placement))
+        if placement.ensure_trait(name)
+    )
+
+
 def withdraw(
     placement: client.PlacementClient,
     reconciler: reconcile.Reconciler,

@@ -100,6 +100,12 @@ class WithdrawTest(test_publish.CommandTestCase):
         self.assertIn('--force', done.stderr)
         self.assert_untouched()
 
+    def test_withdraw_when_placement_is_busy(self):
+        self.proxy.misbehave(proxy.status(503))
+        done = self.publish('--all', '--yes')
+        self.assertEqual(test_publish.TRY_AGAIN, done.returncode, done.stderr)
+        self.assert_untouched()
+
     def test_withdraw_when_nobody_can_be_asked(self):
         self.flavors()
         done = self.publish('--all')

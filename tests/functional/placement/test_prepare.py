@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that no host has yet, in a real Placement."""
+
+import json
+
+from hvfilter.model import catalogue
+from hvfilter.placement import errors
+from tests.fakes import proxy
+from tests.functional.placement import base, test_publish
+
+NEW = ('CUSTOM_HVFILTER_MBEC', 'CUSTOM_HVFILTER_TDX')
+"""As if this release had brought them."""
+
+
+class PrepareTest(test_publish.CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        for name in NEW:
+            self.client().delete_trait(name)
+
+    def arguments(self, *more):
+        return [
+            'prepare',
+            '--config-file',
+            str(self.conf),
+            '--format',
+            'json',
+            *more,
+        ]
+
+    def known(self):
+        return self.client().traits_known(catalogue.TRAIT_PREFIX)
+
+    def forbidding(self, name):
+        found = self.client().providers_with(
+            required=['CUSTOM_GOLD'], forbidden=[name]
+        )
+        return [provider.name for provider in found]
+
+    def test_prepare_when_names_are_new(self):
+        before = self.known()
+        self.assertRaises(errors.UnknownTrait, self.forbidding, NEW[0])
+        told = self.publish('--dry-run')
+        self.assertEqual(0, told.returncode, told.stderr)
+        self.assertEqual(before, self.known())
+        self.assertEqual(1, len(self.proxy.requests))
+        done = self.publish()
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn('2 trait names', done.stderr)
+        for ran, change in ((told, 'would be created'), (done, 'created')):
+            self.assertEqual(
+                [{'Trait': name, 'Change': change} for name in NEW],
+                json.loads(ran.stdout),
+            )
+        self.assertEqual(
+            catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS, self.known()
+        )
+        self.assertEqual([self.NAME], self.forbidding(NEW[0]))
+        self.assertEqual(test_publish.OLD, self.own())
+
+    def test_prepare_when_all_are_known(self):
+        self.publish()
+        requests = len(self.proxy.requests)
+        done = self.publish()
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn('knows all', done.stderr)
+        self.assertEqual(requests + 1, len(self.proxy.requests))
+        self.assertEqual(base.FOREIGN | test_publish.OLD, self.traits())
+
+    def test_prepare_when_it_is_not_done(self):
+        for fault, expected in (
+            (proxy.status(403), test_publish.FAILED),
+            (proxy.status(503), test_publish.TRY_AGAIN),
+        ):
+            self.proxy.misbehave(
+                fault, when=lambda request: request.method == 'PUT'
+            )
+            done = self.publish()
+            self.assertEqual(expected, done.returncode, done.stderr)
+            self.assertNotIn('Traceback', done.stderr)
+        self.assertEqual(0, self.publish().returncode)
