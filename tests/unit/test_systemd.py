@@ -80,6 +80,23 @@ class UnitsTest(testtools.TestCase):
         (timer,) = re.findall(r'restart (\S+\.timer)"', rules)
         self.assertIn(timer, {unit.name for unit in UNITS})
 
+    def test_services_when_only_errors_are_kept(self):
+        for unit in SERVICES:
+            settings = unit.read_text().splitlines()
+            self.assertIn('StandardOutput=null', settings)
+            # Else it would go where the output goes.
+            self.assertIn('StandardError=journal', settings)
+
+    def test_timer_when_a_module_comes_and_goes_often(self):
+        timer = (ETC / 'systemd' / 'hvfilter-changed.timer').read_text()
+        self.assertIn('StartLimitIntervalSec=0', timer.splitlines())
+
+    def test_rule_when_a_run_has_looked_before(self):
+        rules = (ETC / 'udev' / '90-hvfilter.rules').read_text()
+        ends = 'stop hvfilter-publish.service"'
+        self.assertLess(rules.find(ends), rules.find('restart hvfilter-ch'))
+        self.assertIn(ends, rules)
+
     def test_services_when_the_guest_is_timed(self):
         for unit in SERVICES:
             settings = [
