@@ -42,7 +42,6 @@ PARAMETERS = (
 parameter of their own: KVM uses them together with APICv and AVIC."""
 
 _SINCE = {
-    'vpid': (2, 6),
     'pml': (4, 0),
     'mbec': (7, 0),
     'avic': (4, 7),

@@ -257,7 +257,9 @@ class TestTdx(ProbeTestCase):
             (seam, 1 << 32, ['present'], ['present']),
             (seam, 127, ['present'], ['absent']),
             (seam, EIO, ['present'], ['unknown']),
+            (seam, 1 << 31, ['present'], ['absent']),
             (~seam & 0xFFFF, 64 << 32, ['absent'], []),
+            (seam << 1, 64 << 32, ['absent'], []),
             (EACCES, 64 << 32, ['unknown'], []),
         ):
             msrs = {MTRRCAP: mtrrcap, KEYID_PARTITIONING: keys}

@@ -127,6 +127,8 @@ class TestVirtType(NovaTestCase):
     def test_long_value_when_shown(self):
         look = nova(virt_type='kvm', cpu_models='m' * 500)
         self.assertLess(len(self.about(look).value), 200)
+        said = self.about(nova(virt_type='v' * 41))
+        self.assertTrue(said.reason.endswith(f' = {"v" * 40}'), said.reason)
 
 
 class TestRecorded(NovaTestCase):
@@ -149,6 +151,10 @@ class TestRecorded(NovaTestCase):
         del old['libvirt']['num_memory_encrypted_guests']
         look = look_at(files=INTEL, options={MAIN: old})
         self.check('absent', look, 'kvm', 'TCG')
+        old = one_file(virt_type='kvm', cpu_mode='none')
+        del old['libvirt']['virt_type']
+        look = look_at(files=INTEL, options={MAIN: old})
+        self.check('absent', look, 'nested', 'cpu_mode = none')
         self.check('unknown', look_at(options={MAIN: {}}), 'kvm', 'nothing')
 
 
@@ -289,6 +295,8 @@ class TestGuestCpu(NovaTestCase):
             self.check('absent', look, 'nested_slat', taken)
         look = nova(cpu_model_extra_flags='-svm', files=AMD)
         self.check('absent', look, 'nested', '-svm', 'take -svm out')
+        look = nova(cpu_model_extra_flags='-vmx,-vmx-ept', files=INTEL)
+        self.check('absent', look, 'nested_slat', '-vmx', 'take -vmx out')
 
     def test_flags_when_they_are_about_another_processor(self):
         look = nova(cpu_model_extra_flags='-svm,-npt', files=INTEL)
@@ -303,7 +311,7 @@ class TestGuestCpu(NovaTestCase):
     def test_mode_on_other_architectures(self):
         self.check('present', nova(arch='s390x'))
         self.check('present', nova(arch='s390x', cpu_mode='none'))
-        look = nova(arch='s390x', cpu_mode='custom', cpu_models='z14')
+        look = nova(arch='s390x', cpu_mode='custom', cpu_models='z14,z13')
         self.check('unknown', look, reason='z14', remedy='host-model')
         self.check('absent', nova(arch='aarch64'), reason='virtualization=on')
         self.check('absent', nova(arch='ppc64le'), reason='nested-hv')
@@ -319,6 +327,20 @@ class TestOptions(NovaTestCase):
         self.assertEqual(
             'qemu', self.read(virt_type=('kvm', 'qemu')).virt_type
         )
+
+    def test_nothing_else_counts_when_a_directory_is_read(self):
+        """As the shell pattern *.conf has it."""
+        others = ('.hidden.conf', 'nova.conf.bak', 'notes')
+        found = self.read(
+            virt_type='kvm',
+            options={
+                f'{FOLDER}/{name}': one_file(virt_type='qemu')
+                for name in others
+            },
+            directories={FOLDER: others},
+        )
+        self.assertEqual('kvm', found.virt_type)
+        self.assertEqual((MAIN,), found.read)
 
     def test_last_file_when_several_set_it(self):
         found = self.read(
@@ -339,6 +361,8 @@ class TestOptions(NovaTestCase):
 
     def test_deprecated_name_when_only_it_is_set(self):
         self.assertEqual(('a', 'b'), self.read(cpu_model='a,b').cpu_models)
+        found = self.read(cpu_model=('a', 'b'))
+        self.assertEqual(('b',), found.cpu_models)
 
     def test_new_name_when_one_file_sets_both(self):
         found = self.read(cpu_model='old', cpu_models='new')

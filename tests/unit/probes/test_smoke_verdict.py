@@ -59,5 +59,13 @@ class JudgeTest(testtools.TestCase):
         verdict = smoke_verdict.judge(door.SmokeRun(steps, samples, 3 * 10**9))
         self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
 
+    def test_failed_when_it_ended_otherwise_while_it_was_timed(self):
+        samples = (door.Sample(1, 10**9, 400),) * 2
+        for outcome in ('SHUTDOWN', 'UNKNOWN'):
+            steps = (*RAN, ('timing', outcome))
+            verdict = smoke_verdict.judge(door.SmokeRun(steps, samples, 1))
+            self.assertIs(Outcome.FAILED, verdict.outcome)
+            self.assertEqual(f'timing ended with {outcome}', verdict.text)
+
     def test_failed_when_nothing_was_tried(self):
         self.assertIs(Outcome.FAILED, self._judge([]).outcome)
