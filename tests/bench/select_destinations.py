@@ -25,8 +25,8 @@ from tests.functional.scheduler import crowd
 CANDIDATES = 1_000
 SPECS = {'hvfilter:nested': 'required'}
 LEAST_TURNS, MOST_TURNS = 20, 300
-SURE_ENOUGH = 0.005
-"""A quarter of the two hundredths that are to be told apart."""
+SURE_ENOUGH = 0.008
+"""Well below the two hundredths that are to be told apart."""
 
 _most_s = 600.0
 
@@ -115,9 +115,15 @@ class Measurement(crowd.CrowdTestCase):
         self._manager.host_manager.enabled_filters = filters
         spec = self.request_spec(SPECS)
         gc.collect()
-        start = time.process_time()
-        self.select(spec)
-        taken = time.process_time() - start
+        # A collection of all that Nova has in memory comes when it comes,
+        # and takes longer than anything that is compared here.
+        gc.disable()
+        try:
+            start = time.process_time()
+            self.select(spec)
+            taken = time.process_time() - start
+        finally:
+            gc.enable()
         # The room is given back: each request finds the same cloud.
         self._manager.placement_client.delete(
             f'/allocations/{spec.instance_uuid}'
