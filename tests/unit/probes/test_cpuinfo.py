@@ -54,6 +54,21 @@ class TestCpuInfo(testtools.TestCase):
         self.assertEqual(('',), info.values('empty'))
         self.assertEqual((), info.values('no key'))
 
+    def test_keys_are_believed_up_to_a_thousand(self):
+        lines = [b'key%d: a\n' % number for number in range(1001)]
+        info = CpuInfo(b''.join([*lines, b'key0: b\n', b'key1000: b\n']))
+        self.assertEqual(('a', 'b'), info.values('key0'))
+        self.assertEqual(('a',), info.values('key999'))
+        self.assertEqual((), info.values('key1000'))
+
+    def test_lines_are_looked_at_up_to_the_limit(self):
+        info = CpuInfo(b'a:b\n' * 400_000 + b'c:d\n')
+        self.assertEqual(
+            (400_000, ''), (len(info.values('a')), info.first('c'))
+        )
+        info = CpuInfo(b'a:b\n' * 399_999 + b'c:d\n')
+        self.assertEqual('d', info.first('c'))
+
     @given(st.binary(max_size=400))
     def test_any_bytes_are_parsed(self, content):
         info = CpuInfo(content)

@@ -297,6 +297,8 @@ class TestGuestCpu(NovaTestCase):
         self.check('absent', look, 'nested', '-svm', 'take -svm out')
         look = nova(cpu_model_extra_flags='-vmx,-vmx-ept', files=INTEL)
         self.check('absent', look, 'nested_slat', '-vmx', 'take -vmx out')
+        said = self.about(look, 'nested_slat')
+        self.assertTrue(said.reason.endswith(': -vmx'), said)
 
     def test_flags_when_they_are_about_another_processor(self):
         look = nova(cpu_model_extra_flags='-svm,-npt', files=INTEL)
