@@ -8,6 +8,7 @@ from testtools.matchers import Contains
 
 from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Arch, Stage
+from hvfilter.model.finding import State
 from hvfilter.probes import riscv64
 from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
@@ -81,9 +82,13 @@ class TestArm64(ArchTestCase):
         ):
             look = self.look(kvm=EACCES, files={'/proc/misc': misc})
             self.check_hardware(state, look, BOTH)
+            at_kvm = [o for o in self.said(look) if o.stage is Stage.KVM]
+            found = [o for o in at_kvm if o.state is State.PRESENT]
             self.assertEqual(
-                ['present'] if state == 'present' else [],
-                self.states(look, 'slat', Stage.KVM),
+                [('slat', '/proc/misc', 'kvm', 'there')]
+                if state == 'present'
+                else [],
+                [(o.capability, o.source, o.asked, o.value) for o in found],
             )
 
     def test_el2_when_nothing_tells(self):

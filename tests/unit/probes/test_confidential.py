@@ -145,6 +145,16 @@ class TestSev(ProbeTestCase):
                 if self.states(look, key, Stage.FIRMWARE) == ['absent']
             ]
             self.assertEqual(absent, found, edx)
+        (said,) = self.said(look, 'sev', Stage.FIRMWARE)
+        self.assertEqual('10 identifiers, SEV from 11', said.value)
+        self.assertEqual(
+            'the firmware gave all identifiers to SEV-ES and SEV-SNP',
+            said.reason,
+        )
+        self.assertEqual(
+            'lower the SEV-ES ASID space limit in the firmware setup',
+            said.remedy,
+        )
 
     def test_firmware_when_the_secure_processor_answers(self):
         look = look_at(files={'/proc/misc': '124 sev\n'})

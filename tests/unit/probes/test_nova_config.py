@@ -124,6 +124,66 @@ class TestVirtType(NovaTestCase):
             self.check('present', look, key)
         self.check('present', nova(num_memory_encrypted_guests='5'), 'sev')
 
+    def test_words_when_there_is_something_to_mend(self):
+        for key, look, asked, reason, remedy in (
+            (
+                'kvm',
+                look_at(files=INTEL),
+                'virt_type',
+                "this recording holds nothing of Nova's configuration",
+                'record it again, or name a nova.conf (--nova-conf)',
+            ),
+            (
+                'kvm',
+                nova(compute_driver='ironic.IronicDriver'),
+                'compute_driver',
+                'nova-compute drives ironic.IronicDriver here, not libvirt',
+                'set compute_driver = libvirt.LibvirtDriver in nova.conf',
+            ),
+            (
+                'kvm',
+                nova(cpu_mode='host'),
+                'cpu_mode',
+                'nova-compute refuses cpu_mode = host',
+                'set [libvirt] cpu_mode = host-model in nova.conf',
+            ),
+            (
+                'kvm',
+                nova(cpu_mode='custom'),
+                'cpu_mode, cpu_models',
+                'nova-compute does not start: cpu_mode = custom without '
+                'cpu_models',
+                'set [libvirt] cpu_models exactly when cpu_mode = custom',
+            ),
+            (
+                'nested',
+                nova(arch='s390x', cpu_mode='custom', cpu_models='z14'),
+                'cpu_mode, cpu_models',
+                'whether the CPU model z14 has SIE is not known here',
+                'set [libvirt] cpu_mode = host-model in nova.conf',
+            ),
+            *(
+                (
+                    'kvm',
+                    nova(virt_type=value),
+                    'virt_type',
+                    f'Nova starts {what} here: virt_type = {value}',
+                    'set [libvirt] virt_type = kvm in nova.conf and restart '
+                    'nova-compute',
+                )
+                for value, what in (
+                    ('qemu', 'QEMU guests without KVM (TCG)'),
+                    ('lxc', 'containers'),
+                    ('parallels', 'Virtuozzo guests'),
+                    ('x', 'no guests: nova-compute refuses the value'),
+                )
+            ),
+        ):
+            said = self.about(look, key)
+            self.assertEqual(
+                (asked, reason, remedy), (said.asked, said.reason, said.remedy)
+            )
+
     def test_long_value_when_shown(self):
         look = nova(virt_type='kvm', cpu_models='m' * 500)
         self.assertLess(len(self.about(look).value), 200)
@@ -293,6 +353,14 @@ class TestGuestCpu(NovaTestCase):
             look = nova(cpu_model_extra_flags=flags, files=files)
             self.check('present', look, 'nested')
             self.check('absent', look, 'nested_slat', taken)
+        for flag in ('-vmx-ept', '-npt'):
+            look = nova(
+                cpu_mode='host-passthrough',
+                cpu_model_extra_flags=flag,
+                files={},
+            )
+            self.check('present', look, 'nested')
+            self.check('absent', look, 'nested_slat', flag)
         look = nova(cpu_model_extra_flags='-svm', files=AMD)
         self.check('absent', look, 'nested', '-svm', 'take -svm out')
         look = nova(cpu_model_extra_flags='-vmx,-vmx-ept', files=INTEL)

@@ -33,6 +33,7 @@ class JudgeTest(testtools.TestCase):
         verdict = self._judge(machine=TimedMachine(10_000, 11, 0.55))
         self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
         self.assertIsNotNone(verdict.slope)
+        self.assertIn('doubtful speed', verdict.text)
 
     def test_inconclusive_when_the_fixed_cost_drowns_the_loop(self):
         samples = (door.Sample(1, 10**7, 400), door.Sample(512, 10**7, 700))

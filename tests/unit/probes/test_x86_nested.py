@@ -122,6 +122,10 @@ class TestOffered(ProbeTestCase):
             said = self.one(offers(VMX, msrs=msrs), 'nested_slat', Stage.KVM)
             self.assertEqual('unknown', said.state.value)
             self.assertThat(said.value, Contains('not in the list'))
+            self.assertEqual(
+                'KVM does not list the VMX controls that guests get',
+                said.reason,
+            )
             self.assertIs(Strength.IOCTL, said.strength)
             self.assertEqual([], self.kvm(offers(VMX, msrs=msrs), 'ept'))
 

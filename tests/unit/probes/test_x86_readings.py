@@ -4,6 +4,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes import x86_readings
 from hvfilter.probes.x86_features import (
@@ -13,7 +14,7 @@ from hvfilter.probes.x86_features import (
     VMX_PROCBASED,
     VMX_PROCBASED2,
 )
-from hvfilter.probes.x86_readings import from_flags, from_registers
+from hvfilter.probes.x86_readings import Reading, from_flags, from_registers
 from tests.unit.probes.base import EACCES, EIO, look_at, regs
 
 VMX = {1: regs(ecx=1 << 5), 0x80000000: regs(0x80000008)}
@@ -169,7 +170,10 @@ class TestRegisters(testtools.TestCase):
         readings = from_registers(look_at(cpuid=VMX, msrs=msrs))
         for key in VMX_FEATURES:
             self.assertIs(State.UNKNOWN, readings[key].state)
-            self.assertIn('reads 0', readings[key].value)
+            self.assertEqual(
+                str(Denied('read MSR 0x480', 'ENODATA', 'it reads 0')),
+                readings[key].value,
+            )
 
     def test_unknown_when_a_register_cannot_be_read(self):
         msrs = [vmx_msrs(), {**vmx_msrs(), 0x48B: EACCES}]
@@ -302,7 +306,12 @@ class TestFlags(testtools.TestCase):
         readings = self.readings('processor : 0\n')
         self.assertEqual({'vtx', 'amdv', *EITHER}, set(readings))
         for reading in readings.values():
-            self.assertIs(State.UNKNOWN, reading.state)
+            self.assertEqual(
+                Reading(
+                    State.UNKNOWN, '/proc/cpuinfo', 'flags', 'no such line'
+                ),
+                reading,
+            )
 
     def test_intel_features_when_all_words_are_there(self):
         words = (

@@ -38,6 +38,20 @@ class LineTest(testtools.TestCase):
             explain.line({NO_BOTH: hosts(2)}, 2),
         )
 
+    def test_each_verb_is_in_the_plural_for_many(self):
+        for cause, subject, words in (
+            (Cause.HAS_FORBIDDEN, 'tdx', 'have forbidden tdx'),
+            (Cause.ARCHITECTURE, 'i686', 'do not run i686 under KVM'),
+        ):
+            verdict = Verdict((Reason(cause, subject),))
+            self.assertEqual(
+                f'2 of 2 hosts passed over: 2 {words} (hosts a, b)',
+                explain.line({verdict: ['a', 'b']}, 2),
+            )
+
+    def test_summary_when_there_is_no_reason(self):
+        self.assertEqual('accepted', explain.summary(Verdict()))
+
     def test_tells_what_is_lacking_first(self):
         mixed = Verdict(
             (

@@ -37,6 +37,11 @@ class ReadingTest(testtools.TestCase):
         )
         self.assertEqual(infer.Processor('x86_64', 'Intel', True), found)
 
+    def test_processor_says_nothing_when_nothing_is_told(self):
+        found = infer.Processor()
+        self.assertEqual(('', ''), (found.machine, found.vendor))
+        self.assertIs(False, found.virtual)
+
     def test_processor_is_unknown_when_garbage(self):
         for garbage in (
             None,
@@ -198,6 +203,38 @@ class AdvertisedTest(testtools.TestCase):
         found = self.advertised(None, False)
         self.assertEqual(self.ALL, found.undecided)
         self.assertIs(Source.NONE, found.source)
+
+    def test_ignorance_of_each_kind_is_treated_as_the_policy_says(self):
+        """Placement's silence on a reporter, and the silence of others."""
+        facts = infer.HostFacts(native=frozenset())
+        nested = frozenset({'nested'})
+        for unreachable, unreported in (
+            (Ignorance.INFER, Ignorance.ACCEPT),
+            (Ignorance.ACCEPT, Ignorance.INFER),
+        ):
+            policy = Policy(unreachable=unreachable, unreported=unreported)
+            for capabilities, reported, ignorance in (
+                ((), True, unreachable),
+                ((), False, unreported),
+                (None, False, unreachable),
+            ):
+                found = self.advertised(
+                    capabilities,
+                    reported,
+                    facts=facts,
+                    policy=policy,
+                    unheard=nested,
+                )
+                inferred = ignorance is Ignorance.INFER
+                self.assertEqual(inferred, 'nested' not in found.undecided)
+
+    def test_what_is_known_otherwise_is_handed_on(self):
+        facts = infer.HostFacts(native=frozenset({'x86_64'}))
+        for reported in (True, False):
+            found = self.advertised({'kvm'}, reported, facts=facts)
+            self.assertIs(reported, found.reported)
+            self.assertEqual(facts.native, found.native)
+            self.assertTrue(found.kvm_host)
 
     def test_all_is_decided_when_host_has_no_kvm(self):
         facts = infer.HostFacts(kvm_host=False)

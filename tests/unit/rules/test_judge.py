@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import itertools
 
 import testtools
@@ -12,7 +13,7 @@ from hvfilter.model.requirement import (
     Requirement,
     Requirements,
 )
-from hvfilter.model.verdict import Advertised, Cause, Source
+from hvfilter.model.verdict import Advertised, Cause, Reason, Source
 from hvfilter.rules.judge import judge
 
 NEEDS_NESTED = Requirement(
@@ -81,6 +82,31 @@ class ReportedTest(testtools.TestCase):
             self.assertEqual(
                 [Cause.NOT_UNDERSTOOD], causes([], host, misfits=misfits)
             )
+
+    def test_reasons_tell_what_was_asked_and_by_which_words(self):
+        nobody = reported('kvm', 'nested', 'tdx', native=frozenset({'i686'}))
+        found = judge(
+            Requirements(
+                (BARS_NESTED, POLICY_KVM),
+                (Misfit(Asker.FLAVOR, 'hvfilter:x=y', 'no such'),),
+                'x86_64',
+            ),
+            nobody,
+            Policy(reserved=frozenset({'tdx', 'nested'})),
+        )
+        self.assertEqual(
+            (
+                Reason(Cause.NOT_UNDERSTOOD, 'hvfilter:x=y', 'no such'),
+                Reason(Cause.HAS_FORBIDDEN, 'nested', 'no'),
+                Reason(Cause.ARCHITECTURE, 'x86_64', 'hw_architecture=x86_64'),
+                Reason(Cause.RESERVED, 'nested, tdx'),
+            ),
+            found.reasons,
+        )
+        found = judge(
+            Requirements((NEEDS_NESTED,)), unreported('nested'), Policy()
+        )
+        self.assertEqual((Reason(Cause.UNREPORTED, ''),), found.reasons)
 
     def test_mode_does_not_change_verdicts(self):
         self.assertEqual(
@@ -158,6 +184,8 @@ class OtherHypervisorTest(testtools.TestCase):
 
     def test_its_architecture_does_not_matter(self):
         self.assertEqual([], causes([], self.HOST, architecture='aarch64'))
+        known = dataclasses.replace(self.HOST, native=frozenset({'x86_64'}))
+        self.assertEqual([], causes([], known, architecture='aarch64'))
 
 
 class ArchitectureTest(testtools.TestCase):

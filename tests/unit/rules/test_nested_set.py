@@ -222,5 +222,9 @@ class TestSvm(testtools.TestCase):
         self.assertNotEqual(
             nested_set.svm(1, 1).digest, nested_set.svm(2, 1).digest
         )
+        self.assertEqual(
+            (('CPUID 8000000A:EAX', 1), ('CPUID 8000000A:EDX', 9)),
+            nested_set.svm(1, 9).values,
+        )
         self.assertIsNotNone(nested_set.svm(1, 0))
         self.assertIsNotNone(nested_set.svm(0, 1))

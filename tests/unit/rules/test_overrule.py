@@ -35,6 +35,19 @@ class ParseTest(testtools.TestCase):
             )
             self.assertIn(ORIGIN, str(error))
 
+    def test_error_when_words_are_wrong(self):
+        for words, problem in (
+            ('vmx=absent', 'names no capability; "hvfilter probe" shows all'),
+            (
+                'kvm=present=x',
+                'is not understood; write "kvm=present" or "kvm=absent"',
+            ),
+        ):
+            error = self.assertRaises(
+                ValueError, overrule.parse, [words], ORIGIN
+            )
+            self.assertEqual(f"{ORIGIN}: '{words}' {problem}", str(error))
+
 
 class ApplyTest(testtools.TestCase):
     def test_apply_when_finding_says_otherwise(self):

@@ -67,6 +67,10 @@ class QueryTest(testtools.TestCase):
             prefilter.Query(frozenset(trait('nested'))),
             found.known(frozenset(trait('nested', 'kvm'))),
         )
+        self.assertEqual(
+            prefilter.Query(forbidden=frozenset(trait('tdx'))),
+            found.known(frozenset(trait('tdx'))),
+        )
 
     DEMANDS = st.sampled_from(['required', 'forbidden', 'preferred', 'odd'])
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.model.policy import Policy
-from hvfilter.model.requirement import Asker, Demand
+from hvfilter.model.requirement import Asker, Demand, Misfit
 from hvfilter.rules import requests
 from hvfilter.rules.requests import Asked
 
@@ -85,19 +85,50 @@ class FlavorTest(testtools.TestCase):
     def test_value_is_a_misfit_when_unknown(self):
         for value in ('', 'true', 'require', 'required,forbidden'):
             found = self.requirements(**{'hvfilter:nested': value})
-            self.assertIn('required', found.misfits[0].problem)
+            self.assertEqual(
+                'the value must be one of required, forbidden, preferred',
+                found.misfits[0].problem,
+            )
+
+    def test_capability_is_a_misfit_when_it_has_a_scope_of_its_own(self):
+        found = self.requirements(**{'hvfilter:x:nested': 'required'})
+        self.assertEqual('hvfilter:x:nested=required', found.misfits[0].words)
+        self.assertTrue(
+            found.misfits[0].problem.startswith(
+                'no such capability; known are: kvm, hvm, '
+            ),
+            found.misfits[0].problem,
+        )
 
     def test_trait_is_a_misfit_when_nobody_publishes_it(self):
         found = self.requirements(
             **{'trait:CUSTOM_HVFILTER_NESTD': 'required'}
         )
-        self.assertEqual(1, len(found.misfits))
+        self.assertEqual(
+            (
+                Misfit(
+                    Asker.FLAVOR,
+                    'trait:CUSTOM_HVFILTER_NESTD=required',
+                    'hvfilter publishes no such trait',
+                ),
+            ),
+            found.misfits,
+        )
 
     def test_trait_demand_is_a_misfit_when_preferred(self):
         found = self.requirements(
             **{'trait:CUSTOM_HVFILTER_NESTED': 'preferred'}
         )
-        self.assertEqual(1, len(found.misfits))
+        self.assertEqual(
+            (
+                Misfit(
+                    Asker.FLAVOR,
+                    'trait:CUSTOM_HVFILTER_NESTED=preferred',
+                    'the value must be required or forbidden',
+                ),
+            ),
+            found.misfits,
+        )
 
     def test_nothing_is_hard_when_only_preferred(self):
         found = self.requirements(**{'hvfilter:nested': 'preferred'})
@@ -136,6 +167,13 @@ class ImageTest(testtools.TestCase):
         found = self.requirements(img_hv_type='kvm')
         self.assertEqual([('kvm', 'required', 'image')], said(found))
         self.assertFalse(found.items[0].explicit)
+        self.assertEqual('img_hv_type=kvm', found.items[0].words)
+
+    def test_image_is_of_kvm_however_it_is_spelt(self):
+        for hv_type in (None, '', ' ', 'kvm', ' KVM '):
+            self.assertTrue(requests.is_kvm(hv_type), hv_type)
+        for hv_type in ('qemu', 'kvm2'):
+            self.assertFalse(requests.is_kvm(hv_type), hv_type)
 
     def test_policy_lets_alone_when_image_is_of_another_kind(self):
         for hv_type in ('qemu', 'vmware', 'lxc', 'baremetal', 'ironic'):
@@ -160,6 +198,9 @@ class ImageTest(testtools.TestCase):
             }
         )
         self.assertIn(('nested', 'required', 'image'), said(found))
+        self.assertEqual(
+            'trait:CUSTOM_HVFILTER_NESTED=required', found.items[0].words
+        )
         self.assertEqual(2, len(found.items))
 
     def test_architecture_matters_when_kvm_is_required(self):
