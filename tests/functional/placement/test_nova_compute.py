@@ -13,6 +13,8 @@ from placement import deploy
 from hvfilter.model import catalogue
 from hvfilter.placement import client, errors, keystone, reconcile
 from hvfilter.rules.traits import Wanted
+from tests import functional
+from tests.fakes.native_threads import NativeThreads
 from tests.functional import base
 
 PUBLISHERS = 50
@@ -37,6 +39,8 @@ class OneByOne:
 class NovaComputeTest(libvirt_base.ServersTestBase):
     def setUp(self):
         self.flags(api_paste_config=base.api_paste_config(), group='wsgi')
+        if functional.FIXTURES_ARE_GREEN:
+            self.useFixture(NativeThreads(self.id()))
         load = deploy.loadapp
         self.useFixture(
             fixtures.MonkeyPatch(
