@@ -73,7 +73,7 @@ class TestNotOpen(KvmTestCase):
             self.assertEqual('kvm', said.capability)
 
     def test_remedy_when_others_may_do_more_than_the_group(self):
-        for mode, words in ((0o661, 'the group kvm'), (0o606, 'mode 0606')):
+        for mode, words in ((0o661, 'group kvm, which'), (0o606, 'mode 0606')):
             look = look_at(
                 files=OFFERED,
                 kvm=EACCES,

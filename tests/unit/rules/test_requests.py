@@ -161,6 +161,7 @@ class ImageTest(testtools.TestCase):
     def test_policy_holds_when_image_says_nothing(self):
         found = self.requirements()
         self.assertEqual([('kvm', 'required', 'policy')], said(found))
+        self.assertEqual('[hvfilter] required = kvm', found.items[0].words)
         self.assertFalse(found.items[0].explicit)
 
     def test_kvm_is_asked_but_not_explicitly_when_image_is_of_kvm(self):
