@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from hvfilter.cli import agent as common
 from hvfilter.conf import agent
-from hvfilter.placement import client, errors, fleet
+from hvfilter.placement import client, errors, fleet, reconcile
 from hvfilter.publish import base, placement
 
 
@@ -29,7 +29,7 @@ class Prepare(common.PlacementCommand):
         try:
             asked = client.PlacementClient(placement.transport_of(conf))
             if parsed_args.dry_run:
-                names, change = fleet.missing(asked), 'would be created'
+                names, change = reconcile.missing(asked), 'would be created'
             else:
                 names, change = fleet.prepare(asked), 'created'
         except errors.PlacementError as error:

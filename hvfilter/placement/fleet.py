@@ -52,15 +52,6 @@ def presence(placement: client.PlacementClient) -> Presence:
     return Presence(names, found)
 
 
-def missing(placement: client.PlacementClient) -> frozenset[str]:
-    """The names of this release that Placement does not know: one request.
-
-    :raises errors.PlacementError: it could not be told.
-    """
-    known = placement.traits_known(catalogue.TRAIT_PREFIX)
-    return catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS - known
-
-
 def prepare(placement: client.PlacementClient) -> frozenset[str]:
     """Make all names of this release known, whether or not a host has them.
 
@@ -69,7 +60,7 @@ def prepare(placement: client.PlacementClient) -> frozenset[str]:
     """
     return frozenset(
         name
-        for name in sorted(missing(placement))
+        for name in sorted(reconcile.missing(placement))
         if placement.ensure_trait(name)
     )
 

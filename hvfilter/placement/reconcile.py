@@ -90,6 +90,15 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
     )
 
 
+def missing(placement: client.PlacementClient) -> frozenset[str]:
+    """The names of this release that Placement does not know: one request.
+
+    :raises errors.PlacementError: it could not be told.
+    """
+    known = placement.traits_known(catalogue.TRAIT_PREFIX)
+    return catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS - known
+
+
 @dataclasses.dataclass(frozen=True)
 class Change:
     """What became of a provider's traits.
@@ -301,9 +310,7 @@ class _Run:
         self._ensure(unknown)
         if self.created or interrupted:
             self.requests += 1
-            known = self._client.traits_known(catalogue.TRAIT_PREFIX)
-            current = catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS
-            self._ensure(current - known)
+            self._ensure(missing(self._client))
         self._creating, self._named = False, True
 
     def _ensure(self, names: frozenset[str]) -> None:

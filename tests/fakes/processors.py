@@ -8,6 +8,7 @@ its exit. Registers have the numbers that the ioctls use.
 
 from __future__ import annotations
 
+import abc
 import struct
 from collections.abc import Callable
 
@@ -29,7 +30,7 @@ def signed(value: int, width: int) -> int:
     return value - (value >> width - 1 << width)
 
 
-class Processor:
+class Processor(abc.ABC):
     """Something that executes from its pc on.
 
     :ivar passes: how often the loop was run through
@@ -60,9 +61,9 @@ class Processor:
             exit_ = self.step(load)
         return exit_
 
+    @abc.abstractmethod
     def step(self, load: Load) -> kvm.Run | None:
         """Execute one instruction."""
-        raise NotImplementedError
 
 
 class Arm64(Processor):

@@ -19,17 +19,7 @@ class PrepareTest(test_publish.CommandTestCase):
             self.client().delete_trait(name)
 
     def arguments(self, *more):
-        return [
-            'prepare',
-            '--config-file',
-            str(self.conf),
-            '--format',
-            'json',
-            *more,
-        ]
-
-    def known(self):
-        return self.client().traits_known(catalogue.TRAIT_PREFIX)
+        return self.listing('prepare', *more)
 
     def forbidding(self, name):
         found = self.client().providers_with(

@@ -55,6 +55,14 @@ class CommandTestCase(base.PlacementTestCase):
         self.conf = self.folder / 'nova.conf'
         self.configure()
 
+    def listing(self, command, *more):
+        """A command that lists what it did, and how to call it."""
+        named = ['--config-file', str(self.conf), '--format', 'json']
+        return [command, *named, *more]
+
+    def known(self):
+        return self.client().traits_known(catalogue.TRAIT_PREFIX)
+
     def configure(self, **changes):
         options = {
             'auth_type': 'password',

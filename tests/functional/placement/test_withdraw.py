@@ -22,17 +22,7 @@ class WithdrawTest(test_publish.CommandTestCase):
             self.put_traits(base.FOREIGN | {KVM}, other)
 
     def arguments(self, *more):
-        return [
-            'withdraw',
-            '--config-file',
-            str(self.conf),
-            '--format',
-            'json',
-            *more,
-        ]
-
-    def known(self):
-        return self.client().traits_known(catalogue.TRAIT_PREFIX)
+        return self.listing('withdraw', *more)
 
     def flavors(self, **specs):
         listed = [

@@ -6,41 +6,21 @@ import errno
 import testtools
 
 from hvfilter.host import door, kvm, smoke_arm64
-from tests.fakes.kvm import FakeKvm
 from tests.fakes.processors import Arm64, stored
+from tests.unit.host import smoke_guest
 
 
-class GuestTest(testtools.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.processor = Arm64()
-        self.kvm = self.useFixture(FakeKvm(self.processor))
-        self.device = kvm.Device(self.kvm.path)
-        self.addCleanup(self.device.close)
-        self.vm = self.device.create_vm()
-        self.addCleanup(self.vm.close)
-        self.guest = smoke_arm64.Guest(self.device, self.vm)
-
-    def _el1(self):
-        ((name, set_up),) = self.guest.steps()
-        self.assertEqual('el1', name)
-        return set_up()
-
-    def test_counted_down_when_run_again_and_again(self):
-        countdown = self._el1()
-        for iterations in (1, 7, 1000, 1):
-            before = self.processor.passes
-            countdown.set_iterations(iterations)
-            countdown.vcpu.run()
-            self.assertTrue(self.guest.ended_well(countdown.vcpu))
-            self.assertEqual(iterations, self.processor.passes - before)
+class GuestTest(smoke_guest.SmokeGuestTests):
+    module = smoke_arm64
+    processor_of = Arm64
+    step = 'el1'
 
     def test_all_64_bits_when_the_count_is_long(self):
-        self._el1().set_iterations(2**31 - 1)
+        self.set_up().set_iterations(2**31 - 1)
         self.assertEqual(2**31 - 1, self.processor.x[2])
 
     def test_preferred_target_when_the_processor_is_set_up(self):
-        self._el1()
+        self.set_up()
         self.assertEqual([5], self.kvm.target)
         wanted = [kvm.ARM_PREFERRED_TARGET, kvm.ARM_VCPU_INIT]
         self.assertEqual(
@@ -50,21 +30,15 @@ class GuestTest(testtools.TestCase):
 
     def test_denied_when_the_target_is_refused(self):
         self.kvm.refused = {kvm.ARM_VCPU_INIT: errno.EINVAL}
-        denial = self.assertRaises(door.Denied, self._el1)
+        denial = self.assertRaises(door.Denied, self.set_up)
         self.assertEqual('ioctl KVM_ARM_VCPU_INIT', denial.what)
 
     def test_register_named_when_it_is_refused(self):
         self.kvm.refused = {kvm.SET_ONE_REG: errno.ENOENT}
-        denial = self.assertRaises(door.Denied, self._el1)
+        denial = self.assertRaises(door.Denied, self.set_up)
         self.assertEqual(
             'ioctl KVM_SET_ONE_REG 0x6030000000100040', denial.what
         )
-
-    def test_loop_of_the_host_when_called_as_a_function(self):
-        for iterations in (1, 2, 500):
-            processor = Arm64()
-            processor.call(smoke_arm64.Guest.code, iterations)
-            self.assertEqual(iterations, processor.passes)
 
     def test_same_loop_in_the_guest_as_on_the_host(self):
         """But for the register: two instructions, subs and b.ne."""
