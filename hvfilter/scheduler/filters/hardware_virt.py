@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from nova.scheduler import filters
@@ -89,9 +89,9 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             policies.configured(),
         )
         case = self._docket.case(question, policies.ages())
-        accepted = case.accepted
-        passed = [host for host in hosts if host.uuid in accepted]
-        if len(passed) < len(hosts):
+        if _all_within(case.accepted, hosts):
+            passed = hosts
+        else:
             passed = self._look_closer(case, hosts, spec)
         self._statistics.add(requests=1, hosts_passed=len(passed))
         return passed
@@ -149,6 +149,15 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             hosts_let_pass=let_pass,
         )
         self._statistics.add_verdicts(counts)
+
+
+def _all_within(uuids: Container[str], hosts: list[Any]) -> bool:
+    # Of all ways to say this the fastest, on each supported Python: it makes
+    # no list and no call. The one with all() takes half as long again.
+    for host in hosts:  # noqa: SIM110
+        if host.uuid not in uuids:
+            return False
+    return True
 
 
 def _passes_unjudged(spec: Any) -> bool:

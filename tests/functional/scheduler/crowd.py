@@ -196,6 +196,20 @@ class CrowdTestCase(base.CloudTestCase):
             _insert(connection, nova_models.Service, services)
             _insert(connection, nova_models.ComputeNode, computes)
 
+    def tell_instances(self, nodes: list[Node]) -> None:
+        """Each says that no guests are on it, as nova-compute keeps saying.
+
+        A scheduler that has not heard of a host's guests asks the database,
+        host by host, with each request.
+        """
+        context = nova_context.get_admin_context()
+        none = objects.InstanceList(objects=[])
+        manager = self.scheduler_service.manager
+        for each in nodes:
+            # Of a host that is new to it, it wants to hear twice.
+            for _ in range(2):
+                manager.update_instance_info(context, each.name, none)
+
     def request_spec(
         self, specs: dict[str, str] | None = None
     ) -> objects.RequestSpec:
