@@ -138,17 +138,16 @@ _FIELDS = {
     'placement_unreachable': 'unreachable',
     'mode': 'mode',
 }
-_OTHER_KEYS = frozenset(
-    {'preferred_weight_multiplier', 'scarce_weight_multiplier'}
-)
+_OTHER_KEYS = ('preferred_weight_multiplier', 'scarce_weight_multiplier')
 """Read by the weigher."""
 
 
 def _complaint(aggregate: str, key: str, value: str) -> str:
+    known = ', '.join(SCOPE + name for name in (*_READERS, *_OTHER_KEYS))
     return (
         f'The metadata {key}={value[:80]!r} of aggregate {aggregate!r} is '
-        f'ignored: known keys are {", ".join(SCOPE + k for k in _READERS)}, '
-        'with values as of the options of the same names in [hvfilter]'
+        f'ignored: known keys are {known}, with values as of the options of '
+        'the same names in [hvfilter]'
     )
 
 

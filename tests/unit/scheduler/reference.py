@@ -80,6 +80,9 @@ class Options:
     unreported: str
     unreachable: str
     mode: str
+    scarce: list[str] = dataclasses.field(default_factory=list)
+    preferred_multiplier: float = 1.0
+    scarce_multiplier: float = 1.0
 
 
 def passes(  # noqa: C901  (a table, row after row)
@@ -135,6 +138,53 @@ def passes(  # noqa: C901  (a table, row after row)
         if kept and not (kept & wanted):
             return False
     return True
+
+
+def weights(
+    fleet: list[Host],
+    request: Request,
+    options: Options,
+    placement_known: bool,
+) -> list[float]:
+    """What the weigher makes of each host."""
+    had = [h.has if placement_known and h.uuid else set() for h in fleet]
+    found = []
+    for host, has in zip(fleet, had, strict=True):
+        here = for_aggregates(options, host.aggregates)
+        asked, _ = everything_asked(request, here)
+        preferred = {a[0] for a in asked if a[1] == 'preferred'}
+        others = {a[0] for a in asked if a[1] != 'forbidden'}
+        weight = 0.0
+        if preferred:
+            weight += (
+                multiplier(
+                    host, 'preferred_weight', options.preferred_multiplier
+                )
+                * len(preferred & has)
+                / len(preferred)
+            )
+        wasted = [0.0]
+        for key in has & ({*here.reserved} | {*options.scarce}) - others:
+            lack = [each for each in had if key not in each]
+            wasted.append(len(lack) / len(fleet))
+        weight -= max(wasted) * multiplier(
+            host, 'scarce_weight', options.scarce_multiplier
+        )
+        found.append(weight)
+    return found
+
+
+def multiplier(host: Host, name: str, configured: float) -> float:
+    """Nova's rule: the least of what aggregates say, if all make sense."""
+    said = [
+        metadata[f'{name}_multiplier']
+        for metadata in host.aggregates
+        if f'{name}_multiplier' in metadata
+    ]
+    try:
+        return min([float(word) for word in said], default=configured)
+    except ValueError:
+        return configured
 
 
 def knows(

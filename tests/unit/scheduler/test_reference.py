@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter against a slow and obvious telling of the same tables.
+"""Filter and weigher against a slow and obvious telling of the same tables.
 
 ``HVFILTER_RANDOM_REQUESTS`` says how many requests are tried (100,000 take a
 minute or two), ``HVFILTER_RANDOM_SEED`` where to begin.
 """
 
+import dataclasses
 import json
 import os
 import random
 
+from nova import weights
+
+from hvfilter.scheduler.weighers import hardware_virt
 from tests.unit.scheduler import base, reference
 from tests.unit.scheduler.base import aggregate, host, spec
 
@@ -47,6 +51,8 @@ WORDS = {
     'unreported': [*IGNORANCE, 'perhaps'],
     'placement_unreachable': [*IGNORANCE, 'perhaps'],
     'mode': ['enforcing', 'permissive', 'lax'],
+    'preferred_weight_multiplier': ['2.5', '0', '-1', 'much'],
+    'scarce_weight_multiplier': ['3.0', '0.5', ''],
     'other': ['x'],
 }
 
@@ -88,6 +94,14 @@ class Dice:
                 image['hw_emulation_architecture'] = 'aarch64'
         return reference.Request(specs, image, dice.random() < 0.1)
 
+    def wishes(self) -> reference.Request:
+        """A request for a weigher, which a guest that stays never meets."""
+        request = self.request()
+        for name in request.specs:
+            if name.startswith('hvfilter:') and self.random.random() < 0.7:
+                request.specs[name] = 'preferred'
+        return dataclasses.replace(request, rebuild=False)
+
     def options(self) -> reference.Options:
         dice = self.random
         return reference.Options(
@@ -96,6 +110,9 @@ class Dice:
             dice.choice(IGNORANCE),
             dice.choice(IGNORANCE),
             dice.choice(['enforcing'] * 5 + ['permissive']),
+            dice.choice([[], ['nested'], ['nested', 'tdx', 'vtx']]),
+            dice.choice([1.0, 1.0, 2.0]),
+            dice.choice([1.0, 0.0, 0.25]),
         )
 
     def metadata(self) -> dict[str, str]:
@@ -161,20 +178,28 @@ class ReferenceTest(base.SchedulerTestCase):
             self.clock.pass_s(1000)
         return fleet, known
 
+    def settings(self, dice: Dice) -> reference.Options:
+        """New ones, which are in force."""
+        options = dice.options()
+        self.flags(
+            required=options.required,
+            reserved=options.reserved,
+            unreported=options.unreported,
+            placement_unreachable=options.unreachable,
+            mode=options.mode,
+            scarce=options.scarce,
+            preferred_weight_multiplier=options.preferred_multiplier,
+            scarce_weight_multiplier=options.scarce_multiplier,
+        )
+        return options
+
     def test_filter_and_reference_agree(self) -> None:
         dice = Dice(SEED)
         tried = 0
         while tried < REQUESTS:
             fleet, known = self.settle(dice)
             states = [state_of(each) for each in fleet]
-            options = dice.options()
-            self.flags(
-                required=options.required,
-                reserved=options.reserved,
-                unreported=options.unreported,
-                placement_unreachable=options.unreachable,
-                mode=options.mode,
-            )
+            options = self.settings(dice)
             for request in [dice.request() for _ in range(5)] * 2:
                 tried += 1
                 found = self.filter.filter_all(
@@ -198,3 +223,31 @@ class ReferenceTest(base.SchedulerTestCase):
         passed = self.counts['hosts_passed']
         judged = passed + self.counts['hosts_rejected']
         self.assertTrue(0.2 < passed / judged < 0.8, (passed, judged))
+
+    def test_weigher_and_reference_agree(self) -> None:
+        weigher = hardware_virt.HardwareVirtWeigher()
+        dice = Dice(SEED)
+        tried = 0
+        seen: list[float] = []
+        while tried < REQUESTS:
+            fleet, known = self.settle(dice)
+            states = [weights.WeighedObject(state_of(h), 0.0) for h in fleet]
+            options = self.settings(dice)
+            for request in [dice.wishes() for _ in range(5)] * 2:
+                tried += 1
+                found = weigher.weigh_objects(
+                    states, spec(request.specs, request.image)
+                )
+                expected = reference.weights(fleet, request, options, known)
+                self.assertEqual(
+                    [round(weight, 9) for weight in expected],
+                    [round(weight, 9) for weight in found],
+                    (request, options, known, fleet),
+                )
+                seen += found
+        self.assertNotIn('errors', self.counts)
+        for some in (
+            [weight for weight in seen if weight > 0],
+            [weight for weight in seen if weight < 0],
+        ):
+            self.assertGreater(len(some) / len(seen), 0.05)
