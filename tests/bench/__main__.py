@@ -24,15 +24,17 @@ from collections.abc import Callable, Iterator
 
 import nova.conf
 from nova import objects
-from nova.scheduler import filters, host_manager
+from nova.scheduler import filters, host_manager, weights
 from nova.scheduler.filters import (
     all_hosts_filter,
     compute_capabilities_filter,
     image_props_filter,
 )
+from nova.scheduler.weights import ram
 
-from hvfilter.scheduler import nova_client
+from hvfilter.scheduler import knowledge, nova_client
 from hvfilter.scheduler.filters import hardware_virt
+from hvfilter.scheduler.weighers import hardware_virt as hardware_virt_weigher
 from tests.fakes.fleet import Fleet
 
 SIZES = (1_000, 10_000, 100_000)
@@ -91,6 +93,7 @@ def hosts(count: int) -> list[host_manager.HostState]:
         # A string of its own, as it comes out of the database.
         state.cpu_info = cpu_info(number)
         state.supported_instances = [list(guest) for guest in guests]
+        state.free_ram_mb = 1_000 * (number % 100)
         state.aggregates = [
             aggregates[number % AGGREGATES],
             aggregates[number * 7 % AGGREGATES],
@@ -295,6 +298,33 @@ class Bench:
         found['HardwareVirtFilter, 9 of 10 passed over, warm'] = best_s(scarce)
         return found
 
+    def weighers(self) -> dict[str, float]:
+        """Nova's own handler with a weigher of Nova's, and with ours.
+
+        A tenth of the hosts has what is scarce, a third what is preferred.
+        """
+        self.fleet['nested'].intersection_update(
+            state.uuid for state in self.states[::10]
+        )
+        self.fleet['slat'].update(state.uuid for state in self.states[::3])
+        knowledge.renew()
+        handler = weights.HostWeightHandler()
+
+        def ways(one: weights.BaseHostWeigher, specs: dict[str, str]) -> Run:
+            return lambda: handler.get_weighed_objects(
+                [one], self.states, spec(specs)
+            )
+
+        return best_of_turns_s(
+            {
+                'RAMWeigher': ways(ram.RAMWeigher(), {}),
+                'HardwareVirtWeigher, slat preferred': ways(
+                    hardware_virt_weigher.HardwareVirtWeigher(),
+                    {'hvfilter:slat': 'preferred'},
+                ),
+            }
+        )
+
 
 def memory_mib(states: list[host_manager.HostState]) -> float:
     """What the filter keeps after requests of four kinds."""
@@ -339,7 +369,7 @@ def measured(size: int) -> Measured:
         size,
         bench.warm(),
         bench.after_other_work(),
-        bench.others(),
+        {**bench.others(), **bench.weighers()},
         memory_mib(states),
     )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,18 @@ from nova.scheduler import utils, weights
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Policy
 from hvfilter.rules import requests, weigh
 from hvfilter.scheduler import knowledge, policies, request
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Terms:
+    wishes: weigh.Wishes
+    preferred: float
+    scarce: float
 
 
 # Nova has no types to check against.
@@ -59,10 +66,10 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             return [0.0] * len(hosts)
 
     def _weigh(self, hosts: list[Any], spec: Any) -> list[float]:
-        wished = self._wishes(hosts, spec)
+        terms = self._terms(hosts, spec)
         keys = sorted(
             frozenset[str]().union(
-                *(each.capabilities for each in set(wished))
+                *(each.wishes.capabilities for each in set(terms))
             )
         )
         if not keys:
@@ -77,45 +84,44 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             frozenset([key for key, uuids in held if host.uuid in uuids])
             for host in hosts
         ]
-        scores = weigh.scores(wished, found)
-        group = CONF.hvfilter
+        scores = weigh.scores([each.wishes for each in terms], found)
         return [
-            _multiplier(
-                host,
-                'preferred_weight_multiplier',
-                group.preferred_weight_multiplier,
-            )
-            * score.liked
-            - _multiplier(
-                host,
-                'scarce_weight_multiplier',
-                group.scarce_weight_multiplier,
-            )
-            * score.wasted
-            for host, score in zip(hosts, scores, strict=True)
+            each.preferred * score.liked - each.scarce * score.wasted
+            for each, score in zip(terms, scores, strict=True)
         ]
 
-    def _wishes(self, hosts: list[Any], spec: Any) -> list[weigh.Wishes]:
-        """What is wished of each host, as its aggregates change it."""
+    def _terms(self, hosts: list[Any], spec: Any) -> list[_Terms]:
+        """What counts for each host, as its aggregates change it."""
         asked = request.asked(spec)
         base = policies.configured()
-        scarce = frozenset(CONF.hvfilter.scarce)
-
-        def under(policy: Policy) -> weigh.Wishes:
-            needed = requests.requirements(asked, policy)
-            return weigh.wishes(needed, policy.reserved | scarce)
-
+        group = CONF.hvfilter
+        scarce = frozenset(group.scarce)
         # Nova gives hosts of an aggregate one and the same object.
-        known: dict[tuple[int, ...], weigh.Wishes] = {(): under(base)}
-        wished = []
+        known: dict[tuple[int, ...], _Terms] = {}
+        found = []
         for host in hosts:
             which = tuple(map(id, host.aggregates or ()))
-            if which not in known:
-                known[which] = under(
-                    policies.for_host(host.aggregates, base, self._complain)
+            terms = known.get(which)
+            if terms is None:
+                policy = policies.for_host(
+                    host.aggregates or (), base, self._complain
                 )
-            wished.append(known[which])
-        return wished
+                needed = requests.requirements(asked, policy)
+                terms = known[which] = _Terms(
+                    weigh.wishes(needed, policy.reserved | scarce),
+                    _multiplier(
+                        host,
+                        'preferred_weight_multiplier',
+                        group.preferred_weight_multiplier,
+                    ),
+                    _multiplier(
+                        host,
+                        'scarce_weight_multiplier',
+                        group.scarce_weight_multiplier,
+                    ),
+                )
+            found.append(terms)
+        return found
 
 
 def _multiplier(host: Any, name: str, configured: float) -> float:
