@@ -5,11 +5,12 @@
 
 export PYTHON
 
-.PHONY: help demo test test-oldest releases lint lab lab-quick lab-shell fleet clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
 	@echo 'make test   unit, replay and functional tests, and lint'
+	@echo 'make test-green    the scheduler tests on green threads'
 	@echo 'make test-oldest   the scheduler tests on the oldest supported Nova'
 	@echo 'make releases      the functional tests on all of them, for the docs'
 	@echo 'make lint   lint only'
@@ -25,6 +26,11 @@ demo:
 
 test:
 	@tools/in-env test python tools/run_tests.py
+
+# "make test" has them on native ones, Nova's default by now.
+test-green:
+	@OS_NOVA_DISABLE_EVENTLET_PATCHING=false \
+		tools/in-env test python tools/run_tests.py unit/scheduler functional
 
 # Needs Python 3.10 or 3.11: that Nova knows no later one.
 test-oldest:
