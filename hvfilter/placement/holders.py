@@ -135,6 +135,10 @@ class Holders:
         finally:
             self._turn.release()
 
+    def peek(self) -> Snapshot:
+        """What there is, however old; asks and changes nothing."""
+        return self._current
+
     def _renewed(self, wanted: frozenset[str], ages: Ages) -> Snapshot:
         """Ask Placement, unless somebody else did while we waited."""
         now_s = self._clock()

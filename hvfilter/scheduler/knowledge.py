@@ -44,7 +44,8 @@ class Knowledge:
         LOG.warning('Which hosts have what is not known anew: %s', error)
 
 
-_lock = threading.Lock()
+# Reentrant, because a signal handler asks too.
+_lock = threading.RLock()
 _current: Knowledge | None = None
 
 

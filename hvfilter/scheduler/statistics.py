@@ -20,7 +20,8 @@ class Statistics:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may read what its own thread is changing.
+        self._lock = threading.RLock()
         self._counts: collections.Counter[str] = collections.Counter()
 
     def add(self, **counts: int) -> None:

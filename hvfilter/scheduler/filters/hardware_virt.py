@@ -15,6 +15,7 @@ from hvfilter.model.verdict import Verdict
 from hvfilter.rules import explain
 from hvfilter.scheduler import (
     knowledge,
+    meditation,
     policies,
     prefilter,
     request,
@@ -49,6 +50,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         policies.register()
         policies.configured()
         prefilter.install()
+        meditation.register()
         shared = knowledge.renew()
         self._statistics = shared.statistics
         self._docket = rulings.Docket(shared.holders, time.monotonic)

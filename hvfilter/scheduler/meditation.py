@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our section of nova-scheduler's Guru Meditation Report.
+
+Nova writes the report when a worker gets SIGUSR2, or when its trigger file
+is touched; see "Guru Meditation Reports" in Nova's documentation.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from oslo_reports import guru_meditation_report as gmr
+from oslo_reports.models import with_default_views
+
+from hvfilter import version
+from hvfilter.model.policy import Policy
+from hvfilter.scheduler import knowledge, policies
+
+TITLE = 'hvfilter'
+
+
+def register() -> None:
+    """Have the section in each report from now on; harmless if it is."""
+    report = gmr.TextGuruMeditation
+    sections = getattr(report, 'persistent_sections', ())
+    if not any(generator is section for _, generator in sections):
+        report.register_section(TITLE, section)
+
+
+def section() -> Any:
+    """What this worker knows and did; an oslo.reports model.
+
+    Reads only what is in memory. Nova runs it within a signal handler, so
+    whatever lock it takes has to be one that its own thread may hold already.
+    An exception would cost the whole report.
+    """
+    try:
+        found = _section()
+    except Exception as error:
+        found = {'cannot be told': repr(error)}
+    return with_default_views.ModelWithDefaultViews(found)
+
+
+def _section() -> dict[str, Any]:
+    current = knowledge.current()
+    return {
+        'version': version.version_string(),
+        'policy': _words(policies.configured()),
+        'known of Placement': _known(current),
+        'counters': current.counts(),
+    }
+
+
+def _known(current: knowledge.Knowledge) -> dict[str, Any]:
+    snapshot = current.holders.peek()
+    if snapshot.holders is None:
+        return {'age in seconds': 'nothing is known'}
+    return {
+        'age in seconds': round(time.monotonic() - snapshot.born_s, 1),
+        'last attempt to renew it': 'failed'
+        if snapshot.stale
+        else 'succeeded',
+        'hosts by trait': {
+            trait: len(uuids)
+            for trait, uuids in sorted(snapshot.holders.items())
+        },
+    }
+
+
+def _words(policy: Policy) -> dict[str, str]:
+    return {
+        'mode': policy.mode.value,
+        'required': ', '.join(policy.required) or 'nothing',
+        'reserved': ', '.join(sorted(policy.reserved)) or 'nothing',
+        'unreported': policy.unreported.value,
+        'placement_unreachable': policy.unreachable.value,
+    }
