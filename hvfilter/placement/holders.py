@@ -155,10 +155,15 @@ class Holders:
         else:
             kept, epoch, born_s = {}, current.epoch + 1, now_s
             missing = self._recently_wanted(now_s, ages)
+        failure: errors.PlacementError | None = None
         try:
             fetched = self._ask(missing)
         except errors.PlacementError as error:
-            self._failed(error, ages)
+            failure = error
+        # Not while it is handled: oslo.log would tell it a second time, at
+        # the end of the line.
+        if failure is not None:
+            self._failed(failure, ages)
             return self._aged(self._clock(), ages)
         with self._state:
             self._current = Snapshot(epoch, {**kept, **fetched}, False, born_s)

@@ -131,17 +131,21 @@ class Prefilter:
         # Who comes while another looks does not wait.
         if not self._lock.acquire(blocking=False):
             return usable
+        failure = None
         try:
             found = survey(base, self._complain)
         except errors.PlacementError as error:
-            LOG.warning('Placement is not asked for traits: %s', error)
+            failure = error
             self._seen = base, None, now_s
-            return usable
         else:
             self._seen = base, found, now_s
             return found
         finally:
             self._lock.release()
+        # Not while it is handled: oslo.log would tell it a second time, at
+        # the end of the line.
+        LOG.warning('Placement is not asked for traits: %s', failure)
+        return usable
 
 
 def combined(asked: requests.Asked, around: Surroundings) -> prefilter.Query:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import sys
 import threading
 
 import testtools
@@ -25,6 +26,16 @@ class HoldersTest(testtools.TestCase):
 
     def snapshot(self, *traits):
         return self.holders.snapshot(frozenset(traits), AGES)
+
+    def test_failure_is_not_being_handled_when_told(self):
+        # oslo.log would append it to the warning that tells it already.
+        handled = []
+        holders = Holders(
+            self.fleet, self.clock, lambda _: handled.append(sys.exc_info()[0])
+        )
+        self.fleet.fall()
+        holders.snapshot(frozenset({KVM}), AGES)
+        self.assertEqual([None], handled)
 
     def test_asks_nobody_when_made(self):
         self.assertEqual([], self.fleet.asked)

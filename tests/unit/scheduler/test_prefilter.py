@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import sys
+
 import fixtures
 from nova.scheduler import request_filter
 
@@ -112,6 +114,17 @@ class ApplyTest(PrefilterTestCase):
         self.fleet.rise()
         self.clock.pass_s(5)
         self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
+
+    def test_failure_is_not_being_handled_when_told(self):
+        # oslo.log would append it to the warning that tells it already.
+        handled = []
+        self.patch(
+            'hvfilter.scheduler.prefilter.LOG.warning',
+            lambda *_: handled.append(sys.exc_info()[0]),
+        )
+        self.fleet.fall()
+        self.apply(spec(ASKS))
+        self.assertEqual([None], handled)
 
     def test_nothing_is_raised_when_something_is_broken(self):
         self.patch(
