@@ -2,11 +2,12 @@
 """Make a virtual environment of this checkout, or bring it up to date.
 
 ``environment.py demo|fleet|lab|test`` installs hvfilter in editable mode into
-``.make-venv`` with what that purpose needs; ``environment.py 2023.1``, or
-another OpenStack release, into ``.make-venv-2023.1`` with the Nova and the
-Placement of that release. A stamp keeps the digest of everything that went
-in, so that a second run has nothing to do. Standard library only: it runs
-before anything is installed.
+``.make-venv`` with what that purpose needs; ``environment.py cloud`` into
+``.make-venv-cloud``, lest all of OpenStack crowds the others; ``environment.py
+2023.1``, or another OpenStack release, into ``.make-venv-2023.1`` with the
+Nova and the Placement of that release. A stamp keeps the digest of everything
+that went in, so that a second run has nothing to do. Standard library only: it
+runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ REQUIREMENTS = {
     'lab': ('requirements.txt',),
     'demo': ('requirements.txt', FUNCTIONAL),
     'fleet': ('requirements.txt', FUNCTIONAL, 'fleet-requirements.txt'),
+    'cloud': ('requirements.txt', FUNCTIONAL, 'cloud-requirements.txt'),
     'test': (
         'requirements.txt',
         FUNCTIONAL,
@@ -45,8 +47,11 @@ SATISFIED_BY = {
     'lab': ('lab', 'demo', 'test'),
     'demo': ('demo', 'test'),
     'fleet': ('fleet',),
+    'cloud': ('cloud',),
     'test': ('test',),
 }
+# The purposes that do not share VENV.
+APART = ('cloud',)
 RELEASES = ROOT / 'tests' / 'releases'
 CONSTRAINTS_URL = 'https://releases.openstack.org/constraints/upper/{}'
 # Entry points and package data are read at install time.
@@ -145,7 +150,8 @@ def environment(purpose: str) -> Environment:
     """That of a purpose, which may be the name of a release."""
     if purpose in REQUIREMENTS:
         needed, others = REQUIREMENTS[purpose], SATISFIED_BY[purpose]
-        return Environment(purpose, needed, VENV, others)
+        name = f'{VENV}-{purpose}' if purpose in APART else VENV
+        return Environment(purpose, needed, name, others)
     return Environment(
         purpose,
         (

@@ -66,15 +66,16 @@ BOCHS = (
 )
 
 
-def install(programs: Iterable[Program]) -> list[str]:
+def install(programs: Iterable[Program], what: str = 'the lab') -> list[str]:
     """Install what is not there yet; the names of the packages.
 
+    :param what: is made of them
     :raises Missing: it is not there, and we may not install it
     """
     for program in (APT, DPKG):
         if not program.there():
             raise Missing(
-                f'{program.path} is not here: the lab is made of Debian '
+                f'{program.path} is not here: {what} is made of Debian '
                 'packages, so it needs Debian or a relative of it.'
             )
     packages = sorted({p.package for p in programs if not p.there()})
@@ -83,7 +84,7 @@ def install(programs: Iterable[Program]) -> list[str]:
     line = ' '.join(packages)
     if os.geteuid() != 0:
         raise Missing(
-            'the lab needs packages that only root can install: '
+            f'{what} needs packages that only root can install: '
             f'apt-get install --no-install-recommends {line}'
         )
     environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings the cloud up, and starts and ends its parts as a check wants it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import getpass
+import signal
+import sys
+import time
+from collections.abc import Mapping
+
+import keystoneauth1.exceptions
+from openstack import config, connection
+
+from tests.cloud import configuration, processes, servers
+from tests.cloud.hosts import HOSTS, Host
+from tests.cloud.layout import ADDRESS, REGION, ROOT, Layout, program
+
+_APPLICATIONS = {
+    'keystone': 'keystone.wsgi.api:application',
+    'placement': 'placement.wsgi.api:application',
+    'glance': 'glance.wsgi.api:application',
+    'nova-api': 'nova.wsgi.osapi_compute:application',
+}
+_ENDPOINTS = {
+    'placement': ('placement', ''),
+    'image': ('glance', ''),
+    'compute': ('nova-api', '/v2.1'),
+    'network': ('neutron', ''),
+}
+
+
+class Cloud:
+    """All of it, and a connection to it as its operator.
+
+    :ivar admin: of openstacksdk; there after ``start``
+    """
+
+    admin: connection.Connection
+
+    def __init__(
+        self,
+        layout: Layout,
+        beneath: processes.Processes,
+        running: processes.Processes,
+    ) -> None:
+        """Nothing starts yet.
+
+        :param beneath: gets database and broker
+        :param running: gets the others, which have to end before those
+        """
+        self.layout = layout
+        self._beneath = beneath
+        self._running = running
+        self._one: dict[str, processes.Process] = {}
+        etc = layout.folder_of('etc')
+        self._environments = {
+            'keystone': {
+                'OS_KEYSTONE_CONFIG_FILES': str(etc / 'keystone.conf')
+            },
+            'placement': {'OS_PLACEMENT_CONFIG_DIR': str(etc / 'placement')},
+            'glance': {'OS_GLANCE_CONFIG_DIR': str(etc / 'glance')},
+            'nova-api': {
+                'OS_NOVA_CONFIG_DIR': str(layout.nova_conf('nova-api').parent),
+                'OS_NOVA_CONFIG_FILES': f'{configuration.PASTE};nova.conf',
+            },
+        }
+
+    def configure(self) -> None:
+        """Write all configuration files."""
+        layout = self.layout
+        configuration.write_keystone(layout)
+        configuration.write_placement(layout)
+        configuration.write_glance(layout)
+        for service in ('nova-api', 'nova-conductor'):
+            configuration.write_controller(layout, service)
+        configuration.write_scheduler(layout)
+        for host in HOSTS:
+            configuration.write_compute(layout, host.name)
+        configuration.write_clouds(layout)
+        for service, application in _APPLICATIONS.items():
+            configuration.write_gunicorn(layout, service, application)
+
+    def start_servers(self) -> None:
+        """The database, and the broker beside it."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            started = [
+                pool.submit(start, self.layout, self._beneath)
+                for start in (servers.start_database, servers.start_broker)
+            ]
+        for each in started:
+            each.result()
+
+    def fill_databases(self) -> None:
+        """The tables of all services; two at a time."""
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            filled = [
+                pool.submit(fill)
+                for fill in (
+                    self._fill_nova,
+                    self._fill_keystone,
+                    self._fill_others,
+                )
+            ]
+        for each in filled:
+            each.result()
+
+    def _fill_keystone(self) -> None:
+        me = getpass.getuser()
+        keys = ['--keystone-user', me, '--keystone-group', me]
+        url = self.layout.url('keystone', '/v3')
+        for command in (
+            ['db_sync'],
+            ['fernet_setup', *keys],
+            ['credential_setup', *keys],
+            [
+                'bootstrap',
+                *('--bootstrap-password', self.layout.secret),
+                *('--bootstrap-public-url', url),
+                *('--bootstrap-internal-url', url),
+                *('--bootstrap-admin-url', url),
+                *('--bootstrap-region-id', REGION),
+            ],
+        ):
+            self._manage('keystone', 'keystone.conf', *command)
+
+    def _fill_others(self) -> None:
+        etc = self.layout.folder_of('etc')
+        self._running.run(
+            'placement-manage',
+            [
+                program('placement-manage'),
+                *('--config-dir', str(etc / 'placement')),
+                *('db', 'sync'),
+            ],
+        )
+        self._manage('glance', 'glance/glance-api.conf', 'db_sync')
+
+    def _fill_nova(self) -> None:
+        cell = self.layout.database('nova_cell1')
+        for command in (
+            ['api_db', 'sync'],
+            [
+                *('cell_v2', 'map_cell0', '--database_connection'),
+                self.layout.database('nova_cell0'),
+            ],
+            [
+                *('cell_v2', 'create_cell', '--name', 'cell1'),
+                *('--transport-url', self.layout.broker),
+                *('--database_connection', cell),
+            ],
+            # Of cell0 too, as it is mapped.
+            ['db', 'sync'],
+        ):
+            self._manage('nova', 'nova-conductor/nova.conf', *command)
+
+    def _manage(self, service: str, file: str, *command: str) -> None:
+        path = self.layout.folder_of('etc') / file
+        name = f'{service}-manage'
+        self._running.run(
+            name, [program(name), '--config-file', str(path), *command]
+        )
+
+    def start_keystone(self) -> None:
+        """Keystone, and everybody it has to know."""
+        self.start_api('keystone')
+        identity = self._connected().identity
+        project = identity.create_project(name='service', domain_id='default')
+        user = identity.create_user(
+            name='service',
+            domain_id='default',
+            password=self.layout.secret,
+            default_project_id=project.id,
+        )
+        # Both are there from the beginning.
+        roles = {role.name: role for role in identity.roles()}
+        for role in ('admin', 'service'):
+            identity.assign_project_role_to_user(project, user, roles[role])
+        for kind, (service, path) in _ENDPOINTS.items():
+            known = identity.create_service(type=kind, name=service)
+            for interface in ('public', 'internal'):
+                identity.create_endpoint(
+                    service_id=known.id,
+                    interface=interface,
+                    url=self.layout.url(service, path),
+                    region_id=REGION,
+                )
+
+        # The catalogue came with the token, when it was empty.
+        self.admin = self._connected()
+
+    def _connected(self) -> connection.Connection:
+        clouds = config.OpenStackConfig([str(self.layout.clouds_yaml)])
+        return connection.Connection(config=clouds.get_one('hvfilter'))
+
+    def start_others(self) -> None:
+        """Everything else."""
+        port = self.layout.ports['neutron']
+        self._one['neutron'] = self._running.start(
+            'neutron', [sys.executable, '-m', 'tests.fakes.neutron', str(port)]
+        )
+        for service in ('placement', 'glance', 'nova-api'):
+            self.start_api(service, wait=False)
+        self._nova('nova-conductor')
+        for service in ('placement', 'glance', 'nova-api'):
+            self._wait_for_api(service)
+        self.start_scheduler()
+        for host in HOSTS:
+            self.start_compute(host)
+        self._wait_for_computes()
+
+    def start_compute(self, host: Host) -> None:
+        """The nova-compute of a host."""
+        name = f'nova-compute-{host.name}'
+        self._one[name] = self._running.start(
+            name,
+            [
+                sys.executable,
+                *('-m', 'tests.fakes.nova_compute', host.arguments),
+                *('--config-file', str(self.layout.nova_conf(name))),
+            ],
+            {'PYTHONPATH': str(ROOT)},
+        )
+
+    def start_api(self, service: str, *, wait: bool = True) -> None:
+        """A service that is heard over HTTP."""
+        settings = self.layout.folder_of('etc') / 'gunicorn' / f'{service}.py'
+        self._one[service] = self._running.start(
+            service,
+            [program('gunicorn')],
+            {
+                **self._environments[service],
+                'GUNICORN_CMD_ARGS': f'-c {settings}',
+            },
+        )
+        if wait:
+            self._wait_for_api(service)
+
+    def _wait_for_api(self, service: str) -> None:
+        process = self._one[service]
+        port = self.layout.ports[service]
+        process.wait_until(
+            lambda: processes.listening(ADDRESS, port),
+            f'{service} listens on port {port}',
+        )
+
+    def start_scheduler(
+        self, options: Mapping[str, object] | None = None
+    ) -> None:
+        """nova-scheduler, ready to be asked.
+
+        :param options: for [hvfilter]
+        """
+        configuration.write_scheduler(self.layout, options)
+        begun = self.scheduler_log_size()
+        process = self._nova('nova-scheduler')
+        process.wait_until(
+            lambda: (
+                self.scheduler_log(begun).count('Creating RPC server for')
+                >= configuration.WORKERS
+            ),
+            'all workers of nova-scheduler are there',
+        )
+
+    def _nova(self, service: str) -> processes.Process:
+        path = self.layout.nova_conf(service)
+        process = self._running.start(
+            service, [program(service), '--config-file', str(path)]
+        )
+        self._one[service] = process
+        return process
+
+    def _wait_for_computes(self) -> None:
+        def all_up() -> bool:
+            # Before nova-scheduler has looked for new hosts there are none.
+            try:
+                hypervisors = self.get('/os-hypervisors')['hypervisors']
+            except keystoneauth1.exceptions.HttpError:
+                return False
+            up = {h['hypervisor_hostname'] for h in hypervisors}
+            return up >= {host.name for host in HOSTS} and all(
+                'COMPUTE_NODE' in self.traits(host.name) for host in HOSTS
+            )
+
+        processes.wait_until(
+            all_up,
+            f'all hypervisors are listed; see {self.layout.logs}/nova-*.log',
+            lambda: all(each.running for each in self._one.values()),
+        )
+
+    def get(self, path: str) -> dict:
+        """Ask nova-api."""
+        answer = self.admin.compute.get(path, microversion='2.87')
+        answer.raise_for_status()
+        return answer.json()
+
+    def traits(self, host: str) -> frozenset[str]:
+        """Those of a host's resource provider."""
+        placement = self.admin.placement
+        for provider in placement.resource_providers(name=host):
+            answer = placement.get(
+                f'/resource_providers/{provider.id}/traits',
+                microversion='1.6',
+            )
+            return frozenset(answer.json()['traits'])
+        return frozenset()
+
+    def end(self, service: str) -> int:
+        """TERM; the exit code."""
+        return self._one[service].end()
+
+    def reload_scheduler(self, options: Mapping[str, object]) -> None:
+        """Change its nova.conf and send SIGHUP."""
+        configuration.write_scheduler(self.layout, options)
+        self._one['nova-scheduler'].send(signal.SIGHUP)
+
+    def scheduler_log_size(self) -> int:
+        """Where the log of nova-scheduler ends now."""
+        path = self.layout.logs / 'nova-scheduler.log'
+        return path.stat().st_size if path.exists() else 0
+
+    def scheduler_log(self, begun: int) -> str:
+        """What came since."""
+        with (self.layout.logs / 'nova-scheduler.log').open('rb') as log:
+            log.seek(begun)
+            return log.read().decode(errors='replace')
+
+    def died(self) -> list[str]:
+        """Who should run and does not."""
+        return [n for n, each in self._one.items() if not each.running]
+
+
+def up(cloud: Cloud, tell) -> None:
+    """All steps; tells how long each took."""
+    for what, step in (
+        ('configuration', cloud.configure),
+        ('MariaDB and RabbitMQ', cloud.start_servers),
+        ('the databases of all services', cloud.fill_databases),
+        ('Keystone', cloud.start_keystone),
+        ('Placement, Glance, Nova', cloud.start_others),
+    ):
+        began = time.monotonic()
+        step()
+        tell(f'{time.monotonic() - began:5.1f} s  {what}')

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flavors, images and servers, as a user of the cloud has them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from tests.cloud import processes
+from tests.cloud.cloud import Cloud
+from tests.cloud.hosts import HOSTS
+
+MICROVERSION = '2.87'
+"""From 2.86 on nova-api looks at extra specs."""
+
+HOST = 'OS-EXT-SRV-ATTR:host'
+_SETTLED = frozenset({'ACTIVE', 'ERROR', 'VERIFY_RESIZE', 'SHELVED_OFFLOADED'})
+_ADMIN = {'microversion': MICROVERSION}
+
+
+def _tail() -> str:
+    """Makes a name one of its kind."""
+    return uuid.uuid4().hex[:8]
+
+
+class Wrong(Exception):
+    """Something is not as it should be; says what."""
+
+
+def flavor(cloud: Cloud, specs: Mapping[str, str] | None = None) -> str:
+    """The id of a new one."""
+    compute = cloud.admin.compute
+    body = {
+        'name': f'flavor-{_tail()}',
+        'ram': 512,
+        'vcpus': 1,
+        'disk': 1,
+    }
+    answer = compute.post('/flavors', json={'flavor': body}, **_ADMIN)
+    answer.raise_for_status()
+    found: str = answer.json()['flavor']['id']
+    if specs:
+        set_specs(cloud, found, specs).raise_for_status()
+    return found
+
+
+def set_specs(cloud: Cloud, flavor_id: str, specs: Mapping[str, str]):
+    """The answer of nova-api, whatever it is."""
+    return cloud.admin.compute.post(
+        f'/flavors/{flavor_id}/os-extra_specs',
+        json={'extra_specs': dict(specs)},
+        **_ADMIN,
+    )
+
+
+def image(cloud: Cloud, properties: Mapping[str, str] | None = None) -> str:
+    """The id of a new one."""
+    found = cloud.admin.image.create_image(
+        name=f'image-{_tail()}',
+        container_format='bare',
+        disk_format='raw',
+        data=b'no guest ever runs',
+        validate_checksum=False,
+        **(properties or {}),
+    )
+    return str(found.id)
+
+
+def boot(
+    cloud: Cloud,
+    specs: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None,
+    *,
+    count: int = 1,
+) -> list[dict]:
+    """Servers of one flavor, as they came out; each a request of its own."""
+    return boot_of(
+        cloud, flavor(cloud, specs), image(cloud, properties), count=count
+    )
+
+
+def boot_of(
+    cloud: Cloud, flavor_id: str, image_id: str, *, count: int = 1
+) -> list[dict]:
+    """Servers of a flavor and an image that are there."""
+    ids = []
+    for _ in range(count):
+        answer = cloud.admin.compute.post(
+            '/servers',
+            json={
+                'server': {
+                    'name': f'guest-{_tail()}',
+                    'flavorRef': flavor_id,
+                    'imageRef': image_id,
+                    'networks': 'none',
+                }
+            },
+            **_ADMIN,
+        )
+        answer.raise_for_status()
+        ids.append(answer.json()['server']['id'])
+    return [settled(cloud, each) for each in ids]
+
+
+def settled(cloud: Cloud, server_id: str, *, status: str = '') -> dict:
+    """A server, once nothing is under way with it.
+
+    :param status: wait for this one
+    """
+    found: dict = {}
+
+    def ready() -> bool:
+        found.update(cloud.get(f'/servers/{server_id}')['server'])
+        if found['OS-EXT-STS:task_state'] is not None:
+            return False
+        return found['status'] in ({status} if status else _SETTLED)
+
+    processes.wait_until(
+        ready, f'server {server_id} settles; see {cloud.layout.logs}'
+    )
+    return found
+
+
+def act(
+    cloud: Cloud,
+    server: Mapping[str, object],
+    action: str,
+    arguments: object = None,
+    *,
+    status: str = '',
+) -> dict:
+    """Let nova-api do something with a server; how it came out."""
+    answer = cloud.admin.compute.post(
+        f'/servers/{server["id"]}/action', json={action: arguments}, **_ADMIN
+    )
+    if answer.status_code >= 400:
+        raise Wrong(f'{action} is refused: {answer.text[:300]}')
+    return settled(cloud, str(server['id']), status=status)
+
+
+def delete_all(cloud: Cloud) -> None:
+    """So that the next check finds empty hosts."""
+    compute = cloud.admin.compute
+    there = cloud.get('/servers')['servers']
+    for each in there:
+        compute.delete(f'/servers/{each["id"]}', **_ADMIN)
+    processes.wait_until(
+        lambda: not cloud.get('/servers')['servers'],
+        f'servers are deleted; see {cloud.layout.logs}',
+    )
+
+
+def host_of(server: Mapping[str, object]) -> str | None:
+    """Where it is."""
+    found = server[HOST]
+    return None if found is None else str(found)
+
+
+def best(among: frozenset[str]) -> str:
+    """Whom Nova likes best of these."""
+    return next(host.name for host in HOSTS if host.name in among)
+
+
+def landed(server: dict, among: frozenset[str], what: str) -> str:
+    """That it is where it should be; where that is.
+
+    :raises Wrong: it is not
+    """
+    if server['status'] == 'ERROR':
+        told = server.get('fault', {}).get('message', '')
+        raise Wrong(f'{what} landed nowhere: {told[:200]}')
+    host = host_of(server)
+    if host not in among:
+        raise Wrong(f'{what} landed on {host}, not on one of {sorted(among)}')
+    return str(host)
+
+
+def refused(server: dict, what: str) -> None:
+    """That no host was found for it.
+
+    :raises Wrong: one was, or it failed otherwise
+    """
+    if server['status'] != 'ERROR':
+        raise Wrong(f'{what} landed on {host_of(server)}')
+    told = server.get('fault', {}).get('message', '')
+    if 'No valid host' not in told:
+        raise Wrong(f'{what} failed otherwise: {told[:200]}')

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts processes and ends all of them, whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+PATIENCE_S = 120.0
+END_S = 20.0
+_TAIL_LINES = 15
+_IMPATIENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Failed(Exception):
+    """A process did not do what it should; names its log."""
+
+
+class Process:
+    """One daemon in a session of its own, and its log."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: pathlib.Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._asked = False
+        with log.open('ab') as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                # Ctrl-C is for us: we end the others, in order. And some
+                # send signals to their whole process group.
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, what: signal.Signals) -> None:
+        self._process.send_signal(what)
+
+    def ask_to_end(self) -> None:
+        """TERM, if it runs and was not asked before."""
+        if self.running and not self._asked:
+            self._asked = True
+            self._process.terminate()
+
+    def end(self) -> int:
+        """TERM, and KILL for what is left of it; the exit code."""
+        self.ask_to_end()
+        try:
+            code = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        return code
+
+    def wait_until(self, ready: Callable[[], bool], what: str) -> None:
+        """Wait for something that this process is to bring about.
+
+        :raises Failed: it ended, or it takes too long
+        """
+        try:
+            wait_until(ready, what, lambda: self.running)
+        except Failed as failed:
+            raise Failed(f'{failed}; {tail(self.log)}') from None
+
+
+class Processes:
+    """Some processes of a cloud; leaving it ends them, all at once."""
+
+    def __init__(self, logs: pathlib.Path) -> None:
+        self._logs = logs
+        self._all: list[Process] = []
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        # Whoever is impatient would leave some of them behind.
+        before = {
+            each: signal.signal(each, signal.SIG_IGN) for each in _IMPATIENT
+        }
+        for each in self._all:
+            each.ask_to_end()
+        for each in self._all:
+            each.end()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Start a daemon that logs to <name>.log."""
+        log = self._logs / f'{name}.log'
+        process = Process(name, command, log, environment or {})
+        self._all.append(process)
+        return process
+
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a command to its end.
+
+        :raises Failed: its exit code is not 0
+        """
+        log = self._logs / f'{name}.log'
+        with log.open('ab') as output:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                check=False,
+            )
+        if done.returncode:
+            raise Failed(
+                f'{" ".join(command)} failed with exit code '
+                f'{done.returncode}; {tail(log)}'
+            )
+
+
+def wait_until(
+    ready: Callable[[], bool],
+    what: str,
+    going: Callable[[], bool] = lambda: True,
+    patience_s: float = PATIENCE_S,
+) -> None:
+    """Ask again and again.
+
+    :raises Failed: it takes too long, or it is not going on any more
+    """
+    give_up = time.monotonic() + patience_s
+    while not ready():
+        if not going():
+            raise Failed(f'the process ended before {what}')
+        if time.monotonic() > give_up:
+            raise Failed(f'{what}: not within {patience_s:.0f} s')
+        time.sleep(0.2)
+
+
+def listening(address: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as asking:
+        asking.settimeout(1.0)
+        return asking.connect_ex((address, port)) == 0
+
+
+def tail(log: pathlib.Path) -> str:
+    """The end of a log, and where it is."""
+    lines = log.read_text(errors='replace').splitlines()[-_TAIL_LINES:]
+    return f'{log} ends:\n' + '\n'.join(lines)

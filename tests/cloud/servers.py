@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MariaDB and RabbitMQ of our own, as Debian packages them."""
+
+from __future__ import annotations
+
+import getpass
+
+from tests.cloud import processes
+from tests.cloud.layout import ADDRESS, Layout
+from tests.lab.debian import Program
+
+# Not the packages that start a server for the whole machine, where there is
+# a choice.
+NEEDED = (
+    Program('/usr/sbin/mariadbd', 'mariadb-server-core'),
+    Program('/usr/bin/mariadb-install-db', 'mariadb-server-core'),
+    Program('/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'),
+    Program('/usr/bin/epmd', 'erlang-base'),
+)
+DATABASES = (
+    'keystone',
+    'placement',
+    'glance',
+    'nova_api',
+    'nova_cell0',
+    'nova_cell1',
+)
+_BROKER = 'rabbitmq-server'
+
+
+def start_database(layout: Layout, running: processes.Processes) -> None:
+    """MariaDB, with an empty database for everybody."""
+    folder = layout.folder_of('mariadb')
+    data = folder / 'data'
+    running.run(
+        'mariadb-install-db',
+        [
+            'mariadb-install-db',
+            '--no-defaults',
+            f'--user={getpass.getuser()}',
+            f'--datadir={data}',
+            '--skip-test-db',
+        ],
+    )
+    first = folder / 'first.sql'
+    first.write_text(_statements(layout))
+    server = running.start(
+        'mariadb',
+        [
+            '/usr/sbin/mariadbd',
+            '--no-defaults',
+            f'--user={getpass.getuser()}',
+            f'--datadir={data}',
+            # Relative to the data: the path of a socket may not be long.
+            '--socket=socket',
+            f'--pid-file={folder / "pid"}',
+            f'--bind-address={ADDRESS}',
+            f'--port={layout.ports["mariadb"]}',
+            f'--init-file={first}',
+            '--max-connections=500',
+            # Nothing of this has to outlive a power cut.
+            '--innodb-flush-log-at-trx-commit=0',
+        ],
+    )
+    _wait(server, layout.ports['mariadb'])
+
+
+def _statements(layout: Layout) -> str:
+    lines = [f"CREATE USER cloud@'%' IDENTIFIED BY '{layout.secret}';"]
+    for name in DATABASES:
+        lines.append(f'CREATE DATABASE {name} CHARACTER SET utf8mb3;')
+        lines.append(f"GRANT ALL ON {name}.* TO cloud@'%';")
+    return '\n'.join(lines) + '\n'
+
+
+def start_broker(layout: Layout, running: processes.Processes) -> None:
+    """RabbitMQ as a single node, and the name server of Erlang."""
+    folder = layout.folder_of(_BROKER)
+    ports = layout.ports
+    names = {'ERL_EPMD_PORT': str(ports['epmd']), 'HOME': str(folder)}
+    epmd = running.start(
+        'epmd',
+        ['epmd', '-address', ADDRESS, '-port', str(ports['epmd'])],
+        names,
+    )
+    _wait(epmd, ports['epmd'])
+    configuration = folder / 'rabbitmq.conf'
+    configuration.write_text(
+        f'listeners.tcp.1 = {ADDRESS}:{ports["rabbitmq"]}\n'
+        'log.console = true\nlog.file = false\n'
+    )
+    (folder / 'plugins').write_text('[].\n')
+    broker = running.start(
+        _BROKER,
+        ['/usr/lib/rabbitmq/bin/rabbitmq-server'],
+        {
+            **names,
+            'RABBITMQ_NODENAME': 'hvfilter-cloud@localhost',
+            'RABBITMQ_DIST_PORT': str(ports['rabbitmq-dist']),
+            'RABBITMQ_CONFIG_FILE': str(configuration),
+            'RABBITMQ_CONF_ENV_FILE': '/dev/null',
+            'RABBITMQ_ENABLED_PLUGINS_FILE': str(folder / 'plugins'),
+            'RABBITMQ_MNESIA_BASE': str(folder / 'data'),
+            'RABBITMQ_LOG_BASE': str(folder),
+            'RABBITMQ_PID_FILE': str(folder / 'pid'),
+            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '+S 1:1 -kernel '
+            'inet_dist_use_interface {127,0,0,1}',
+        },
+    )
+    _wait(broker, ports['rabbitmq'])
+
+
+def _wait(server: processes.Process, port: int) -> None:
+    server.wait_until(
+        lambda: processes.listening(ADDRESS, port),
+        f'{server.name} listens on port {port}',
+    )
