@@ -8,7 +8,7 @@ import getpass
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keystoneauth1.exceptions
 from openstack import config, connection
@@ -84,27 +84,28 @@ class Cloud:
 
     def start_servers(self) -> None:
         """The database, and the broker beside it."""
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            started = [
-                pool.submit(start, self.layout, self._beneath)
-                for start in (servers.start_database, servers.start_broker)
-            ]
-        for each in started:
-            each.result()
+        layout, beneath = self.layout, self._beneath
+        self._together(
+            lambda: servers.start_database(layout, beneath),
+            lambda: servers.start_broker(layout, beneath),
+        )
 
     def fill_databases(self) -> None:
         """The tables of all services; two at a time."""
+        self._together(self._fill_nova, self._fill_keystone, self._fill_others)
+
+    def _together(self, *steps: Callable[[], None]) -> None:
+        """Some steps, two at a time; where one fails, none goes on."""
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            filled = [
-                pool.submit(fill)
-                for fill in (
-                    self._fill_nova,
-                    self._fill_keystone,
-                    self._fill_others,
-                )
-            ]
-        for each in filled:
-            each.result()
+            begun = [pool.submit(step) for step in steps]
+            try:
+                for each in concurrent.futures.as_completed(begun):
+                    each.result()
+            except BaseException:
+                # The threads would be waited for, and they for these.
+                self._running.end()
+                self._beneath.end()
+                raise
 
     def _fill_keystone(self) -> None:
         me = getpass.getuser()

@@ -34,7 +34,7 @@ class Process:
     ) -> None:
         self.name = name
         self.log = log
-        self._asked = False
+        self._asked = self._ended = False
         with log.open('ab') as output:
             self._process = subprocess.Popen(
                 command,
@@ -71,10 +71,17 @@ class Process:
             code = self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        if not self._ended:
+            # Once: the number may be somebody else's later.
+            self._ended = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         return code
+
+    def wait(self) -> int:
+        """Until it ends of itself; the exit code."""
+        return self._process.wait()
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:
         """Wait for something that this process is to bring about.
@@ -93,18 +100,25 @@ class Processes:
     def __init__(self, logs: pathlib.Path) -> None:
         self._logs = logs
         self._all: list[Process] = []
+        self._ending = False
 
     def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End all that runs, and start nothing more."""
+        self._ending = True
+        everybody = list(self._all)
         # Whoever is impatient would leave some of them behind.
         before = {
             each: signal.signal(each, signal.SIG_IGN) for each in _IMPATIENT
         }
-        for each in self._all:
+        for each in everybody:
             each.ask_to_end()
-        for each in self._all:
+        for each in everybody:
             each.end()
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -115,7 +129,12 @@ class Processes:
         command: Sequence[str],
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """Start a daemon that logs to <name>.log."""
+        """Start a daemon that logs to <name>.log.
+
+        :raises Failed: everything is being ended
+        """
+        if self._ending:
+            raise Failed(f'{name} is not started any more')
         log = self._logs / f'{name}.log'
         process = Process(name, command, log, environment or {})
         self._all.append(process)
@@ -131,20 +150,13 @@ class Processes:
 
         :raises Failed: its exit code is not 0
         """
-        log = self._logs / f'{name}.log'
-        with log.open('ab') as output:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                check=False,
-            )
-        if done.returncode:
+        process = self.start(name, command, environment)
+        code = process.wait()
+        self._all.remove(process)
+        if code:
             raise Failed(
-                f'{" ".join(command)} failed with exit code '
-                f'{done.returncode}; {tail(log)}'
+                f'{" ".join(command)} failed with exit code {code}; '
+                f'{tail(process.log)}'
             )
 
 
