@@ -32,7 +32,7 @@ test:
 # "make test" has them on native ones, Nova's default by now.
 test-green:
 	@OS_NOVA_DISABLE_EVENTLET_PATCHING=false \
-		tools/in-env test python tools/run_tests.py unit/scheduler functional
+		tools/in-env test python tools/run_tests.py unit/scheduler functional/scheduler
 
 # Needs Python 3.10 or 3.11: that Nova knows no later one.
 test-oldest:
