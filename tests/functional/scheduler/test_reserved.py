@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations that the other tests do not go through, with the policy on."""
+"""Moves and rebuilds of guests while hosts are reserved."""
 
 from tests.functional import landing
 
