@@ -14,6 +14,8 @@ from tests.lab.debian import Program
 NEEDED = (
     Program('/usr/sbin/mariadbd', 'mariadb-server-core'),
     Program('/usr/bin/mariadb-install-db', 'mariadb-server-core'),
+    # Which that one calls.
+    Program('/usr/bin/my_print_defaults', 'mariadb-client-core'),
     Program('/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'),
     Program('/usr/bin/epmd', 'erlang-base'),
 )
