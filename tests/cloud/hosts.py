@@ -26,11 +26,6 @@ class Host:
     amd: bool = False
 
     @property
-    def recording(self) -> pathlib.Path:
-        """For ``hvfilter publish --snapshot``."""
-        return recording(self.recorded)
-
-    @property
     def arguments(self) -> str:
         """For ``tests.fakes.nova_compute``."""
         return json.dumps(
@@ -39,7 +34,7 @@ class Host:
 
 
 def recording(name: str) -> pathlib.Path:
-    """The file of a recorded host."""
+    """The file of a recorded host, for ``hvfilter publish --snapshot``."""
     return _RECORDED / f'{name}.json'
 
 

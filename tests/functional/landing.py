@@ -40,6 +40,16 @@ class LandingTestCase(base.CloudTestCase):
         ):
             self.publish(host, findings.report(present))
 
+    def land_unfiltered(self) -> dict[str, object]:
+        """A guest that landed on ``tcg`` before hvfilter came."""
+        self.set_filters(())
+        self.restart_scheduler()
+        server = self.boot()
+        self.assertEqual('tcg', self.host_of(server))
+        self.set_filters((base.FILTER,))
+        self.restart_scheduler()
+        return server
+
     def land(
         self,
         specs: Mapping[str, str] | None = None,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from nova.scheduler import filters
@@ -91,10 +91,15 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             policies.configured(),
         )
         case = self._docket.case(question, policies.ages())
-        if _all_within(case.accepted, hosts):
-            passed = hosts
+        accepted = case.accepted
+        # Nearly always all are. Of all ways to find out the fastest, on each
+        # supported Python: neither a list nor a call.
+        for host in hosts:
+            if host.uuid not in accepted:
+                passed = self._look_closer(case, hosts, spec)
+                break
         else:
-            passed = self._look_closer(case, hosts, spec)
+            passed = hosts
         self._statistics.add(requests=1, hosts_passed=len(passed))
         return passed
 
@@ -151,15 +156,6 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             hosts_let_pass=let_pass,
         )
         self._statistics.add_verdicts(counts)
-
-
-def _all_within(uuids: Container[str], hosts: list[Any]) -> bool:
-    # Of all ways to say this the fastest, on each supported Python: it makes
-    # no list and no call. The one with all() takes half as long again.
-    for host in hosts:  # noqa: SIM110
-        if host.uuid not in uuids:
-            return False
-    return True
 
 
 def _passes_unjudged(spec: Any) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import nova.conf
@@ -69,7 +69,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         terms = self._terms(hosts, spec)
         keys = sorted(
             frozenset[str]().union(
-                *(each.wishes.capabilities for each in set(terms))
+                *(each.wishes.capabilities for each in _distinct(terms))
             )
         )
         if not keys:
@@ -122,6 +122,11 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
                 )
             found.append(terms)
         return found
+
+
+def _distinct(terms: list[_Terms]) -> Iterable[_Terms]:
+    # By identity: to hash each host's anew takes a tenth of all the time.
+    return {id(each): each for each in terms}.values()
 
 
 def _multiplier(host: Any, name: str, configured: float) -> float:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that move land where the verdict says, or stay."""
 
-from tests.functional import base, landing
+from tests.functional import landing
 from tests.functional.landing import KVM_HOSTS
 
 NESTED = {'hvfilter:nested': 'required'}
@@ -72,12 +72,7 @@ class ResizeTest(landing.LandingTestCase):
         self.wait(server, 'ACTIVE')
 
     def test_guest_leaves_incapable_host_when_resized(self) -> None:
-        self.set_filters(())
-        self.restart_scheduler()
-        server = self.boot()
-        self.assertEqual('tcg', self.host_of(server))
-        self.set_filters((base.FILTER,))
-        self.restart_scheduler()
+        server = self.land_unfiltered()
         flavor = self.flavor(memory_mb=1024)
         self.assertTrue(self.succeeded(self.resize(server, flavor)))
         self.wait(server, 'VERIFY_RESIZE')
