@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from hvfilter.host.cmdline import CommandLine
+
 GONE = '(redacted)'
 
 SECRET_LEAVES = frozenset({0x3})
@@ -17,16 +19,6 @@ SECRET_LEAVES = frozenset({0x3})
 
 SECRET_MSRS = frozenset({0x4E, 0x4F, 0xC00102F0, 0xC00102F1})
 """MSRs that hold a protected processor inventory number (PPIN)."""
-
-_KERNEL_WORDS = re.compile(
-    r'^(?:(?:kvm|kvm[-_](?:intel|amd|arm|hv|pr)|intel_iommu|amd_iommu|iommu|'
-    r'arm-smmu(?:-v3)?|mem_encrypt|tsx|tdx_host|sev|kvm_pvm|pvm|nested_pvm)'
-    r'(?:[.=].*)?|(?:intremap|x2apic_phys|nox2apic|nosmt|nosmp|mitigations|'
-    r'spectre_v2|l1tf|mds|id_aa64[a-z0-9._]*|clearcpuid|maxcpus|nr_cpus|'
-    r'possible_cpus|nopti|pti|prot_virt|svm|cpu|dis_ucode_ldr|lockdown|'
-    r'disable_radix|xive|hugepagesz|default_hugepagesz)(?:[=].*)?)$'
-)
-"""Parameters of the kernel that have to do with virtualization."""
 
 _MAC = re.compile(
     r'(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])'
@@ -86,16 +78,17 @@ class Redaction:
 
 
 def _cmdline(text: str) -> str:
-    """Only what concerns virtualization keeps its value; init's own
-    arguments go altogether."""
+    """Only parameters that concern virtualization keep their value; init's
+    own arguments are left out altogether."""
     words = []
-    for word in text.split():
-        if word == '--':
-            break
-        if _KERNEL_WORDS.match(word):
-            words.append(word)
-        elif '=' in word:
-            words.append(f'{word.partition("=")[0]}={GONE}')
+    for parameter in CommandLine(text).parameters:
+        if parameter.kept:
+            words.append(parameter.text)
+            continue
+        name, equals, _value = parameter.text.removeprefix('"').partition('=')
+        # A name with blanks or quotes in it is no name, but a stray quote.
+        if equals and not re.search(r'[\s"]', name):
+            words.append(f'{name}={GONE}')
     return ' '.join(words) + '\n'
 
 

@@ -9,7 +9,6 @@ whether a guest can be given EL2: FEAT_NV2 and kvm-arm.mode=nested.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
@@ -21,7 +20,6 @@ from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 
 KVM_CAP_ARM_EL2 = 240
-_MODE = re.compile(r'(?:^|\s)kvm-arm\.mode=(\S+)')
 _PSCI = '/proc/device-tree/psci/method'
 
 _NOT_AT_EL2 = (
@@ -52,18 +50,14 @@ def _mode(look: Look) -> Iterator[Observation]:
     question = Question(
         Stage.KVM, Strength.PARAMETER, '/proc/cmdline', 'kvm-arm.mode'
     )
-    try:
-        found = _MODE.findall(look.text('/proc/cmdline'))
-    except Denied:
-        return
-    mode = found[-1] if found else ''
-    if mode == 'none':
+    mode = look.boot_word('kvm-arm.mode')
+    if mode is not None and mode.value == 'none':
         for key in ('kvm', 'slat', 'nested'):
             yield question.absent(
                 key,
-                mode,
+                mode.value,
                 'KVM is switched off on the kernel command line',
-                'take kvm-arm.mode=none off the kernel command line, reboot',
+                f'remove {mode.text} from the kernel command line and reboot',
             )
 
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from hvfilter.host import cpulist
+from hvfilter.host import cmdline, cpulist
+from hvfilter.host.cmdline import CommandLine, Parameter
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied, Host, SmokeRun
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.cpuinfo import CpuInfo
@@ -86,6 +87,32 @@ class Look:
             ('text', path),
             lambda: self.host.read(path).decode('utf-8', 'replace').strip(),
         )
+
+    @property
+    def cmdline(self) -> CommandLine:
+        """The kernel's command line; raises Denied."""
+        return self._once('cmdline', self._cmdline)
+
+    def _cmdline(self) -> CommandLine:
+        return CommandLine(self.text(cmdline.PATH))
+
+    def boot_word(self, name: str) -> Parameter | None:
+        """The word on the kernel's command line that sets a parameter.
+
+        None where there is none, or where the line cannot be read: it names
+        a cause, and is never evidence that there is no other.
+
+        :param name: ``parameter`` or ``module.parameter``
+        """
+        found = self.boot_words(name)
+        return found[-1] if found else None
+
+    def boot_words(self, name: str) -> tuple[Parameter, ...]:
+        """All such words in order, for what only a first word can decide."""
+        try:
+            return self.cmdline.all(name)
+        except Denied:
+            return ()
 
     def names(self, path: str) -> tuple[str, ...]:
         """The names in a directory; raises Denied."""

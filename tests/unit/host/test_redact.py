@@ -30,6 +30,24 @@ class TestRedaction(testtools.TestCase):
             self.redacted('/proc/cmdline', told),
         )
 
+    def test_words_that_a_remedy_needs_are_kept(self):
+        for text in (
+            'ro nointremap nohibernate clearcpuid=vmx kvm_intel.nested=0\n',
+            'kvm-intel.nested=0 "kvm_amd.npt=0" module_blacklist=kvm_amd\n',
+            'kvm.enable_virt_at_boot=0 iommu.passthrough=1 noapic acpi=off\n',
+        ):
+            kept = self.redacted('/proc/cmdline', text)
+            self.assertEqual(text.replace('ro ', ''), kept)
+
+    def test_quotes_hide_nothing_that_is_to_go(self):
+        for text, kept in (
+            ('x="a iommu=off" nosmt', 'x=(redacted) nosmt\n'),
+            ('"x=a secret=b" nosmt', 'x=(redacted) nosmt\n'),
+            ('nosmt "a b=1', 'nosmt\n'),
+            ('nosmt x"=secret y', 'nosmt\n'),
+        ):
+            self.assertEqual(kept, self.redacted('/proc/cmdline', text))
+
     def test_serial_number_goes_when_it_is_arms_cpuinfo(self):
         told = (
             'processor\t: 0\nHardware\t: BCM2835\nRevision\t: c03112\n'

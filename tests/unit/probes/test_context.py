@@ -166,3 +166,19 @@ class TestLook(testtools.TestCase):
         self.assertIs(Arch.S390X, look_at(arch='s390x').arch)
         self.assertEqual('x86_64', look_at().host.machine().arch)
         self.assertIsInstance(look_at().host.machine(), Machine)
+
+
+class TestCommandLine(testtools.TestCase):
+    def test_word_that_wins(self):
+        look = look_at(
+            files={'/proc/cmdline': 'kvm-intel.ept=0 kvm_intel.ept=1 iommu=pt'}
+        )
+        self.assertEqual('1', look.boot_word('kvm_intel.ept').value)
+        self.assertEqual(2, len(look.boot_words('kvm_intel.ept')))
+        self.assertIsNone(look.boot_word('intel_iommu'))
+
+    def test_no_word_when_the_line_cannot_be_read(self):
+        look = look_at(files={'/proc/cmdline': EACCES})
+        self.assertIsNone(look.boot_word('iommu'))
+        self.assertEqual((), look.boot_words('iommu'))
+        self.assertRaises(Denied, lambda: look.cmdline)
