@@ -124,6 +124,15 @@ CATALOGUE: tuple[Capability, ...] = (
         decisive=_KVM_AND_NOVA,
     ),
     _row(
+        'tcg',
+        'Nova starts guests without KVM (virt_type = qemu): QEMU emulates '
+        'what lands here',
+        'Nova nova/virt/libvirt/driver.py, _configure_guest_by_virt_type',
+        archs=ANY,
+        stages=(Stage.NOVA,),
+        decisive=(Stage.NOVA,),
+    ),
+    _row(
         'hvm',
         'hardware-assisted virtualization, permitted by the firmware',
         'SDM vol. 3 ch. 24; APM vol. 2 ch. 15; Arm ARM D1.1; POP; Power ISA',

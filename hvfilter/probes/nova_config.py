@@ -134,9 +134,15 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             'record it again, or name a nova.conf (--nova-conf)',
         )
     where = '' if options.read else ' (no nova.conf: its defaults hold)'
-    answer = _driver(options) or _virt_type(options) or _startable(options)
+    answer = _driver(options)
+    if answer is None:
+        virt_type = _emulates if key == 'tcg' else _virt_type
+        answer = virt_type(options) or _startable(options)
     if answer is not None:
         return answer
+    if key == 'tcg':
+        reason = 'Nova starts QEMU guests without KVM (TCG): virt_type = qemu'
+        return (State.PRESENT, 'virt_type', reason, '')
     if key in _GUEST_CPU_KEYS:
         return _guest_cpu(key, options, guests)
     if key in _SEV_KEYS and options.encrypted_guests == '0':
@@ -180,6 +186,24 @@ def _virt_type(options: NovaOptions) -> _Answer | None:
         'virt_type',
         f'Nova starts {what} here: virt_type = {options.virt_type[:40]}',
         'set [libvirt] virt_type = kvm in nova.conf and restart nova-compute',
+    )
+
+
+def _emulates(options: NovaOptions) -> _Answer | None:
+    """Why guests here are not QEMU's without KVM; None when they are."""
+    if options.virt_type == 'qemu':
+        return None
+    what = (
+        'KVM guests'
+        if options.virt_type == 'kvm'
+        else 'no guests of QEMU without KVM'
+    )
+    return (
+        State.ABSENT,
+        'virt_type',
+        f'Nova starts {what} here: virt_type = {options.virt_type[:40]}',
+        'only if guests are to be emulated here: set [libvirt] virt_type = '
+        'qemu in nova.conf and restart nova-compute',
     )
 
 

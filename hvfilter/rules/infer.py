@@ -28,11 +28,12 @@ _LONGEST_CPU_INFO = 1 << 20
 
 _ALL = frozenset(catalogue.BY_KEY)
 
-_STARTED_BY_NOVA = frozenset(
+_NEEDS_KVM = frozenset(
     capability.key
     for capability in catalogue.CATALOGUE
-    if Stage.NOVA in capability.stages
+    if {Stage.KVM, Stage.NOVA} <= set(capability.stages)
 )
+"""What guests get only where Nova starts them under KVM."""
 
 _INTEL = frozenset(
     {
@@ -163,7 +164,7 @@ def absent(facts: HostFacts) -> frozenset[str]:
     if facts.virtual:
         gone.add('bare_metal')
     if facts.native is not None and not facts.native:
-        gone.update(_STARTED_BY_NOVA)
+        gone.update(_NEEDS_KVM)
     return frozenset(gone)
 
 

@@ -16,7 +16,7 @@ AMD = frozenset(
     {'kvm', 'hvm', 'amdv', 'slat', 'npt', 'nested', 'nested_slat'}
     | {'bare_metal'}
 )
-EMULATED = frozenset({'hvm', 'vtx', 'bare_metal'})
+EMULATED = frozenset({'hvm', 'vtx', 'bare_metal', 'tcg'})
 """Nova was told ``virt_type=qemu``: no guest of Nova's uses the hardware."""
 
 

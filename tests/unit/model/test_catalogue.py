@@ -26,7 +26,9 @@ class TestCatalogue(testtools.TestCase):
         for row in CATALOGUE:
             positions = [order.index(stage) for stage in row.stages]
             self.assertEqual(sorted(positions), positions, row.key)
-            self.assertIs(Stage.CPU, row.stages[0])
+            # What Nova alone decides asks nothing of the processor.
+            first = Stage.NOVA if row.key == 'tcg' else Stage.CPU
+            self.assertIs(first, row.stages[0])
             self.assertTrue(row.decisive)
             self.assertLessEqual(row.decisive, set(row.stages))
 

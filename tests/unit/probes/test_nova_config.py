@@ -96,6 +96,29 @@ class TestVirtType(NovaTestCase):
                 look = nova(virt_type=virt_type)
                 self.check('absent', look, key, words, 'virt_type = kvm')
 
+    def test_tcg_when_virt_type_is_qemu(self):
+        self.check('present', nova(virt_type='qemu'), 'tcg', 'without KVM')
+        # cpu_mode = custom without a model: nova-compute does not start.
+        look = nova(virt_type='qemu', cpu_mode='custom')
+        self.check('absent', look, 'tcg', 'does not start')
+
+    def test_tcg_when_virt_type_is_another(self):
+        self.check('absent', nova(), 'tcg', 'KVM guests', 'virt_type = qemu')
+        for virt_type in ('kvm', 'lxc', 'parallels', 'QEMU', ''):
+            look = nova(virt_type=virt_type)
+            what = 'KVM guests' if virt_type == 'kvm' else 'no guests of QEMU'
+            self.check('absent', look, 'tcg', what, 'only if guests')
+        look = nova(virt_type='qemu', compute_driver='ironic.IronicDriver')
+        self.check('absent', look, 'tcg', 'ironic', 'compute_driver')
+
+    def test_tcg_when_not_known(self):
+        for look in (
+            nova(virt_type='qemu', options={SECOND: EACCES}),
+            nova(virt_type='$my_type'),
+            look_at(files=INTEL),
+        ):
+            self.check('unknown', look, 'tcg')
+
     def test_driver_when_set(self):
         for driver in ('libvirt.LibvirtDriver', 'nova.virt.libvirt.X', ''):
             self.check('present', nova(compute_driver=driver), 'kvm')

@@ -95,7 +95,7 @@ class FlavorTest(testtools.TestCase):
         self.assertEqual('hvfilter:x:nested=required', found.misfits[0].words)
         self.assertTrue(
             found.misfits[0].problem.startswith(
-                'no such capability; known are: kvm, hvm, '
+                'no such capability; known are: kvm, tcg, hvm, '
             ),
             found.misfits[0].problem,
         )
