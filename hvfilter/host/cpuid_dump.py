@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host of which only a text with CPUID leaves and MSRs is known.
 
-Two forms are understood, line by line; other lines are passed over::
+Read are lines with a leaf's registers in any of the forms that
+:mod:`hvfilter.host.cpuid_lines` knows, the headings that name a processor,
+and lines with an MSR; others are ignored::
 
     CPU 0:
        0x00000007 0x00: eax=0x00000000 ebx=0x... ecx=0x... edx=0x...
-
-as ``cpuid -r`` prints it (one processor with ``-1``), and
-
-::
 
     ------[ Logical CPU #0 ]------
     CPUID 00000007: 00000000-209C01A9-00000000-00000000 [SL 00]
     MSR 00000480: 00DA-0400-0000-0004
 
-as AIDA64 writes it and processor collections keep it, in older versions with
-blanks for the colon. There, registers are EAX, EBX, ECX and EDX. MSRs under a
-heading that names a processor are that one's; others are every processor's.
-Some texts have no headings at all: leaf 0 begins the next processor.
+MSRs under a heading that names a processor are that one's; others are every
+processor's. Some texts have no headings at all: leaf 0 begins the next
+processor.
 """
 
 from __future__ import annotations
 
 import codecs
 import dataclasses
+import io
 import re
 
-from hvfilter.host import cpuid, cpulist, words
+from hvfilter.host import cpuid, cpuid_lines, cpulist, words
 from hvfilter.host.combined import UNKNOWN
 from hvfilter.host.door import NOT_RECORDED, CpuidRegs, Denied, Machine
 from hvfilter.host.recorded import RecordedHost
@@ -42,19 +40,13 @@ ONLINE = '/sys/devices/system/cpu/online'
 
 _LEAVES_LIMIT = 4_000_000
 
+_MARKLESS = 4096
+"""Bytes that show a text's encoding."""
+
 _CPU = re.compile(
-    r'^\s*CPU\s*(?P<plain>\d{1,5})?:\s*$'
-    r'|(?:Logical CPU|\(CPU|^\s*CPU) ?#(?P<counted>\d{1,5})',
-    re.ASCII,
-)
-_CPUID = re.compile(
-    r'^\s*0x(?P<leaf>[0-9a-f]{1,8})(?:\s+0x(?P<subleaf>[0-9a-f]{1,8}))?\s*:'
-    r'\s*eax=0x(?P<eax>[0-9a-f]{1,8})\s+ebx=0x(?P<ebx>[0-9a-f]{1,8})'
-    r'\s+ecx=0x(?P<ecx>[0-9a-f]{1,8})\s+edx=0x(?P<edx>[0-9a-f]{1,8})'
-    r'|^\s*CPUID\s+(?P<leaf2>[0-9a-f]{8})(?:\s*:\s*|\s+)'
-    r'(?P<eax2>[0-9a-f]{8})-(?P<ebx2>[0-9a-f]{8})'
-    r'-(?P<ecx2>[0-9a-f]{8})-(?P<edx2>[0-9a-f]{8})'
-    r'(?:.*\[SL\s+(?P<subleaf2>[0-9a-f]{1,8})\])?',
+    r'^\s*(?:CPU|Processor)(?:\s*#?(?P<plain>\d{1,5}))?\s*:\s*$'
+    r'|(?:Logical CPU|\(CPU|^\s*CPU) ?#(?P<counted>\d{1,5})'
+    r'|^\W*CPU Thread #?(?P<thread>\d{1,5})\s*$',
     re.ASCII | re.IGNORECASE,
 )
 # What all processors are said to have in common, leaves among it.
@@ -64,9 +56,10 @@ _MSR_HEADING = re.compile(
 )
 _MSR = re.compile(
     r'^\s*MSR\s+(?:0x)?(?P<index>[0-9a-f]{1,8})(?:\s*[:=]\s*|\s+)'
-    r'(?:(?:0x)?(?P<value>[0-9a-f]{4}(?:-?[0-9a-f]{4}){3})|(?P<failed><))',
+    r'(?:(?:0x)?(?P<value>[0-9a-f]{4}(?:[- ]?[0-9a-f]{4}){3})|(?P<failed><))',
     re.ASCII | re.IGNORECASE,
 )
+_MSR_APART = re.compile('[- ]')
 _LONGEST_LINE = 1000
 
 
@@ -79,9 +72,17 @@ class NoDump(Exception):
 
 
 def text_of(data: bytes) -> str:
-    """A file's text; Windows writes some in UTF-16, or marks UTF-8."""
+    """A file's text; Windows writes some in UTF-16, or marks UTF-8.
+
+    Where no mark says so, UTF-16 shows in its many NUL bytes.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode('utf-16', 'replace')
+    start = data[:_MARKLESS]
+    for first, encoding in ((1, 'utf-16-le'), (0, 'utf-16-be')):
+        zeros = start[first::2].count(0)
+        if zeros * 2 > len(start) // 2 > 0:
+            return data.decode(encoding, 'replace')
     return data.decode('utf-8-sig', 'replace')
 
 
@@ -128,7 +129,7 @@ def parse(text: str) -> Dump:
     :raises NoDump: when there is no leaf in it
     """
     reader = _Reader()
-    for line in text.splitlines():
+    for line in io.StringIO(text.replace('\xa0', ' '), newline=None):
         reader.line(line[:_LONGEST_LINE])
     if not any(reader.dump.cpus.values()):
         raise NoDump('there is no line of CPUID registers in it')
@@ -143,40 +144,41 @@ class _Reader:
         self._highest = 0
         self._msr_cpu: int | None = None
         self._left = _LEAVES_LIMIT
+        self._heading: int | None = None
 
     def line(self, line: str) -> None:
-        if found := _CPUID.match(line):
+        if found := cpuid_lines.read(line, self._heading):
             self._leaf(found)
-        elif found := _MSR.match(line):
-            self._msr(found)
-        elif found := _MSR_HEADING.search(line):
-            cpu = found['cpu']
+        elif msr := _MSR.match(line):
+            self._msr(msr)
+        elif heading := _MSR_HEADING.search(line):
+            cpu = heading['cpu']
             self._msr_cpu = int(cpu) if cpu else None
-        elif found := _CPU.search(line):
+        elif cpu_heading := _CPU.search(line):
             self._msr_cpu = None
-            number = found['plain'] or found['counted'] or '0'
+            number = next(filter(None, cpu_heading.groups()), '0')
             if int(number) < cpulist.CPU_LIMIT:
                 self._cpu = int(number)
         elif _SUMMARY.search(line) and self.dump.cpus:
             self._cpu = None
+        else:
+            leaf = cpuid_lines.heading(line)
+            self._heading = self._heading if leaf is None else leaf
 
-    def _leaf(self, found: re.Match[str]) -> None:
+    def _leaf(self, found: cpuid_lines.Line) -> None:
         self._left -= 1
         if self._left < 0 or self._cpu is None:
             return
-        aida = found['leaf'] is None
-        end = '2' if aida else ''
-        leaf = int(found[f'leaf{end}'], 16)
-        regs = CpuidRegs(*(int(found[f'{name}{end}'], 16) for name in _NAMES))
-        said = found[f'subleaf{end}']
+        leaf, subleaf = found.leaf, found.subleaf
         table = self.dump.cpus.setdefault(self._cpu, {})
-        if leaf == 0 and (0, 0) in table and not said:
+        if leaf == 0 and (0, 0) in table and not subleaf:
             # Leaf 0 has no subleaves: this is another processor.
             self._cpu = min(self._highest + 1, cpulist.CPU_LIMIT - 1)
             table = self.dump.cpus.setdefault(self._cpu, {})
         self._highest = max(self._highest, self._cpu)
-        subleaf = int(said, 16) if said else _next_subleaf(table, leaf)
-        table.setdefault((leaf, subleaf), regs)
+        if subleaf is None:
+            subleaf = _next_subleaf(table, leaf)
+        table.setdefault((leaf, subleaf), found.regs)
 
     def _msr(self, found: re.Match[str]) -> None:
         index = int(found['index'], 16)
@@ -184,11 +186,8 @@ class _Reader:
         if found['failed']:
             table.setdefault(index, Refusal('EIO'))
         else:
-            value = int(found['value'].replace('-', ''), 16)
+            value = int(_MSR_APART.sub('', found['value']), 16)
             table.setdefault(index, value)
-
-
-_NAMES = ('eax', 'ebx', 'ecx', 'edx')
 
 
 def _next_subleaf(table: Leaves, leaf: int) -> int:

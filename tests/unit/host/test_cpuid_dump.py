@@ -190,12 +190,48 @@ MSR 0000048B: 0000-0000-0000-0000
                 cpuid_dump.parse(COLLECTED), cpuid_dump.parse(again)
             )
 
+    def test_same_when_utf_16_is_not_marked(self):
+        for encoding in ('utf-16-le', 'utf-16-be'):
+            again = cpuid_dump.text_of(COLLECTED.encode(encoding))
+            self.assertEqual(
+                cpuid_dump.parse(COLLECTED), cpuid_dump.parse(again)
+            )
+        for data in (b'', b'\0', b'a'):
+            cpuid_dump.text_of(data)
+
+    def test_same_when_registers_are_parted_otherwise(self):
+        for old, new in ((': ', ' : '), ('-', ' '), ('-', ', ')):
+            other = '\n'.join(
+                line.replace(old, new) if line.startswith('CPUID') else line
+                for line in COLLECTED.splitlines()
+            )
+            self.assertEqual(
+                cpuid_dump.parse(COLLECTED), cpuid_dump.parse(other)
+            )
+        self.assertEqual(
+            cpuid_dump.parse(COLLECTED),
+            cpuid_dump.parse(COLLECTED.replace('\n', '\r')),
+        )
+
+    def test_subleaves_when_kcpuid_printed_them(self):
+        text = """\
+0x00000001: EAX=0x000306f2, EBX=0x00010800, ECX=0x7ffefbff, EDX=0xbfebfbff
+0x00000007: subleafs:
+  0: EAX=0x00000001, EBX=0x000037ab, ECX=0x00000000, EDX=0x00000000
+  1: EAX=0x00000400, EBX=0x00000000, ECX=0x00000000, EDX=0x00000000
+"""
+        leaves = cpuid_dump.parse(text).cpus[0]
+        self.assertEqual([(1, 0), (7, 0), (7, 1)], list(leaves))
+
     def test_numbers_are_kept_when_headings_differ(self):
         line = 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69\n'
         for head, cpu in (
             ('CPUID Registers (CPU #3):', 3),
             ('CPU#007 AffMask: 0x0000000000000080', 7),
             ('------[ CPUID Registers / Logical CPU #12 ]------', 12),
+            ('CPU 4:', 4),
+            ('Processor 5:', 5),
+            ('CPU Thread 6', 6),
         ):
             text = f'{head}\n{line}'
             self.assertEqual([cpu], list(cpuid_dump.parse(text).cpus))
