@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from hvfilter.model import week
 
 TRAIT_PREFIX = 'CUSTOM_HVFILTER_'
 
@@ -272,4 +275,35 @@ RETIRED_TRAITS: frozenset[str] = frozenset()
 OWN_TRAITS: frozenset[str] = (
     frozenset(BY_TRAIT) | {REPORTED_TRAIT} | RETIRED_TRAITS
 )
-"""The only names that hvfilter ever adds to or removes from a provider."""
+"""The names that are known beforehand; see :func:`is_own` for the others."""
+
+SINCE = '_UNKNOWN_'
+"""Between a trait and the week since which it has been UNKNOWN."""
+
+_REPORTED_WEEK = f'{REPORTED_TRAIT}_{week.PATTERN}'
+_UNKNOWN_SINCE = f'(?:{"|".join(sorted(OWN_TRAITS))}){SINCE}{week.PATTERN}'
+
+OWN_PATTERNS: tuple[re.Pattern[str], ...] = tuple(
+    re.compile(pattern + r'\Z')
+    for pattern in (
+        # The week of the last report: one on each provider that reported.
+        _REPORTED_WEEK,
+        # A trait that is kept although its state is UNKNOWN, and since when.
+        _UNKNOWN_SINCE,
+    )
+)
+"""Names with a changing part. Strict: a name that only begins like one of
+these belongs to somebody else. Such a name is created when it is first needed
+and deleted by ``hvfilter prepare`` when no provider carries it any more."""
+
+
+def is_own(name: str) -> bool:
+    """Whether hvfilter may add this name to a provider, or remove it."""
+    return name in OWN_TRAITS or any(
+        pattern.match(name) for pattern in OWN_PATTERNS
+    )
+
+
+def own(names: Iterable[str]) -> frozenset[str]:
+    """Those of the names that are hvfilter's; no others are ever changed."""
+    return frozenset(name for name in names if is_own(name))

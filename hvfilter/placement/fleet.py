@@ -43,10 +43,10 @@ def presence(placement: client.PlacementClient) -> Presence:
     :raises errors.PlacementError: it could not be told.
     """
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
-    names = known & catalogue.OWN_TRAITS
+    names = catalogue.own(known)
     carried = placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
     found: dict[str, str] = {}
-    for name in sorted(carried & catalogue.OWN_TRAITS):
+    for name in sorted(catalogue.own(carried)):
         for provider in placement.providers_with(required=[name]):
             found[provider.uuid] = provider.name
     return Presence(names, found)

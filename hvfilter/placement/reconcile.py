@@ -75,7 +75,8 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
     :param current: all traits that the provider has.
     :raises ValueError: a name is wanted or unwanted that is not ours.
     """
-    foreign = (wanted.present | wanted.absent) - catalogue.OWN_TRAITS
+    named = wanted.present | wanted.absent
+    foreign = named - catalogue.own(named)
     if foreign:
         raise ValueError(f'not ours to change: {", ".join(sorted(foreign))}')
     both = wanted.present & wanted.absent
@@ -85,7 +86,7 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
     return Plan(
         added=result - current,
         removed=current - result,
-        kept=result & current & catalogue.OWN_TRAITS,
+        kept=catalogue.own(result & current),
         result=result,
     )
 
@@ -321,9 +322,8 @@ class _Run:
                 self.created |= {name}
 
     def _change(self, uuid: str, step: Plan) -> Change:
-        own = catalogue.OWN_TRAITS
-        before = (self._first or frozenset()) & own
-        after = step.result & own
+        before = catalogue.own(self._first or frozenset())
+        after = catalogue.own(step.result)
         return Change(
             uuid,
             added=after - before,

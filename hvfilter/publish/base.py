@@ -117,8 +117,8 @@ class Publisher(abc.ABC):
     The rules, whatever the place:
 
     * A state that is UNKNOWN changes nothing: what was published stays.
-    * What is not ours is never touched. Ours are the names in
-      :data:`hvfilter.model.catalogue.OWN_TRAITS`.
+    * What is not ours is never touched. Ours are the names for which
+      :func:`hvfilter.model.catalogue.is_own` is true.
     * All or nothing: whoever looks, and whenever this is killed, sees what
       was published before or what is published now.
     * Publishing the same again writes nothing, unless the time is a part of

@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hvfilter.model.catalogue import OWN_TRAITS
+from hvfilter.model.catalogue import is_own
 from hvfilter.placement import client, errors
 
 MICROVERSION = '2.61'
@@ -51,7 +51,7 @@ def asking(transport: client.Transport) -> tuple[Asking, ...]:
 def is_ours(key: str) -> bool:
     """Whether an extra spec is about one of our traits or capabilities."""
     match = _TRAIT.match(key)
-    named = match is not None and match['name'] in OWN_TRAITS
+    named = match is not None and is_own(match['name'])
     return named or key.startswith('hvfilter:')
 
 

@@ -114,7 +114,7 @@ def merge(old: Content, wanted: Wanted, *, clean: bool) -> Content:
     :param clean: Placement itself was brought up to date: what this file
         does not name is not there either.
     """
-    names = wanted.applied_to(old.traits)
+    names = wanted.undated().applied_to(old.traits)
     gone = (old.left_behind | old.traits) - names
     return Content(names, frozenset() if clean else gone)
 

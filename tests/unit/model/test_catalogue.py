@@ -60,3 +60,40 @@ class TestCatalogue(testtools.TestCase):
             ('', Arch.OTHER),
         ):
             self.assertIs(arch, Arch.from_machine(machine), machine)
+
+    def test_own_when_name_has_a_changing_part(self):
+        for name in (
+            'CUSTOM_HVFILTER_KVM',
+            'CUSTOM_HVFILTER_REPORTED',
+            'CUSTOM_HVFILTER_REPORTED_2026W48',
+            'CUSTOM_HVFILTER_REPORTED_2026W53',
+            'CUSTOM_HVFILTER_NESTED_UNKNOWN_2026W01',
+            'CUSTOM_HVFILTER_NESTED_SLAT_UNKNOWN_2026W01',
+            'CUSTOM_HVFILTER_REPORTED_UNKNOWN_2026W01',
+        ):
+            self.assertTrue(catalogue.is_own(name), name)
+
+    def test_own_when_name_only_begins_like_it(self):
+        for name in (
+            'CUSTOM_HVFILTER_REPORTED_',
+            'CUSTOM_HVFILTER_REPORTED_2026',
+            'CUSTOM_HVFILTER_REPORTED_2026W54',
+            'CUSTOM_HVFILTER_REPORTED_2026W00',
+            'CUSTOM_HVFILTER_REPORTED_2026W48_1',
+            'CUSTOM_HVFILTER_REPORTED_2026W48\n',
+            'CUSTOM_HVFILTER_REPORTED_1999W48',
+            'CUSTOM_HVFILTER_REPORTED_BY_SOMEBODY',
+            'CUSTOM_HVFILTER_KVM_2026W48',
+            'CUSTOM_HVFILTER_MINE_UNKNOWN_2026W48',
+            'CUSTOM_HVFILTER_UNKNOWN_2026W48',
+            'XCUSTOM_HVFILTER_REPORTED_2026W48',
+            'CUSTOM_HVFILTER_',
+            '',
+        ):
+            self.assertFalse(catalogue.is_own(name), name)
+
+    def test_own_when_names_are_sorted_out(self):
+        names = {'CUSTOM_GOLD', 'CUSTOM_HVFILTER_REPORTED_2026W48'}
+        self.assertEqual(
+            names - {'CUSTOM_GOLD'}, catalogue.own(names | {'OWNER_NOVA'})
+        )

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
 from hvfilter.model.finding import Overrule, State
+from hvfilter.model.week import Week
 from hvfilter.rules import combine, overrule, traits
 from tests import strategies
+from tests.fakes import reports
 
 FOREIGN = st.frozensets(
     st.sampled_from(
@@ -16,6 +18,26 @@ FOREIGN = st.frozensets(
     )
 )
 OWN = st.frozensets(st.sampled_from(sorted(catalogue.OWN_TRAITS)))
+
+KVM = 'CUSTOM_HVFILTER_KVM'
+NESTED = 'CUSTOM_HVFILTER_NESTED'
+MARKER = catalogue.REPORTED_TRAIT
+
+
+def week(number):
+    return Week.parse(f'2026W{number:02}')
+
+
+def reported(number):
+    return f'{MARKER}_2026W{number:02}'
+
+
+def unknown(trait, number):
+    return f'{trait}_UNKNOWN_2026W{number:02}'
+
+
+def names(*listed):
+    return frozenset(listed)
 
 
 class TestWanted(testtools.TestCase):
@@ -99,3 +121,120 @@ class TestWanted(testtools.TestCase):
             frozenset(row.key for row in catalogue.CATALOGUE[:3]),
             traits.capabilities(own | foreign | {catalogue.REPORTED_TRAIT}),
         )
+
+
+class TestDates(testtools.TestCase):
+    """The week of the last report, and since when a trait is UNKNOWN."""
+
+    def after(self, before, present, absent, number, most=2):
+        made = reports.report(present, absent)
+        wanted = traits.wanted(made, number and week(number), most)
+        return catalogue.own(wanted.applied_to(frozenset(before)))
+
+    def test_week_when_reported(self):
+        for before in (
+            (),
+            (reported(46),),
+            (reported(46), reported(47)),
+            (reported(48),),
+            # A clock was ahead once.
+            (reported(53),),
+        ):
+            after = self.after(before, ['kvm'], [], 48)
+            self.assertEqual(names(KVM, MARKER, reported(48)), after)
+
+    def test_week_when_host_cannot_run_guests(self):
+        after = self.after([MARKER, reported(47)], [], ['kvm'], 48)
+        self.assertEqual(names(MARKER, reported(48)), after)
+
+    def test_week_when_clock_cannot_be_believed(self):
+        before = [KVM, MARKER, reported(47)]
+        self.assertEqual(
+            frozenset(before), self.after(before, ['kvm'], [], None)
+        )
+
+    def test_week_when_marker_is_gone(self):
+        """Somebody removed the marker: a date without it says nothing."""
+        self.assertEqual(
+            names(), self.after([reported(47), reported(46)], [], [], 48)
+        )
+
+    def test_week_when_kvm_is_unknown(self):
+        before = [KVM, MARKER, reported(47)]
+        marks = names(unknown(KVM, 48), unknown(MARKER, 48))
+        after = self.after(before, [], [], 48)
+        self.assertEqual(frozenset(before) | marks, after)
+        # As long as it may stay.
+        self.assertEqual(after, self.after(after, [], [], 50))
+        # And known again.
+        self.assertEqual(
+            names(KVM, MARKER, reported(50)),
+            self.after(after, ['kvm'], [], 50),
+        )
+        self.assertEqual(
+            names(MARKER, reported(50)), self.after(after, [], ['kvm'], 50)
+        )
+        # Or not: the host never reported.
+        self.assertEqual(names(), self.after(after, [], [], 51))
+
+    def test_capability_when_it_stays_unknown(self):
+        before = [KVM, NESTED, MARKER, reported(47)]
+        after = self.after(before, ['kvm'], [], 48)
+        mark = unknown(NESTED, 48)
+        self.assertEqual(names(KVM, NESTED, MARKER, reported(48), mark), after)
+        after = self.after(after, ['kvm'], [], 50)
+        self.assertEqual(names(KVM, NESTED, MARKER, reported(50), mark), after)
+        after = self.after(after, ['kvm'], [], 51)
+        self.assertEqual(names(KVM, MARKER, reported(51)), after)
+
+    def test_capability_when_unknown_may_stay_for_ever(self):
+        before = [NESTED, MARKER, reported(48), unknown(NESTED, 1)]
+        self.assertEqual(
+            names(KVM, *before), self.after(before, ['kvm'], [], 48, most=0)
+        )
+
+    def test_capability_when_week_is_ahead_of_the_clock(self):
+        """It would stay for as long as the clock was ahead."""
+        before = [NESTED, unknown(NESTED, 52)]
+        self.assertEqual(
+            names(NESTED, unknown(NESTED, 48)),
+            self.after(before, [], [], 48),
+        )
+
+    def test_dates_when_place_cannot_forget(self):
+        made = reports.report(['kvm'], [])
+        wanted = traits.wanted(made, week(48), 2).undated()
+        self.assertEqual(
+            names(KVM, MARKER, NESTED), wanted.applied_to(names(NESTED))
+        )
+
+    def test_nothing_stays_when_withdrawn(self):
+        dates = names(reported(48), unknown(KVM, 47), KVM, MARKER)
+        kept = names('CUSTOM_HVFILTER_REPORTED_2026W54', 'CUSTOM_GOLD')
+        self.assertEqual(kept, traits.withdrawn().applied_to(dates | kept))
+
+    @given(
+        strategies.reports(),
+        FOREIGN,
+        OWN,
+        st.integers(1, 53),
+        st.integers(0, 3),
+        st.sets(st.integers(1, 53)),
+    )
+    def test_one_date_when_applied_to_anything(
+        self, report, foreign, own, now, most, weeks
+    ):
+        dates = {reported(number) for number in weeks}
+        dates |= {unknown(trait, now) for trait in own}
+        before = foreign | own | dates
+        wanted = traits.wanted(report, week(now), most)
+        after = wanted.applied_to(before)
+        self.assertEqual(foreign, after - catalogue.own(after))
+        self.assertEqual(after, wanted.applied_to(after))
+        found = {name for name in after if name.startswith(f'{MARKER}_2')}
+        if MARKER in wanted.present:
+            self.assertEqual({reported(now)}, found)
+        else:
+            self.assertLessEqual(len(found), MARKER in after)
+        for trait in wanted.present:
+            self.assertNotIn(unknown(trait, now), after)
