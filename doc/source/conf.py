@@ -14,6 +14,7 @@ extensions = [
     'catalogue',
     'openstackdocstheme',
     'oslo_config.sphinxext',
+    'remedies',
     'sphinx.ext.autodoc',
     'supported',
 ]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which kind of machine a remedy is for: real, a guest, or Xen's dom0.
+
+This chooses between remedies. It is no evidence: what is known of
+``bare_metal`` is in that finding.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from hvfilter.host.door import Denied
+from hvfilter.model.finding import State
+from hvfilter.probes.bare_metal import BareMetal
+from hvfilter.probes.context import Look
+
+XEN_TYPE = '/sys/hypervisor/type'
+XEN_CAPABILITIES = '/proc/xen/capabilities'
+_VENDOR = '/sys/class/dmi/id/sys_vendor'
+
+
+class Kind(enum.Enum):
+    """What runs under this kernel."""
+
+    BARE_METAL = 'bare metal'
+    GUEST = 'guest'
+    XEN_CONTROL = 'Xen control domain'
+    UNKNOWN = 'unknown'
+
+
+def kind(look: Look) -> Kind:
+    """The kind of machine; the first sign of a hypervisor makes a guest."""
+    if _controls_xen(look):
+        return Kind.XEN_CONTROL
+    states = {said.state for said in BareMetal().observe(look)}
+    if State.ABSENT in states:
+        return Kind.GUEST
+    return Kind.BARE_METAL if State.PRESENT in states else Kind.UNKNOWN
+
+
+def _controls_xen(look: Look) -> bool:
+    """Whether this is the domain that controls Xen.
+
+    Xen lists control_d among its capabilities (kernel
+    drivers/xen/xenfs/super.c). Where xenfs is not mounted: only the control
+    domain sees the DMI tables of the real machine; those of other domains
+    are Xen's own, or there are none.
+    """
+    if _text(look, XEN_TYPE) != 'xen':
+        return False
+    if 'control_d' in _text(look, XEN_CAPABILITIES):
+        return True
+    vendor = _text(look, _VENDOR)
+    return bool(vendor) and 'xen' not in vendor.lower()
+
+
+def _text(look: Look, path: str) -> str:
+    try:
+        return look.text(path)
+    except Denied:
+        return ''
