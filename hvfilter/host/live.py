@@ -99,8 +99,7 @@ class LiveHost(door.Host):
         self, path: str, wanted: Mapping[str, Sequence[str]]
     ) -> door.Options:
         """Read as oslo.config reads; what is not wanted is dropped."""
-        text = self.read(path).decode('utf-8', 'replace')
-        return ini.wanted_options(text, wanted)
+        return ini.options(path, self.read(path), wanted)
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> door.CpuidRegs:
         """Executed here, or else read from the ``cpuid`` module.

@@ -211,8 +211,7 @@ class SysrootHost(Host):
     def options(
         self, path: str, wanted: Mapping[str, Sequence[str]]
     ) -> Options:
-        text = self.read(path).decode('utf-8', 'replace')
-        return ini.wanted_options(text, wanted)
+        return ini.options(path, self.read(path), wanted)
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         raise Denied(words.cpuid(cpu, leaf, subleaf), NOT_RECORDED)

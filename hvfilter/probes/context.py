@@ -16,14 +16,6 @@ from hvfilter.probes.cpuinfo import CpuInfo
 
 T = TypeVar('T')
 
-NOVA_CONFIG = (
-    '/etc/nova/nova.conf',
-    '/etc/nova/nova-compute.conf',
-    '/etc/kolla/nova-compute/nova.conf',
-)
-"""Where nova-compute's configuration lies unless we are told: upstream,
-Debian's second file, Kolla's copy on the host."""
-
 
 class Look:
     """A host, and what has been asked of it so far.
@@ -31,8 +23,8 @@ class Look:
     Every fact is asked once; a denial is remembered and raised again.
 
     :ivar host: the door
-    :ivar nova_config: the configuration files to read, in order; None for
-        the usual places
+    :ivar nova_config: nova-compute's configuration files and directories, in
+        order; None for those that :mod:`hvfilter.probes.nova_files` finds
     """
 
     def __init__(

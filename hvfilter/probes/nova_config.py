@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from hvfilter.host import ini
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
@@ -71,7 +72,7 @@ class NovaConfig(Probe):
 def _source(options: NovaOptions) -> str:
     if options.refused:
         return ', '.join(dict.fromkeys(d.what for d in options.refused))
-    return ', '.join(options.read) or "Nova's defaults"
+    return ', '.join(options.read) or 'nova.conf'
 
 
 def _value(options: NovaOptions) -> str:
@@ -96,9 +97,9 @@ def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:
     """Ubuntu's QEMU does (patch enable-svm-by-default, seen in its packages
     of 6.2 to 10.2), others do not since QEMU 2.2.
 
-    What QEMU a container of Kolla's has, the host does not show.
+    What QEMU a container or a snap has, the host does not show.
     """
-    if any(path.startswith('/etc/kolla/') for path in options.read):
+    if options.layout is None or not options.layout.host_qemu:
         return None
     try:
         text = look.text(_RELEASE)
@@ -110,14 +111,9 @@ def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:
 
 def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
     if options.refused:
-        path = options.refused[0].what
-        return (
-            State.UNKNOWN,
-            'virt_type',
-            f"Nova's configuration may not be read: {options.refused[0]}",
-            f'let the user who runs this read it ({path}), such as by '
-            'membership in the group nova',
-        )
+        return _refused(options.refused[0])
+    if options.rivals and options.layout is not None:
+        return _rivals(options.layout.name, options.rivals)
     if options.unresolved:
         name = options.unresolved[0]
         return (
@@ -133,7 +129,8 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             "this recording holds nothing of Nova's configuration",
             'record it again, or name a nova.conf (--nova-conf)',
         )
-    where = '' if options.read else ' (no nova.conf: its defaults hold)'
+    if not options.there:
+        return _NO_CONFIGURATION
     answer = _driver(options)
     if answer is None:
         virt_type = _emulates if key == 'tcg' else _virt_type
@@ -147,7 +144,44 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
         return _guest_cpu(key, options, guests)
     if key in _SEV_KEYS and options.encrypted_guests == '0':
         return _NO_ENCRYPTED_GUESTS
-    return (State.PRESENT, 'virt_type', f'Nova starts KVM guests{where}', '')
+    return (State.PRESENT, 'virt_type', 'Nova starts KVM guests', '')
+
+
+def _refused(denied: Denied) -> _Answer:
+    """A file that counts and that could not be read."""
+    if denied.error == ini.MALFORMED:
+        reason = f'nova-compute refuses its configuration: {denied}'
+        remedy = 'correct that line, then restart nova-compute'
+    elif denied.missing:
+        reason = f'a configuration file of nova-compute is missing: {denied}'
+        remedy = 'name the files that nova-compute reads, with --config-file'
+    else:
+        reason = f"Nova's configuration may not be read: {denied}"
+        remedy = (
+            f'let the user who runs this read it ({denied.what}), such as by '
+            'membership in the group nova'
+        )
+    return (State.UNKNOWN, 'virt_type', reason, remedy)
+
+
+def _rivals(first: str, others: tuple[str, ...]) -> _Answer:
+    """More than one configuration; which one counts is not known."""
+    return (
+        State.UNKNOWN,
+        'virt_type',
+        'several configurations of nova-compute are here and differ: '
+        f'{", ".join([first, *others])}',
+        'remove those that are left over, or name the right files with '
+        '--config-file',
+    )
+
+
+_NO_CONFIGURATION: _Answer = (
+    State.UNKNOWN,
+    'virt_type',
+    'no configuration of nova-compute was found',
+    'name the files that nova-compute reads, with --config-file',
+)
 
 
 # Nova 34 has the option no more; which Nova it is cannot be seen here.

@@ -13,7 +13,9 @@ import dataclasses
 from collections.abc import Mapping
 
 from hvfilter.host.door import NOT_RECORDED, Denied, Options
-from hvfilter.probes.context import NOVA_CONFIG, Look
+from hvfilter.probes import nova_files
+from hvfilter.probes.context import Look
+from hvfilter.probes.nova_files import Layout
 
 WANTED = {
     'DEFAULT': ('compute_driver',),
@@ -33,11 +35,6 @@ DEPRECATED = {'cpu_model': 'cpu_models'}
 VIRT_TYPES = frozenset({'kvm', 'lxc', 'qemu', 'parallels'})
 CPU_MODES = frozenset({'host-model', 'host-passthrough', 'custom', 'none'})
 
-_USUAL_DIRECTORIES = (
-    '/etc/nova/nova.conf.d',
-    '/etc/nova/nova-compute.conf.d',
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class NovaOptions:
@@ -46,14 +43,26 @@ class NovaOptions:
     :ivar values: option name, as it is called today, to its value as it
         stands
     :ivar read: the files that were read, in order
-    :ivar refused: denials of files that are there
+    :ivar refused: denials of files that count: not readable, malformed, or
+        named and not there
     :ivar unrecorded: files of which a recording tells nothing
+    :ivar layout: whose files these are; None when none was found
+    :ivar rivals: the names of other layouts that are there too and say
+        something else
     """
 
     values: Mapping[str, str]
     read: tuple[str, ...]
     refused: tuple[Denied, ...]
     unrecorded: tuple[str, ...] = ()
+    layout: Layout | None = None
+    rivals: tuple[str, ...] = ()
+
+    @property
+    def there(self) -> bool:
+        """Whether nova-compute is configured here at all."""
+        own = [path for path in self.read if path != nova_files.DEFAULTS_ONLY]
+        return bool(own or self.refused)
 
     @property
     def virt_type(self) -> str:
@@ -113,21 +122,64 @@ def as_list(text: str) -> tuple[str, ...]:
 
 
 def read(look: Look) -> NovaOptions:
-    """Read the configuration through the door; nothing is raised."""
+    """Read the configuration through the door; nothing is raised.
+
+    Where there is more than one configuration and all say the same, the
+    first stands for all.
+    """
+    try:
+        layouts = nova_files.layouts(look)
+    except Denied as denied:
+        return NovaOptions({}, (), (denied,))
+    every = [_read(look, layout) for layout in layouts]
+    there = [each for each in every if each.there]
+    if not there:
+        unrecorded = (path for each in every for path in each.unrecorded)
+        return NovaOptions({}, (), (), tuple(unrecorded))
+    first = there[0]
+    return dataclasses.replace(
+        first,
+        refused=tuple(denied for each in there for denied in each.refused),
+        rivals=tuple(
+            each.layout.name
+            for each in there
+            if each.layout is not None and each.values != first.values
+        ),
+    )
+
+
+def _read(look: Look, layout: Layout) -> NovaOptions:
+    """What the files of one layout say."""
     values: dict[str, str] = {}
     done: list[str] = []
     refused: list[Denied] = []
     unrecorded: list[str] = []
-    for path in _paths(look, refused, unrecorded):
+
+    def not_read(path: str, denied: Denied) -> None:
+        if denied.error == NOT_RECORDED:
+            unrecorded.append(path)
+        elif layout.named or not denied.missing:
+            # nova-compute does not start without a file that is named.
+            refused.append(denied)
+
+    paths = list(layout.files)
+    for directory in layout.directories:
+        try:
+            paths += nova_files.files_in(look, directory)
+        except Denied as denied:
+            not_read(directory, denied)
+    for path in paths:
         try:
             sections = _sections(look, path)
         except Denied as denied:
-            _not_read(path, denied, refused, unrecorded)
+            not_read(path, denied)
             continue
         done.append(path)
         for options in sections.values():
             values.update(_last_values(options))
-    return NovaOptions(values, tuple(done), tuple(refused), tuple(unrecorded))
+    return NovaOptions(
+        values, tuple(done), tuple(refused), tuple(unrecorded), layout
+    )
 
 
 def _sections(look: Look, path: str) -> Options:
@@ -170,45 +222,3 @@ def _last_values(options: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
         if name not in DEPRECATED
     )
     return values
-
-
-def _not_read(
-    path: str,
-    denied: Denied,
-    refused: list[Denied],
-    unrecorded: list[str],
-) -> None:
-    if denied.error == NOT_RECORDED:
-        unrecorded.append(path)
-    elif not denied.missing:
-        refused.append(denied)
-
-
-def _paths(
-    look: Look, refused: list[Denied], unrecorded: list[str]
-) -> list[str]:
-    """The files to read; a directory that is given stands for its *.conf."""
-    if look.nova_config is None:
-        files = list(NOVA_CONFIG)
-        directories: tuple[str, ...] = _USUAL_DIRECTORIES
-    else:
-        directories = tuple(
-            path for path in look.nova_config if not path.endswith('.conf')
-        )
-        files = [p for p in look.nova_config if p not in directories]
-    for directory in directories:
-        try:
-            names = look.names(directory)
-        except Denied as denied:
-            if denied.error == 'ENOTDIR':
-                files.append(directory)
-            else:
-                _not_read(directory, denied, refused, unrecorded)
-            continue
-        files += [
-            f'{directory}/{name}'
-            for name in names
-            # As the shell pattern *.conf, which oslo.config uses.
-            if name.endswith('.conf') and not name.startswith('.')
-        ]
-    return files

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from oslo_config import cfg, iniparser
 
 from hvfilter.host import ini
+from hvfilter.host.door import Denied
 
 NOVA = """\
 [DEFAULT]
@@ -70,6 +71,13 @@ class _Reference(iniparser.BaseParser):
             options[key] = (*options.get(key, ()), '\n'.join(value))
 
 
+def _ours(text):
+    try:
+        return ini.wanted_options(text, WANTED)
+    except ini.MalformedFile:
+        return None
+
+
 class IniTest(testtools.TestCase):
     def test_only_wanted_options_when_the_file_holds_secrets(self):
         found = ini.wanted_options(
@@ -99,13 +107,31 @@ class IniTest(testtools.TestCase):
         )
         self.assertEqual({'libvirt': {'virt_type': ('kvm', 'qemu')}}, found)
 
-    def test_goes_on_when_a_line_is_broken(self):
-        found = ini.wanted_options(
-            '  lost\n[libvirt\nvirt_type=lxc\n[libvirt]\nnonsense\n'
-            '=\nvirt_type=kvm\n',
-            WANTED,
+    def test_refused_with_the_line_when_a_line_is_broken(self):
+        for text, line, problem in (
+            ('[libvirt]\n\n  password = X\n', 3, 'no option to continue'),
+            ('[libvirt\nvirt_type=X\n', 1, 'must end with'),
+            ('[libvirt]\na=1\n[]\n', 3, 'without a name'),
+            ('[libvirt]\npassword X\n', 2, 'neither'),
+            ('[libvirt]\n= X\n', 2, 'without a name'),
+            ('password = X\n[libvirt]\n', 1, 'before the first section'),
+            ('\ufeff[libvirt]\npassword = X\n', 1, 'neither'),
+        ):
+            error = self.assertRaises(
+                ini.MalformedFile, ini.wanted_options, text, WANTED
+            )
+            self.assertEqual(line, error.line, text)
+            self.assertIn(problem, str(error))
+            self.assertNotIn('X', str(error))
+
+    def test_denied_with_the_line_when_it_is_not_text(self):
+        data = b'[libvirt]\nvirt_type = kvm\n# \xff\n'
+        denied = self.assertRaises(
+            Denied, ini.options, '/etc/nova/nova.conf', data, WANTED
         )
-        self.assertEqual({'libvirt': {'virt_type': ('kvm',)}}, found)
+        self.assertEqual(ini.MALFORMED, denied.error)
+        self.assertIn('/etc/nova/nova.conf', str(denied))
+        self.assertIn('line 3: not valid UTF-8', str(denied))
 
     def test_quotes_taken_off_when_they_enclose_the_value(self):
         found = ini.wanted_options('[DEFAULT]\nvirt_type="a b"\r\n', WANTED)
@@ -118,12 +144,12 @@ class IniTest(testtools.TestCase):
         try:
             reference.parse(io.StringIO(text, newline=None))
         except iniparser.ParseError:
-            return
-        self.assertEqual(reference.found, ini.wanted_options(text, WANTED))
+            reference.found = None
+        self.assertEqual(reference.found, _ours(text))
 
     @given(st.text())
-    def test_never_fails_when_given_anything(self, text):
-        ini.wanted_options(text, WANTED)
+    def test_a_clear_refusal_at_most_when_given_anything(self, text):
+        _ours(text)
 
     def test_last_value_wins_in_oslo_config_as_we_assume(self):
         with tempfile.NamedTemporaryFile('w', suffix='.conf') as file:

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testtools.matchers import Contains, StartsWith
 
+from hvfilter.host import ini
+from hvfilter.host.snapshot import Refusal
 from hvfilter.model.catalogue import Stage
-from hvfilter.probes import nova_options
+from hvfilter.probes import nova_files, nova_options
 from hvfilter.probes.nova_config import NovaConfig
 from hvfilter.probes.nova_options import WANTED, NovaOptions
 from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
@@ -17,6 +19,15 @@ SECOND = '/etc/nova/nova-compute.conf'
 KOLLA = '/etc/kolla/nova-compute/nova.conf'
 FOLDER = '/etc/nova/nova.conf.d'
 OTHER_FOLDER = '/etc/nova/nova-compute.conf.d'
+ELSEWHERE = {
+    path: ENOENT
+    for layout in nova_files.LAYOUTS
+    for path in layout.files
+    if path not in (MAIN, nova_files.DEFAULTS_ONLY)
+}
+NOWHERE = {
+    path: ENOENT for layout in nova_files.LAYOUTS for path in layout.directories
+}
 INTEL = {'/proc/cpuinfo': 'vendor_id : GenuineIntel\n'}
 AMD = {'/proc/cpuinfo': 'vendor_id : AuthenticAMD\n'}
 DEBIAN = {'/etc/os-release': 'NAME="Debian GNU/Linux"\nID=debian\n'}
@@ -37,7 +48,14 @@ def one_file(**given_values):
     }
 
 
-def nova(files=None, options=None, arch='x86_64', directories=None, **values):
+def nova(
+    files=None,
+    options=None,
+    arch='x86_64',
+    directories=None,
+    nova_config=None,
+    **values,
+):
     """A host whose nova.conf sets the values, and nothing else is there."""
     facts = {MAIN: one_file(**values), SECOND: ENOENT, KOLLA: ENOENT}
     facts.update(options or {})
@@ -50,6 +68,7 @@ def nova(files=None, options=None, arch='x86_64', directories=None, **values):
             **(directories or {}),
         },
         options=facts,
+        nova_config=nova_config,
     )
 
 
@@ -77,11 +96,31 @@ class TestVirtType(NovaTestCase):
         self.assertEqual(MAIN, self.about(nova()).source)
         self.assertEqual('nothing set', self.about(nova()).value)
 
-    def test_kvm_when_there_is_no_configuration(self):
-        look = nova(options={MAIN: ENOENT})
-        self.check('present', look, 'kvm', 'no nova.conf')
-        self.assertEqual("Nova's defaults", self.about(look).source)
-        self.assertNotIn('no nova.conf', self.about(nova(), 'kvm').reason)
+    def test_unknown_when_there_is_no_configuration(self):
+        look = nova(
+            options={MAIN: ENOENT, nova_files.DEFAULTS_ONLY: ENOENT}
+            | ELSEWHERE,
+            directories=NOWHERE,
+        )
+        self.check('unknown', look, 'kvm', 'no configuration', '--config-file')
+        self.assertEqual('nova.conf', self.about(look).source)
+
+    def test_unknown_when_only_defaults_of_a_package_are_there(self):
+        look = nova(
+            options={MAIN: ENOENT, nova_files.DEFAULTS_ONLY: one_file()}
+            | ELSEWHERE,
+            directories=NOWHERE,
+        )
+        self.check('unknown', look, 'kvm', 'no configuration')
+
+    def test_unknown_when_a_file_is_malformed(self):
+        broken = Refusal(ini.MALFORMED, text='line 7: without a name')
+        look = nova(options={MAIN: broken})
+        self.check('unknown', look, 'kvm', 'line 7', 'correct that line')
+
+    def test_unknown_when_a_named_file_is_missing(self):
+        look = nova(options={'/x.conf': ENOENT}, nova_config=('/x.conf',))
+        self.check('unknown', look, 'kvm', 'is missing', '--config-file')
 
     def test_virt_type_when_set(self):
         self.check('present', nova(virt_type='kvm'), 'kvm')
@@ -412,6 +451,15 @@ class TestGuestCpu(NovaTestCase):
         self.assertEqual('unknown', said.state.value)
 
 
+def _place(layout):
+    """A file of a layout, and the folder that lists it."""
+    if layout.files:
+        return layout.files[0], {}
+    return f'{layout.directories[0]}/1.conf', {
+        layout.directories[0]: ('1.conf',)
+    }
+
+
 class TestOptions(NovaTestCase):
     def read(self, *args, **kwargs):
         return nova_options.read(nova(*args, **kwargs))
@@ -486,8 +534,81 @@ class TestOptions(NovaTestCase):
         found = nova_options.read(look)
         # A file given without the usual ending comes after the rest.
         self.assertEqual({'/a.conf', '/b.ini', '/d/x.conf'}, set(found.read))
-        self.assertEqual(1, len(found.refused))
-        self.assertThat(found.refused[0].what, Contains('/no'))
+        # What is named and not there is no better than what is refused.
+        self.assertEqual(
+            ['list /missing', 'list /no'], [d.what for d in found.refused]
+        )
+
+    def test_layouts_when_they_agree_or_differ(self):
+        for layout in nova_files.LAYOUTS[1:]:
+            path, folders = _place(layout)
+            for virt_type, rivals in (('qemu', ()), ('kvm', (layout.name,))):
+                found = self.read(
+                    virt_type='qemu',
+                    options={path: one_file(virt_type=virt_type)},
+                    directories=folders,
+                )
+                self.assertEqual(rivals, found.rivals, path)
+                self.assertEqual('qemu', found.virt_type)
+                self.assertEqual((MAIN,), found.read)
+
+    def test_the_one_layout_when_it_is_of_a_deployment_tool(self):
+        for layout in nova_files.LAYOUTS[1:]:
+            path, folders = _place(layout)
+            found = self.read(
+                options=ELSEWHERE
+                | {MAIN: ENOENT, path: one_file(virt_type='qemu')},
+                directories=NOWHERE | folders,
+            )
+            self.assertEqual('qemu', found.virt_type, path)
+            self.assertEqual((path,), found.read)
+            self.assertEqual(layout, found.layout)
+
+    def test_files_of_the_unit_when_it_names_some(self):
+        for command, read in (
+            (
+                '/opt/nova/bin/nova-compute --config-file /opt/nova/etc/n.conf'
+                ' --config-dir=/opt/nova/etc/d',
+                ('/opt/nova/etc/n.conf', '/opt/nova/etc/d/x.conf'),
+            ),
+            (
+                '/usr/bin/nova-compute \\\n--config-file /opt/nova/etc/n.conf',
+                ('/opt/nova/etc/n.conf',),
+            ),
+            ('/usr/bin/nova-compute', (MAIN,)),
+            ('/usr/bin/nova-compute --config-file', (MAIN,)),
+            ('/usr/bin/nova-compute --config-file "', (MAIN,)),
+            ('/usr/bin/nova-compute --config-file %i.conf', (MAIN,)),
+        ):
+            for unit in (
+                '/etc/systemd/system/nova-compute.service',
+                '/usr/lib/systemd/system/openstack-nova-compute.service',
+            ):
+                found = self.read(
+                    options={
+                        unit: {'Service': {'ExecStart': ('', command)}},
+                        '/opt/nova/etc/n.conf': one_file(virt_type='qemu'),
+                        '/opt/nova/etc/d/x.conf': one_file(),
+                    },
+                    directories={'/opt/nova/etc/d': ('x.conf', 'y')},
+                )
+                self.assertEqual(read, found.read, command)
+                self.assertEqual((), found.refused)
+
+    def test_usual_files_when_the_unit_names_none_or_is_odd(self):
+        unit = '/etc/systemd/system/nova-compute.service'
+        for said in (
+            {'Service': {'ExecStart': ()}},
+            ENOENT,
+            Refusal(ini.MALFORMED, text='line 1'),
+        ):
+            self.assertEqual((MAIN,), self.read(options={unit: said}).read)
+
+    def test_refused_when_the_unit_may_not_be_read(self):
+        unit = '/etc/systemd/system/nova-compute.service'
+        found = self.read(options={unit: EACCES})
+        self.assertEqual([f'read {unit}'], [d.what for d in found.refused])
+        self.assertTrue(found.there)
 
     def test_unresolved_when_a_value_refers_to_another(self):
         found = self.read(virt_type='kvm', cpu_mode='$x')
