@@ -26,7 +26,9 @@ ELSEWHERE = {
     if path not in (MAIN, nova_files.DEFAULTS_ONLY)
 }
 NOWHERE = {
-    path: ENOENT for layout in nova_files.LAYOUTS for path in layout.directories
+    path: ENOENT
+    for layout in nova_files.LAYOUTS
+    for path in layout.directories
 }
 INTEL = {'/proc/cpuinfo': 'vendor_id : GenuineIntel\n'}
 AMD = {'/proc/cpuinfo': 'vendor_id : AuthenticAMD\n'}

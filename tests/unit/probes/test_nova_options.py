@@ -86,7 +86,7 @@ def text(rand):
     lines = ['[libvirt]'] if rand.random() < 0.9 else []
     for _ in range(rand.randrange(14)):
         if rand.random() < 0.5:
-            section, name = rand.choice(OPTIONS)
+            _, name = rand.choice(OPTIONS)
             parted = rand.choice((' = ', '=', ':', ' : '))
             lines.append(f'{name}{parted}{rand.choice(VALUES)}')
         else:
@@ -134,7 +134,7 @@ def ours(files, folder):
 
 class TestBesideOslo(testtools.TestCase):
     def test_same_values_or_both_refuse_over_random_files(self):
-        rand = random.Random(SEED)  # noqa: S311  (no secret)
+        rand = random.Random(SEED)
         refused = 0
         with tempfile.TemporaryDirectory() as name:
             root = pathlib.Path(name)
