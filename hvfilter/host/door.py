@@ -138,12 +138,15 @@ class SmokeRun:
         ``('real_mode', 'IO')``, ``('long_mode', 'IO')``; the outcome is
         'ok', a KVM exit reason's name, an errno's name or 'TIMEOUT'
     :ivar samples: of the long-mode loop, as measured
-    :ivar elapsed_ns: wall time of the whole run
+    :ivar elapsed_ns: wall time of the whole run, all attempts included
+    :ivar attempts: how many times a guest was started; steps and samples
+        are those of the last attempt
     """
 
     steps: tuple[tuple[str, str], ...]
     samples: tuple[Sample, ...]
     elapsed_ns: int
+    attempts: int = 1
 
 
 Options = Mapping[str, Mapping[str, tuple[str, ...]]]

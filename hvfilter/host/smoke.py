@@ -26,10 +26,35 @@ from collections.abc import Callable, Iterable, Sequence
 from hvfilter.host import deadline, door, kvm, native
 
 LIMIT_NS = 3_000_000_000
-"""Wall time after which a run is broken off."""
+"""Wall time after which an attempt is broken off."""
 
 BUDGET_NS = 2_000_000_000
-"""Wall time that the loops may be expected to take."""
+"""Wall time that the loops of one attempt may be expected to take."""
+
+ATTEMPTS = 3
+"""Guests started, one after the other, until one settles the question: all
+attempts together take at most ``ATTEMPTS * LIMIT_NS``."""
+
+TRANSIENT = frozenset(
+    {
+        'EAGAIN',
+        'ECANCELED',
+        'EINTR',
+        'EMFILE',
+        'ENFILE',
+        'ENOMEM',
+        'ENOSPC',
+        'INTR',
+        'TIMEOUT',
+    }
+)
+"""Outcomes that speak of the host's load at this moment, not of its KVM."""
+
+REFUSED = frozenset({'EACCES', 'EPERM'})
+"""Outcomes that speak of this process: a security module or seccomp."""
+
+REACHED = frozenset({'ok', 'IO', 'MMIO'})
+"""Outcomes of a step that went well."""
 
 REPEATS = 3
 """Times that each length is run, at least."""
@@ -246,18 +271,36 @@ class Countdown:
 def run(device: kvm.Device, guest_class: type[Guest]) -> door.SmokeRun:
     """Run a guest through its steps, and time the last.
 
+    A busy host may interrupt an attempt or blur its times, so what does not
+    settle is tried again with a new guest, up to ATTEMPTS times.
+
     :raises Denied: no timer, or no page to execute the loop on the host
     """
     start = time.perf_counter_ns()
-    outcomes: list[tuple[str, str]] = []
-    samples: list[door.Sample] = []
-    with (
-        native.Routine(guest_class.code) as host_loop,
-        deadline.Deadline(LIMIT_NS),
-    ):
-        _steps(device, guest_class, host_loop, outcomes, samples)
+    attempts = 0
+    settled = False
+    while not settled and attempts < ATTEMPTS:
+        attempts += 1
+        outcomes: list[tuple[str, str]] = []
+        samples: list[door.Sample] = []
+        with (
+            native.Routine(guest_class.code) as host_loop,
+            deadline.Deadline(LIMIT_NS),
+        ):
+            _steps(device, guest_class, host_loop, outcomes, samples)
+        settled = _settled(outcomes, samples)
     elapsed = time.perf_counter_ns() - start
-    return door.SmokeRun(tuple(outcomes), tuple(samples), elapsed)
+    return door.SmokeRun(tuple(outcomes), tuple(samples), elapsed, attempts)
+
+
+def _settled(
+    outcomes: Sequence[tuple[str, str]], samples: Sequence[door.Sample]
+) -> bool:
+    """Another attempt would only repeat the answer."""
+    last = outcomes[-1][1]
+    if last in REACHED:
+        return pace(samples)[0] is not Pace.UNSETTLED
+    return last not in TRANSIENT
 
 
 def _steps(
@@ -277,7 +320,7 @@ def _steps(
                 countdown.vcpu.let_through(deadline.SIGNAL)
                 _, outcome = _timed(guest, countdown, _BASE)
                 outcomes.append((step, outcome))
-                if outcome not in ('IO', 'MMIO'):
+                if outcome not in REACHED:
                     return
             step = 'timing'
             outcome = _measure(guest, countdown, host_loop, samples)
@@ -301,7 +344,7 @@ def _measure(
         if iterations is None:
             return ''
         guest_ns, outcome = _timed(guest, countdown, iterations)
-        if outcome not in ('IO', 'MMIO'):
+        if outcome not in REACHED:
             return outcome
         host_ns = _host_ns(host_loop, iterations)
         samples.append(door.Sample(iterations, guest_ns, host_ns))

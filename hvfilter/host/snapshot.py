@@ -394,6 +394,7 @@ def _smoke(smoke: SmokeRun) -> dict[str, Any]:
         'steps': [list(step) for step in smoke.steps],
         'samples': [dataclasses.asdict(sample) for sample in smoke.samples],
         'elapsed_ns': smoke.elapsed_ns,
+        **({'attempts': smoke.attempts} if smoke.attempts != 1 else {}),
     }
 
 
@@ -579,11 +580,13 @@ def _read_feature_msrs(part: form.Part) -> dict[int, int]:
 
 
 def _read_smoke(part: form.Part) -> SmokeRun:
-    found = part.members(('steps', 'samples', 'elapsed_ns'))
+    found = part.members(('steps', 'samples', 'elapsed_ns'), ('attempts',))
     return SmokeRun(
         tuple(_read_step(step) for step in found['steps'].items()),
         tuple(_read_sample(sample) for sample in found['samples'].items()),
         found['elapsed_ns'].integer(),
+        # Recordings of releases before attempts were counted made one.
+        found['attempts'].integer(1) if 'attempts' in found else 1,
     )
 
 

@@ -10,26 +10,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from hvfilter.host import smoke
 from hvfilter.host.door import NOT_RECORDED, Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import smoke_verdict
+from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.x86_readings import vendor_module
 
 DEVICE = '/dev/kvm'
 
-_TRANSIENT = frozenset(
-    {'ENOMEM', 'EMFILE', 'ENFILE', 'EINTR', 'EAGAIN', 'ECANCELED', 'TIMEOUT'}
-)
-"""Failures of the machine's moment, not of its KVM."""
-
-_NO_FAILURE = frozenset({'', 'ok', 'IO', 'MMIO'})
-"""Last words of a run that broke off without any."""
-
 _NEVER_ASKED = frozenset({NOT_RECORDED, 'EOPNOTSUPP'})
 """Denials of a host that is only a set of files."""
+
+_NOT_TO_BE_RUN = frozenset({'ECANCELED', 'EOPNOTSUPP'})
+"""The guest was not to be run: --no-smoke, or an architecture for which
+there is no guest. Only then the module is a witness."""
 
 _NOT_OF_KVM = frozenset({'iommu', 'interrupt_remapping'})
 
@@ -48,9 +46,10 @@ class KvmDevice(Probe):
             version = look.kvm_api_version()
         except Denied as denied:
             yield from _not_open(look, denied)
+            if denied.error in _NEVER_ASKED:
+                yield from _left_only_files(look)
             return
-        yield _opens(look, version)
-        yield from _smoke(look)
+        yield from _opens(look, version)
 
 
 def _kvm(
@@ -108,14 +107,28 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
         reason,
         remedy,
     )
-    if registered and denied.error in _NEVER_ASKED:
-        yield from _registered(look)
 
 
-def _registered(look: Look) -> Iterator[Observation]:
-    """Of a host that only left files: its KVM ran when they were kept."""
+def _left_only_files(look: Look) -> Iterator[Observation]:
+    """Of a host that only left files: its KVM ran when they were kept.
+
+    Unless the recording holds how a guest ran: that is all that counts then.
+    """
+    try:
+        run = look.smoke()
+    except Denied as denied:
+        if denied.error not in {*_NOT_TO_BE_RUN, *_NEVER_ASKED}:
+            return
+    else:
+        yield from _ran(run)
+        return
+    try:
+        registered = look.kvm_registered
+    except Denied:
+        # What the device was asked, and did not answer, is said already.
+        return
     proof = _proof(look)
-    if proof:
+    if registered and proof:
         yield _kvm(
             State.PRESENT,
             Strength.FLAGS,
@@ -162,21 +175,31 @@ def _permission_remedy(look: Look) -> str:
     )
 
 
-def _opens(look: Look, version: int) -> Observation:
-    """Opening is a claim only of a KVM that hardware is needed for.
+def _opens(look: Look, version: int) -> Iterator[Observation]:
+    """Opening is a claim only of a KVM that hardware is needed for, and only
+    where no guest was to be run: what a run could not settle, a module does
+    not settle either.
 
     kvm_intel, kvm_amd and kvm_hv, and the one KVM of other architectures,
     start on no processor and no firmware that cannot run guests; of any
     other module nothing follows.
     """
+    not_run: Denied | None = None
+    try:
+        run = look.smoke()
+    except Denied as denied:
+        not_run = denied
     proof = _proof(look)
-    if proof:
+    if not_run is None or not_run.error not in _NOT_TO_BE_RUN:
+        state = State.UNKNOWN
+        reason = f'{DEVICE} opens; only a guest that runs proves more'
+    elif proof:
         state = State.PRESENT
         reason = f'{DEVICE} opens and {proof} runs; no guest was run'
     else:
         state = State.UNKNOWN
         reason = f'{DEVICE} opens, which proves nothing without a guest'
-    return _kvm(
+    yield _kvm(
         state,
         Strength.PARAMETER,
         'KVM_GET_API_VERSION',
@@ -185,6 +208,7 @@ def _opens(look: Look, version: int) -> Observation:
         reason,
         '' if proof else 'let the smoke run happen (no --no-smoke)',
     )
+    yield from _ran(run) if not_run is None else (_not_run(not_run),)
 
 
 _HARDWARE_MODULES = {
@@ -209,43 +233,27 @@ def _loaded(look: Look, module: str) -> bool:
         return False
 
 
-def _smoke(look: Look) -> Iterator[Observation]:
-    try:
-        run = look.smoke()
-    except Denied as denied:
-        yield _kvm(
-            State.UNKNOWN,
-            Strength.SMOKE,
-            'smoke run',
-            'a guest that runs',
-            str(denied),
-            f'no guest was run: {denied.text}',
-            'let the smoke run happen (no --no-smoke)'
-            if denied.error == 'ECANCELED'
-            else '',
-        )
-        return
-    verdict = smoke_verdict.judge(run)
-    outcome = smoke_verdict.Outcome
-    error = run.steps[-1][1] if run.steps else ''
+def _not_run(denied: Denied) -> Observation:
     remedy = ''
-    if verdict.outcome is outcome.NATIVE:
-        state = State.PRESENT
-    elif verdict.outcome is outcome.EMULATED:
-        state = State.ABSENT
-        remedy = (
-            'this KVM emulates its guests: use hardware, or a host under '
-            'this VM, that gives it VT-x or AMD-V'
-        )
-    elif (
-        verdict.outcome is outcome.FAILED
-        and error not in _TRANSIENT | _NO_FAILURE
-    ):
-        state = State.ABSENT
-        remedy = _FAILED_REMEDIES.get(error, 'read what KVM says in dmesg')
-    else:
-        state = State.UNKNOWN
-        remedy = 'look again when the host is less busy'
+    if denied.error == 'ECANCELED':
+        remedy = 'let the smoke run happen (no --no-smoke)'
+    elif denied.error == NOT_RECORDED:
+        remedy = access(denied)
+    return _kvm(
+        State.UNKNOWN,
+        Strength.SMOKE,
+        'smoke run',
+        'a guest that runs',
+        str(denied),
+        f'no guest was run: {denied.text}',
+        remedy,
+    )
+
+
+def _ran(run: SmokeRun) -> Iterator[Observation]:
+    verdict = smoke_verdict.judge(run)
+    error = run.steps[-1][1] if run.steps else ''
+    state, remedy = _ruling(verdict.outcome, error)
     said = _kvm(
         state,
         Strength.SMOKE,
@@ -261,6 +269,27 @@ def _smoke(look: Look) -> Iterator[Observation]:
         for key in _NEEDS_KVM:
             if key != 'kvm':
                 yield dataclasses.replace(said, capability=key)
+
+
+def _ruling(outcome: smoke_verdict.Outcome, error: str) -> tuple[State, str]:
+    """State and remedy; everything but NATIVE leaves kvm not PRESENT."""
+    if outcome is smoke_verdict.Outcome.NATIVE:
+        return State.PRESENT, ''
+    if outcome is smoke_verdict.Outcome.EMULATED:
+        return State.ABSENT, (
+            'this KVM emulates its guests: use hardware, or a host under '
+            'this VM, that gives it VT-x or AMD-V'
+        )
+    if outcome is smoke_verdict.Outcome.FAILED:
+        return State.ABSENT, _FAILED_REMEDIES.get(
+            error, 'read what KVM says in dmesg'
+        )
+    if error in smoke.REFUSED:
+        return State.UNKNOWN, (
+            'let this process run KVM guests: read what the security module '
+            'or the seccomp filter of this service or container denied'
+        )
+    return State.UNKNOWN, 'probe again when the host is less busy'
 
 
 def _steps(run: SmokeRun) -> str:

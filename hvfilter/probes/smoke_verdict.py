@@ -22,7 +22,8 @@ class Outcome(enum.Enum):
     """It did not run."""
 
     INCONCLUSIVE = 'inconclusive'
-    """It ran, but its speed could not be told."""
+    """It was interrupted or refused, or ran at a speed that proves nothing.
+    The answer is not known, whatever weaker sources say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,30 +41,41 @@ class SmokeVerdict:
 
 
 def judge(run: door.SmokeRun) -> SmokeVerdict:
-    """What the run proves."""
+    """What the run proves; NATIVE only for a run that ended well."""
+    verdict = _judge(run)
+    if verdict.outcome is Outcome.INCONCLUSIVE and run.attempts > 1:
+        text = f'{verdict.text} ({run.attempts} attempts)'
+        return dataclasses.replace(verdict, text=text)
+    return verdict
+
+
+def _judge(run: door.SmokeRun) -> SmokeVerdict:
     if not run.steps:
-        return SmokeVerdict(Outcome.FAILED, 'nothing was tried')
-    step, outcome = run.steps[-1]
+        return SmokeVerdict(Outcome.INCONCLUSIVE, 'no guest was started')
     pace, slope = smoke.pace(run.samples)
-    if pace is smoke.Pace.NATIVE and slope is not None:
-        text = f'executed by the processor: {_compared(slope)}'
-        return SmokeVerdict(Outcome.NATIVE, text, slope)
     if pace is smoke.Pace.EMULATED and slope is not None:
         text = f'each guest instruction is emulated: {_compared(slope)}'
         return SmokeVerdict(Outcome.EMULATED, text, slope)
-    # Too slow to be timed is not the same as not able to run.
-    late = (step, outcome) == ('timing', 'TIMEOUT') and run.samples
-    if outcome not in ('ok', 'IO', 'MMIO') and not late:
-        return SmokeVerdict(Outcome.FAILED, f'{step} ended with {outcome}')
-    if not run.samples:
-        return SmokeVerdict(Outcome.FAILED, f'nothing ran after {step}')
-    if slope is None:
-        text = (
-            'the guest ran, but the loop did not stand clear of the cost '
-            'of KVM_RUN'
+    step, outcome = run.steps[-1]
+    if outcome not in smoke.REACHED:
+        passing = outcome in smoke.TRANSIENT | smoke.REFUSED
+        return SmokeVerdict(
+            Outcome.INCONCLUSIVE if passing else Outcome.FAILED,
+            f'{step} ended with {outcome}',
+            slope,
         )
-        return SmokeVerdict(Outcome.INCONCLUSIVE, text)
-    text = f'the guest ran at a doubtful speed: {_compared(slope)}'
+    if pace is smoke.Pace.NATIVE and slope is not None:
+        text = f'executed by the processor: {_compared(slope)}'
+        return SmokeVerdict(Outcome.NATIVE, text, slope)
+    if not run.samples:
+        text = f'nothing was run after {step}'
+    elif slope is None:
+        text = (
+            'the guest ran, but its loop took no longer than KVM_RUN itself: '
+            'its speed is not known'
+        )
+    else:
+        text = f'the guest ran at a doubtful speed: {_compared(slope)}'
     return SmokeVerdict(Outcome.INCONCLUSIVE, text, slope)
 
 

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 
 from hvfilter.host.snapshot import KvmAnswers, Refusal
 from tests.hosts.made import others
-from tests.hosts.made.machine import FORBIDDEN, MISSING, Made, bits, failed
+from tests.hosts.made.machine import (
+    FORBIDDEN,
+    MISSING,
+    Made,
+    bits,
+    failed,
+    timed,
+)
 from tests.hosts.made.x86 import SECONDARY, SVM_ALL, Amd, Intel
 
 NO_EPT = (0, 3, 4, 6)
@@ -231,6 +238,19 @@ def kvm_busy() -> Made:
 def kvm_entry_fails() -> Made:
     made = _intel('/dev/kvm opens; the first guest does not enter')
     made.smoke = failed('real_mode', 'FAIL_ENTRY')
+    return made
+
+
+def kvm_timeout() -> Made:
+    made = _intel('/dev/kvm opens; the guest was interrupted three times')
+    run = failed('real_mode', 'TIMEOUT')
+    made.smoke = dataclasses.replace(run, attempts=3)
+    return made
+
+
+def kvm_doubtful_speed() -> Made:
+    made = _amd('/dev/kvm opens; the guest is 20 times as slow as the host')
+    made.smoke = dataclasses.replace(timed(10, 0.5), attempts=3)
     return made
 
 
@@ -564,6 +584,8 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             kvm_refused,
             kvm_busy,
             kvm_entry_fails,
+            kvm_timeout,
+            kvm_doubtful_speed,
             masked_sys,
             vm_with_nested,
             vm_without_nested,

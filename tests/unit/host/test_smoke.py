@@ -55,6 +55,22 @@ class PaceTest(testtools.TestCase):
         samples += [door.Sample(512, 5_000_000, 680)] * 3
         self.assertIs(smoke.Pace.UNSETTLED, smoke.pace(samples)[0])
 
+    def test_unsettled_when_the_times_of_a_length_do_not_agree(self):
+        """Even growth alone does not show emulation: each of the lengths
+        must have been measured twice alike."""
+        for length in (None, 1024, 2048, 4096, 8192):
+            samples = [door.Sample(1, 10_000, 60)] * 3
+            for n in (1024, 2048, 4096, 8192):
+                best = n * 100 + 10_000
+                second = best * 1.4 if length in (None, n) else best
+                samples += [
+                    door.Sample(n, int(taken), n // 2)
+                    for taken in (best, second)
+                ]
+            pace, slope = smoke.pace(samples)
+            self.assertIs(smoke.Pace.UNSETTLED, pace, length)
+            self.assertGreater(slope.ratio, smoke.EMULATED_AT_LEAST)
+
     def test_order_of_samples_does_not_matter(self):
         samples = TimedMachine(20_000, 1400, 0.55).samples()
         self.assertEqual(
@@ -118,14 +134,18 @@ class RunTest(testtools.TestCase):
         patch.start()
         self.addCleanup(patch.stop)
 
-    def _run(self, arch='aarch64', **setting):
+    def _run(self, arch='aarch64', attempts=1, **setting):
+        """A run on a fake processor, whose speed proves nothing."""
         processor = GUESTS[arch][0]()
         self.kvm = self.useFixture(FakeKvm(processor))
         for name, value in setting.items():
             setattr(self.kvm, name, value)
         names = mock.Mock(machine=arch, release='6.12')
         before = len(list(pathlib.Path('/proc/self/fd').iterdir()))
-        with mock.patch('os.uname', return_value=names):
+        with (
+            mock.patch('os.uname', return_value=names),
+            mock.patch.object(smoke, 'ATTEMPTS', attempts),
+        ):
             run = live.LiveHost(devices=self.kvm.devices).smoke()
         after = len(list(pathlib.Path('/proc/self/fd').iterdir()))
         self.assertEqual(before, after)
@@ -190,10 +210,11 @@ class RunTest(testtools.TestCase):
         run = self._run(ends={0: error})
         self.assertEqual(('el1', 'ENOEXEC'), run.steps[-1])
 
-    def test_timeout_when_the_timer_ends_it(self):
+    def test_timeout_when_the_timer_ends_every_attempt(self):
         error = OSError(errno.EINTR, os.strerror(errno.EINTR))
-        run = self._run(ends={0: error})
+        run = self._run(attempts=3, ends=dict.fromkeys(range(9), error))
         self.assertEqual(('el1', 'TIMEOUT'), run.steps[-1])
+        self.assertEqual(3, run.attempts)
 
     def test_samples_so_far_when_the_timing_is_broken_off(self):
         error = OSError(errno.EINTR, os.strerror(errno.EINTR))
@@ -203,6 +224,30 @@ class RunTest(testtools.TestCase):
             run.steps,
         )
         self.assertEqual([1, 1], [sample.iterations for sample in run.samples])
+
+    def test_another_attempt_when_one_was_broken_off(self):
+        error = OSError(errno.EINTR, os.strerror(errno.EINTR))
+        settled = (smoke.Pace.NATIVE, None)
+        for broken_off in (0, 3):
+            with mock.patch.object(smoke, 'pace', return_value=settled):
+                run = self._run(attempts=3, ends={broken_off: error})
+            self.assertEqual(2, run.attempts)
+            self.assertEqual(('el1', 'MMIO'), run.steps[-1])
+
+    def test_one_attempt_when_it_failed_for_good(self):
+        for error in (errno.EBUSY, errno.EPERM):
+            run = self._run(attempts=3, refused={kvm.CREATE_VM: error})
+            self.assertEqual(1, run.attempts)
+
+    def test_several_attempts_when_the_speed_stays_doubtful(self):
+        doubtful = (smoke.Pace.UNSETTLED, None)
+        with (
+            mock.patch.object(smoke, 'pace', return_value=doubtful),
+            mock.patch.object(smoke, 'next_length', side_effect=[1, None] * 9),
+        ):
+            run = self._run(attempts=3)
+        self.assertEqual(3, run.attempts)
+        self.assertEqual(1, len(run.samples))
 
     def test_denied_when_there_is_no_guest_for_the_architecture(self):
         for arch in ('s390x', 'ppc64le', 'loongarch64'):

@@ -126,9 +126,41 @@ class TestNotOpen(KvmTestCase):
         self.assertEqual(1, len(self.kvm(look)))
 
 
+TOLD_NOT_TO = Refusal('ECANCELED', '', 'told not to run')
+UNSETTLED = (
+    timed(10, 0.5),
+    failed('create_vm', 'ENOMEM'),
+    failed('real_mode', 'TIMEOUT'),
+    failed('long_mode', 'EINTR'),
+    SmokeRun((), (), 0),
+)
+
+
 class TestOpen(KvmTestCase):
-    def opened(self, **facts):
-        return self.kvm(look_at(kvm=OPEN, **facts))
+    def opened(self, smoke=TOLD_NOT_TO, **facts):
+        return self.kvm(look_at(kvm=OPEN, smoke=smoke, **facts))
+
+    def test_no_claim_when_a_guest_that_ran_proved_nothing(self):
+        """Nor when it could not be run: the module is no witness then."""
+        for smoke in (*UNSETTLED, EACCES, Refusal('ENOMEM'), None):
+            for arch, modules in (('x86_64', {'kvm_amd'}), ('aarch64', ())):
+                said = self.opened(smoke, arch=arch, modules=modules)
+                states = {observation.state.value for observation in said}
+                self.assertEqual({'unknown'}, states, smoke)
+
+    def test_run_counts_when_only_its_outcome_was_recorded(self):
+        for smoke, expected in (
+            (timed(0.6, 0.5), 'present'),
+            (failed('real_mode', 'FAIL_ENTRY'), 'absent'),
+            *((run, 'unknown') for run in UNSETTLED),
+        ):
+            look = look_at(files=OFFERED, modules={'kvm_intel'}, smoke=smoke)
+            states = [o.state.value for o in self.kvm(look)]
+            self.assertEqual(['unknown', expected], states)
+
+    def test_module_does_not_count_when_a_guest_was_refused(self):
+        look = look_at(files=OFFERED, modules={'kvm_intel'}, smoke=EACCES)
+        self.assertEqual(['unknown'], [o.state.value for o in self.kvm(look)])
 
     def test_claim_when_the_module_needs_the_hardware(self):
         for arch, modules in (
@@ -210,6 +242,13 @@ class TestOpen(KvmTestCase):
             self.assertEqual('unknown', said.state.value, error)
             self.assertThat(said.remedy, Contains('again'))
 
+    def test_unknown_when_a_guest_was_refused_to_this_process(self):
+        for error in ('EACCES', 'EPERM'):
+            for step in ('create_vm', 'long_mode'):
+                (said,) = self.smoke(failed(step, error))
+                self.assertEqual('unknown', said.state.value, error)
+                self.assertThat(said.remedy, Contains('security module'))
+
     def test_unknown_when_the_speed_cannot_be_told(self):
         steps = (('create_vm', 'ok'), ('long_mode', 'IO'))
         run = SmokeRun(steps, (Sample(1, 9000, 50),) * 3, 1)
@@ -221,7 +260,7 @@ class TestOpen(KvmTestCase):
             (Refusal('ECANCELED', '', 'told not to run'), 'let the smoke run'),
             (Refusal('EOPNOTSUPP'), ''),
             (Refusal('EACCES'), ''),
-            (None, ''),
+            (None, 'record the host again'),
         ):
             (said,) = self.smoke(refusal)
             self.assertEqual('unknown', said.state.value)

@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host import door
+from hvfilter.host import door, smoke
 from hvfilter.probes import smoke_verdict
 from hvfilter.probes.smoke_verdict import Outcome
 from tests.fakes.timing import TimedMachine
@@ -44,15 +44,42 @@ class JudgeTest(testtools.TestCase):
         for steps in (
             [('create_vm', 'EBUSY')],
             [('create_vm', 'ok'), ('real_mode', 'FAIL_ENTRY')],
-            [*RAN[:2], ('long_mode', 'TIMEOUT')],
+            [*RAN[:2], ('long_mode', 'SHUTDOWN')],
         ):
             verdict = self._judge(steps)
             self.assertIs(Outcome.FAILED, verdict.outcome)
             self.assertIn(' ended with '.join(steps[-1]), verdict.text)
 
-    def test_failed_when_it_hung_before_its_speed_was_known(self):
-        verdict = self._judge([*RAN, ('timing', 'TIMEOUT')])
-        self.assertIs(Outcome.FAILED, verdict.outcome)
+    def test_inconclusive_when_interrupted_or_refused_at_any_step(self):
+        for at in range(len(RAN) + 1):
+            step = (*(name for name, _ in RAN), 'timing')[at]
+            for error in smoke.TRANSIENT | smoke.REFUSED:
+                verdict = self._judge([*RAN[:at], (step, error)])
+                self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
+                self.assertEqual(f'{step} ended with {error}', verdict.text)
+
+    def test_never_native_when_it_did_not_end_well(self):
+        """Samples as fast as the host's do not count for a broken guest."""
+        machine = TimedMachine(10_000, 0.6, 0.55)
+        for error, expected in (
+            ('TIMEOUT', Outcome.INCONCLUSIVE),
+            ('ENOMEM', Outcome.INCONCLUSIVE),
+            ('SHUTDOWN', Outcome.FAILED),
+        ):
+            verdict = self._judge([*RAN, ('timing', error)], machine)
+            self.assertIs(expected, verdict.outcome, error)
+
+    def test_emulated_when_shown_before_it_was_interrupted(self):
+        machine = TimedMachine(20_000, 1400, 0.55)
+        verdict = self._judge([*RAN, ('timing', 'TIMEOUT')], machine)
+        self.assertIs(Outcome.EMULATED, verdict.outcome)
+
+    def test_attempts_when_none_of_several_settled_it(self):
+        timed_out = (*RAN, ('timing', 'TIMEOUT'))
+        verdict = smoke_verdict.judge(door.SmokeRun(timed_out, (), 9, 3))
+        self.assertIn('(3 attempts)', verdict.text)
+        verdict = smoke_verdict.judge(door.SmokeRun(timed_out, (), 9))
+        self.assertNotIn('attempts', verdict.text)
 
     def test_inconclusive_when_time_ran_out_while_it_was_timed(self):
         samples = (door.Sample(1, 10**9, 400),) * 2
@@ -68,5 +95,8 @@ class JudgeTest(testtools.TestCase):
             self.assertIs(Outcome.FAILED, verdict.outcome)
             self.assertEqual(f'timing ended with {outcome}', verdict.text)
 
-    def test_failed_when_nothing_was_tried(self):
-        self.assertIs(Outcome.FAILED, self._judge([]).outcome)
+    def test_inconclusive_when_nothing_was_tried(self):
+        self.assertIs(Outcome.INCONCLUSIVE, self._judge([]).outcome)
+
+    def test_inconclusive_when_nothing_was_timed(self):
+        self.assertIs(Outcome.INCONCLUSIVE, self._judge(RAN).outcome)
