@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from oslo_config import cfg, types
 
 from hvfilter.model import catalogue
@@ -28,7 +30,7 @@ class Capability(types.ConfigType):  # type: ignore[misc]
         key = str(value).strip()
         if key not in catalogue.BY_KEY:
             known = ', '.join(_KEYS)
-            raise ValueError(f'{key!r} is no capability; known are: {known}')
+            raise ValueError(f'{key!r} is not a capability; allowed: {known}')
         return key
 
     def __repr__(self) -> str:
@@ -43,6 +45,32 @@ class Capability(types.ConfigType):  # type: ignore[misc]
         return value
 
 
+class Number(types.Float):  # type: ignore[misc]
+    """A finite number; oslo.config's own takes nan and inf, and nothing."""
+
+    def __call__(self, value: object) -> float:
+        """Check it; ValueError names the value and what is allowed."""
+        try:
+            number = super().__call__(value)
+        except (ValueError, TypeError):
+            number = None
+        if number is None or not math.isfinite(number):
+            floor = '' if self.min is None else f' of at least {self.min:g}'
+            raise ValueError(
+                f'{str(value)!r} is not allowed; allowed: a number{floor}'
+            )
+        return float(number)
+
+
+def _seconds(name: str, default: float, text: str) -> cfg.Opt:
+    kind = Number(min=0)
+    return cfg.Opt(name, type=kind, default=default, mutable=True, help=text)
+
+
+def _multiplier(name: str, text: str) -> cfg.Opt:
+    return cfg.Opt(name, type=Number(), default=1.0, mutable=True, help=text)
+
+
 OPTS = [
     cfg.ListOpt(
         'required',
@@ -52,10 +80,10 @@ OPTS = [
         help="""
 Capabilities that every KVM guest needs, beyond what its flavor and image ask
 for. A guest is one unless its image has ``img_hv_type`` set to something
-other than kvm, or ``hw_emulation_architecture``. Empty: nothing is needed
-that nobody asked for.
+other than kvm, or ``hw_emulation_architecture``. Empty: only what flavors and
+images request is enforced.
 
-What a flavor or an image says of a capability goes before this.
+A capability named in the flavor or image takes precedence over this option.
 
 Aggregate metadata ``hvfilter:required`` replaces it for an aggregate's hosts.
 """,
@@ -67,7 +95,7 @@ Aggregate metadata ``hvfilter:required`` replaces it for an aggregate's hosts.
         mutable=True,
         help="""
 Capabilities whose hosts are kept for guests that ask for one of them, as
-required or as preferred. HardwareVirtFilter passes such hosts over for other
+required or as preferred. HardwareVirtFilter rejects such hosts for other
 guests; HardwareVirtWeigher avoids them.
 
 Aggregate metadata ``hvfilter:reserved`` replaces it for an aggregate's hosts.
@@ -81,7 +109,7 @@ Aggregate metadata ``hvfilter:reserved`` replaces it for an aggregate's hosts.
         help="""
 Capabilities that HardwareVirtWeigher keeps free, as far as it can, for guests
 that ask for them: the fewer hosts have one, the more are they avoided by
-others. No host is passed over because of this; see ``reserved``.
+others. No host is rejected because of this; see ``reserved``.
 """,
     ),
     cfg.StrOpt(
@@ -89,11 +117,11 @@ others. No host is passed over because of this; see ``reserved``.
         default='enforcing',
         mutable=True,
         choices=[
-            ('enforcing', 'Hosts that do not fit are passed over.'),
+            ('enforcing', 'Hosts that do not fit are rejected.'),
             ('permissive', 'It is logged and counted only; all hosts pass.'),
         ],
         help="""
-What becomes of a host that does not fit. Aggregate metadata ``hvfilter:mode``
+What happens to a host that does not fit. Aggregate metadata ``hvfilter:mode``
 replaces it for an aggregate's hosts.
 """,
     ),
@@ -104,12 +132,12 @@ replaces it for an aggregate's hosts.
         choices=[
             (
                 'infer',
-                'Pass it over if Nova itself knows that it will not do, or '
-                'if a flavor or image asks in words of hvfilter for what is '
-                'not known; otherwise let it pass.',
+                "Reject the host if Nova's own data rules it out, or if a "
+                'flavor or image explicitly requests a capability whose '
+                'state is not known; otherwise accept it.',
             ),
-            ('accept', 'Let it pass, whatever is asked.'),
-            ('reject', 'Pass it over, if anything is asked.'),
+            ('accept', 'Accept the host, whatever is requested.'),
+            ('reject', 'Reject the host, if anything is requested.'),
         ],
         help="""
 What to do with a KVM host on which "hvfilter publish" never ran. Aggregate
@@ -122,41 +150,51 @@ metadata ``hvfilter:unreported`` replaces it for an aggregate's hosts.
         mutable=True,
         choices=[
             ('infer', 'As for a host that never reported, see unreported.'),
-            ('accept', 'Let all hosts pass.'),
-            ('reject', 'Pass all hosts over, if anything is asked.'),
+            ('accept', 'Accept all hosts.'),
+            ('reject', 'Reject all hosts, if anything is requested.'),
         ],
         help="""
-What to do when Placement does not answer and what it said last is older than
+What to do when Placement does not answer and its last answers are older than
 ``trust_s``. Aggregate metadata ``hvfilter:placement_unreachable`` replaces it
 for an aggregate's hosts.
 """,
     ),
-    cfg.FloatOpt(
+    _seconds(
         'refresh_s',
-        default=30.0,
-        min=0,
-        mutable=True,
-        help="""
-After how many seconds to ask Placement again which hosts have what. Changes
-of aggregate metadata take effect within the same time.
+        30.0,
+        """
+Age, in seconds, from which the list of hosts per trait is refreshed from
+Placement. Up to twice this age one request refreshes it while others use what
+is there; from then on all wait for the refresh, at most ``wait_s``. Where
+Placement takes long to answer, a worker stretches this by itself so that
+refreshing takes at most 5 % of its time. Changes of aggregate metadata take
+effect within the same time.
 """,
     ),
-    cfg.FloatOpt(
+    _seconds(
         'trust_s',
-        default=600.0,
-        min=0,
-        mutable=True,
-        help="""
-For how many seconds to go by what Placement said last while it does not
-answer. After that see ``placement_unreachable``.
+        600.0,
+        """
+How long, in seconds, cached Placement answers may be used while Placement is
+unreachable. After that see ``placement_unreachable``. Must not be less than
+``refresh_s``.
 """,
     ),
-    cfg.FloatOpt(
+    _seconds(
         'retry_s',
-        default=5.0,
-        min=0,
-        mutable=True,
-        help='How many seconds not to ask Placement again after a failure.',
+        5.0,
+        """
+Seconds to wait after a failed Placement request before retrying. Doubled with
+each further failure, up to ``refresh_s``.
+""",
+    ),
+    _seconds(
+        'wait_s',
+        20.0,
+        """
+How long, in seconds, one scheduling request may wait for Placement in all. A
+Placement that has not answered by then counts as unreachable.
+""",
     ),
     cfg.BoolOpt(
         'prefilter',
@@ -165,29 +203,25 @@ answer. After that see ``placement_unreachable``.
 Let Placement itself leave out hosts that do not fit, by adding traits to
 Nova's query for allocation candidates. Needed where the number of hosts with
 room is larger than ``[scheduler]max_placement_results``: Placement stops
-there, and may not have come to the hosts that fit.
+there, and may not have reached the hosts that fit.
 
-Only what would make HardwareVirtFilter pass a host over for certain is added:
+Only what would make HardwareVirtFilter reject a host for certain is added:
 what is asked explicitly, unless ``unreported`` is accept; what is forbidden
 or reserved; and what the policy requires once all compute nodes have reported.
 Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
 """,
     ),
-    cfg.FloatOpt(
+    _multiplier(
         'preferred_weight_multiplier',
-        default=1.0,
-        mutable=True,
-        help="""
+        """
 How much HardwareVirtWeigher prefers a host that has all that is asked for as
 preferred; a host that has a part of it gets that part. Aggregate metadata
 ``hvfilter:preferred_weight_multiplier`` replaces it for an aggregate's hosts.
 """,
     ),
-    cfg.FloatOpt(
+    _multiplier(
         'scarce_weight_multiplier',
-        default=1.0,
-        mutable=True,
-        help="""
+        """
 How much HardwareVirtWeigher avoids a host with scarce or reserved capabilities
 that the guest does not ask for. Aggregate metadata
 ``hvfilter:scarce_weight_multiplier`` replaces it for an aggregate's hosts.

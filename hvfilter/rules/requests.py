@@ -203,9 +203,9 @@ def _defaults(
             )
 
 
-def shorten(words: str) -> str:
+def shorten(words: str, longest: int = _LONGEST_WORDS) -> str:
     """Printable and of bounded length: a tenant may have written it."""
     printable = ''.join(c if c.isprintable() else '?' for c in words)
-    if len(printable) <= _LONGEST_WORDS:
+    if len(printable) <= longest:
         return printable
-    return printable[: _LONGEST_WORDS - 3] + '...'
+    return printable[: longest - 3] + '...'

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging as stdlib_logging
+import math
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +17,8 @@ from hvfilter.conf import scheduler as options
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Ignorance, Mode, Policy
 from hvfilter.placement.holders import Ages
+from hvfilter.rules import possible, requests
+from hvfilter.scheduler import settings
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -22,7 +26,9 @@ LOG = logging.getLogger(__name__)
 SCOPE = 'hvfilter:'
 """Of aggregate metadata keys: ``hvfilter:required``, ..."""
 
+_OURS = SCOPE[:-1]
 _MOST_COMPLAINTS = 100
+_MOST_AGGREGATES = 20_000
 
 
 def register() -> None:
@@ -30,23 +36,26 @@ def register() -> None:
     options.register(CONF)
 
 
+def start() -> None:
+    """Read all options, so that a wrong one stops the service.
+
+    :raises ValueError: an option makes no sense, by itself or with another
+    """
+    register()
+    settings.start()
+    with _lock:
+        _words.clear()
+    complain.forget()
+
+
 def configured() -> Policy:
     """What nova.conf says now; SIGHUP may change it."""
-    group = CONF.hvfilter
-    return Policy(
-        tuple(group.required),
-        Ignorance(group.unreported),
-        Ignorance(group.placement_unreachable),
-        frozenset(group.reserved),
-        Mode(group.mode),
-    )
+    return settings.current().policy
 
 
 def ages() -> Ages:
     """When to ask Placement again."""
-    group = CONF.hvfilter
-    soft_s = group.refresh_s
-    return Ages(soft_s, max(soft_s, group.trust_s), group.retry_s)
+    return settings.current().ages
 
 
 def for_host(
@@ -61,23 +70,13 @@ def for_host(
     reserves, reject before infer before accept, enforcing before permissive.
 
     :param aggregates: of type nova.objects.Aggregate
-    :param complain: is told of metadata that makes no sense; such a word is
-        as good as not said
+    :param complain: gets a text about metadata that makes no sense; the last
+        value that made sense stays in force, if this process saw one
     """
     said: dict[str, list[Any]] = {}
     for aggregate in aggregates:
-        metadata: Mapping[str, str] = aggregate.metadata
-        for key, value in metadata.items():
-            if not key.startswith(SCOPE):
-                continue
-            name = key[len(SCOPE) :]
-            if name in _OTHER_KEYS:
-                continue
-            try:
-                word = _READERS[name](value)
-            except (KeyError, ValueError):
-                complain(_complaint(aggregate.name, key, value))
-            else:
+        for name, word in _last_words(aggregate, complain).items():
+            if name in _FIELDS:
                 said.setdefault(name, []).append(word)
     if not said:
         return base
@@ -90,6 +89,76 @@ def for_host(
     )
 
 
+def multiplier(
+    aggregates: Iterable[Any],
+    name: str,
+    configured: float,
+    complain: Callable[[str], None],
+) -> float:
+    """A weigher's multiplier for a host in these aggregates.
+
+    The least of those that the aggregates name, as for Nova's own weighers
+    (nova.scheduler.utils.get_weight_multiplier).
+
+    :param name: of the option, and of the metadata after ``hvfilter:``
+    """
+    found = [
+        word
+        for aggregate in aggregates
+        for key, word in _last_words(aggregate, complain).items()
+        if key == name
+    ]
+    return min(found, default=configured)
+
+
+_lock = threading.Lock()
+_words: dict[object, dict[str, Any]] = {}
+"""What each aggregate said when it last made sense."""
+
+
+def _last_words(
+    aggregate: Any, complain: Callable[[str], None]
+) -> dict[str, Any]:
+    metadata = aggregate.metadata
+    if not isinstance(metadata, Mapping):
+        return {}
+    ours = [key for key in metadata if _is_ours(key)]
+    if not ours:
+        return {}
+    identity = _identity(aggregate)
+    before = _words.get(identity, {})
+    now: dict[str, Any] = {}
+    for key in ours:
+        value = metadata[key]
+        name = key[len(SCOPE) :] if key.startswith(SCOPE) else ''
+        if name not in _READERS:
+            complain(_unknown_key(aggregate.name, key, value))
+            continue
+        try:
+            now[name] = _READERS[name](value)
+        except (ValueError, TypeError, AttributeError):
+            if name in before:
+                now[name] = before[name]
+            complain(_wrong_value(aggregate.name, key, value, name in before))
+    with _lock:
+        if len(_words) >= _MOST_AGGREGATES:
+            _words.clear()
+        _words[identity] = now
+    return now
+
+
+def _is_ours(key: object) -> bool:
+    """Also if it was only meant to be: ' HVFILTER:mode'."""
+    return isinstance(key, str) and key.strip()[: len(_OURS)].lower() == _OURS
+
+
+def _identity(aggregate: Any) -> object:
+    try:
+        return aggregate.uuid
+    except (AttributeError, NotImplementedError):
+        return aggregate.name
+
+
 def _keys(value: str) -> tuple[str, ...]:
     keys = dict.fromkeys(
         word.strip() for word in value.split(',') if word.strip()
@@ -100,12 +169,26 @@ def _keys(value: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def _required(value: str) -> tuple[str, ...]:
+    keys = _keys(value)
+    if not possible.together(keys):
+        raise ValueError(value)
+    return keys
+
+
 def _ignorance(value: str) -> Ignorance:
     return Ignorance(value.strip().lower())
 
 
 def _mode(value: str) -> Mode:
     return Mode(value.strip().lower())
+
+
+def _number(value: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _all_of(values: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -117,11 +200,13 @@ def _first_of(*order: Any) -> Callable[[list[Any]], Any]:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    'required': _keys,
+    'required': _required,
     'reserved': _keys,
     'unreported': _ignorance,
     'placement_unreachable': _ignorance,
     'mode': _mode,
+    'preferred_weight_multiplier': _number,
+    'scarce_weight_multiplier': _number,
 }
 _CAREFUL_FIRST = _first_of(Ignorance.REJECT, Ignorance.INFER, Ignorance.ACCEPT)
 _MOST_CAREFUL: dict[str, Callable[[list[Any]], Any]] = {
@@ -138,17 +223,43 @@ _FIELDS = {
     'placement_unreachable': 'unreachable',
     'mode': 'mode',
 }
-_OTHER_KEYS = ('preferred_weight_multiplier', 'scarce_weight_multiplier')
-"""Read by the weigher."""
+_KEYS_ALLOWED = 'capabilities separated by commas: ' + ', '.join(
+    catalogue.BY_KEY
+)
+_IGNORANCE_ALLOWED = ', '.join(each.value for each in Ignorance)
+_ALLOWED = {
+    'required': f'{_KEYS_ALLOWED}; all of one kind of processor',
+    'reserved': _KEYS_ALLOWED,
+    'unreported': _IGNORANCE_ALLOWED,
+    'placement_unreachable': _IGNORANCE_ALLOWED,
+    'mode': ', '.join(each.value for each in Mode),
+    'preferred_weight_multiplier': 'a finite number',
+    'scarce_weight_multiplier': 'a finite number',
+}
 
 
-def _complaint(aggregate: str, key: str, value: str) -> str:
-    known = ', '.join(SCOPE + name for name in (*_READERS, *_OTHER_KEYS))
+def _unknown_key(aggregate: object, key: str, value: object) -> str:
+    known = ', '.join(SCOPE + name for name in _READERS)
     return (
-        f'The metadata {key}={value[:80]!r} of aggregate {aggregate!r} is '
-        f'ignored: known keys are {known}, with values as of the options of '
-        'the same names in [hvfilter]'
+        f'Aggregate {_short(aggregate)}: the metadata '
+        f'{_short(key)}={_short(value)} is ignored, since there is no such '
+        f'key; allowed: {known}'
     )
+
+
+def _wrong_value(
+    aggregate: object, key: str, value: object, known: bool
+) -> str:
+    follows = 'its last valid value' if known else 'nova.conf'
+    return (
+        f'Aggregate {_short(aggregate)}: the metadata '
+        f'{_short(key)}={_short(value)} is ignored and {follows} applies; '
+        f'allowed: {_ALLOWED[key[len(SCOPE) :]]}'
+    )
+
+
+def _short(value: object) -> str:
+    return requests.shorten(str(value), 80)
 
 
 class Complaints:
@@ -166,3 +277,11 @@ class Complaints:
             self._made.clear()
         self._made.add(text)
         self._log.log(stdlib_logging.WARNING, text)
+
+    def forget(self) -> None:
+        """Say all again from now on."""
+        self._made.clear()
+
+
+complain = Complaints()
+"""Filter, weigher and prefilter see the same aggregates: it is said once."""

@@ -89,7 +89,7 @@ class Prefilter:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._complain = policies.Complaints()
+        self._complain = policies.complain
         self._seen: tuple[Policy, Surroundings | None, float] | None = None
 
     def apply(self, spec: Any) -> bool:

@@ -242,7 +242,7 @@ class Docket:
         self._holders = holders
         self._clock = clock
         self._reader = HostReader()
-        self._complain = policies.Complaints()
+        self._complain = policies.complain
         self._lock = threading.Lock()
         self._cases: collections.OrderedDict[Question, Case]
         self._cases = collections.OrderedDict()

@@ -10,7 +10,6 @@ from typing import Any
 from nova.scheduler import filters
 from oslo_log import log as logging
 
-from hvfilter.model.policy import Ignorance, Mode
 from hvfilter.model.verdict import Verdict
 from hvfilter.rules import explain
 from hvfilter.scheduler import (
@@ -20,6 +19,7 @@ from hvfilter.scheduler import (
     prefilter,
     request,
     rulings,
+    unjudged,
 )
 
 LOG = logging.getLogger(__name__)
@@ -47,8 +47,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
     def __init__(self) -> None:
         """Read the options, so that a wrong one shows at start."""
         super().__init__()
-        policies.register()
-        policies.configured()
+        policies.start()
         prefilter.install()
         meditation.register()
         shared = knowledge.renew()
@@ -70,14 +69,19 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             return self._filter(hosts, spec_obj)
         except Exception as error:
             self._statistics.add(errors=1)
-            passed = hosts if _passes_unjudged(spec_obj) else []
+            passed, deciding = unjudged.passing(hosts, spec_obj)
             LOG.exception(
-                'Hosts could not be judged, so %s of %s pass, as [hvfilter]'
-                'placement_unreachable says for want of knowledge: %s. '
-                'This is a fault of hvfilter: report it with what follows.',
-                len(passed),
-                len(hosts),
-                error,
+                'Server %(server)s: HardwareVirtFilter failed (%(error)s); '
+                '%(passed)s of %(total)s hosts pass because %(deciding)s. '
+                'This is a bug in hvfilter: report it with the traceback '
+                'below.',
+                {
+                    'server': unjudged.server(spec_obj),
+                    'error': error,
+                    'passed': len(passed),
+                    'total': len(hosts),
+                    'deciding': deciding,
+                },
             )
             return passed
 
@@ -156,18 +160,3 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             hosts_let_pass=let_pass,
         )
         self._statistics.add_verdicts(counts)
-
-
-def _passes_unjudged(spec: Any) -> bool:
-    """Whether hosts pass when something is broken on our side."""
-    try:
-        policy = policies.configured()
-        if policy.mode is Mode.PERMISSIVE:
-            return True
-        if policy.unreachable is Ignorance.INFER:
-            return not request.asked(spec).explicit
-    except Exception:
-        # Nothing is known, not even what is asked: a wrong host costs more
-        # than a refusal that says so.
-        return False
-    return policy.unreachable is Ignorance.ACCEPT

@@ -7,15 +7,13 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import nova.conf
-from nova.scheduler import utils, weights
+from nova.scheduler import weights
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
 from hvfilter.rules import requests, weigh
-from hvfilter.scheduler import knowledge, policies, request
+from hvfilter.scheduler import knowledge, policies, request, settings
 
-CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
@@ -43,8 +41,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         """Read the options, so that a wrong one shows at start."""
         super().__init__()
         policies.register()
-        policies.configured()
-        self._complain = policies.Complaints()
+        settings.start()
 
     def _weigh_object(self, obj: Any, weight_properties: Any) -> float:
         """The weight of a single host; Nova calls weigh_objects."""
@@ -60,8 +57,8 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         except Exception:
             knowledge.current().statistics.add(errors=1)
             LOG.exception(
-                'Hosts could not be weighed and all weigh the same. This is '
-                'a fault of hvfilter: report it with what follows.'
+                'HardwareVirtWeigher failed; all hosts get weight 0. This is '
+                'a bug in hvfilter: report it with the traceback below.'
             )
             return [0.0] * len(hosts)
 
@@ -93,44 +90,36 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
     def _terms(self, hosts: list[Any], spec: Any) -> list[_Terms]:
         """What counts for each host, as its aggregates change it."""
         asked = request.asked(spec)
-        base = policies.configured()
-        group = CONF.hvfilter
-        scarce = frozenset(group.scarce)
+        now = settings.current()
         # Nova gives hosts of an aggregate one and the same object.
         known: dict[tuple[int, ...], _Terms] = {}
         found = []
         for host in hosts:
-            which = tuple(map(id, host.aggregates or ()))
+            aggregates = host.aggregates or ()
+            which = tuple(map(id, aggregates))
             terms = known.get(which)
             if terms is None:
-                policy = policies.for_host(
-                    host.aggregates or (), base, self._complain
-                )
-                needed = requests.requirements(asked, policy)
-                terms = known[which] = _Terms(
-                    weigh.wishes(needed, policy.reserved | scarce),
-                    _multiplier(
-                        host,
-                        'preferred_weight_multiplier',
-                        group.preferred_weight_multiplier,
-                    ),
-                    _multiplier(
-                        host,
-                        'scarce_weight_multiplier',
-                        group.scarce_weight_multiplier,
-                    ),
-                )
+                terms = known[which] = _terms(asked, aggregates, now)
             found.append(terms)
         return found
+
+
+def _terms(
+    asked: requests.Asked, aggregates: Iterable[Any], now: settings.Settings
+) -> _Terms:
+    policy = policies.for_host(aggregates, now.policy, policies.complain)
+    needed = requests.requirements(asked, policy)
+    preferred, scarce = (
+        policies.multiplier(aggregates, name, configured, policies.complain)
+        for name, configured in (
+            ('preferred_weight_multiplier', now.preferred_multiplier),
+            ('scarce_weight_multiplier', now.scarce_multiplier),
+        )
+    )
+    wishes = weigh.wishes(needed, policy.reserved | now.scarce)
+    return _Terms(wishes, preferred, scarce)
 
 
 def _distinct(terms: list[_Terms]) -> Iterable[_Terms]:
     # By identity: to hash each host's anew takes a tenth of all the time.
     return {id(each): each for each in terms}.values()
-
-
-def _multiplier(host: Any, name: str, configured: float) -> float:
-    found: float = utils.get_weight_multiplier(
-        host, policies.SCOPE + name, configured
-    )
-    return found

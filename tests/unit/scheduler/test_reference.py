@@ -12,6 +12,7 @@ import random
 
 from nova import weights
 
+from hvfilter.scheduler import policies
 from hvfilter.scheduler.weighers import hardware_virt
 from tests.unit.scheduler import base, reference
 from tests.unit.scheduler.base import aggregate, host, spec
@@ -191,6 +192,8 @@ class ReferenceTest(base.SchedulerTestCase):
             preferred_weight_multiplier=options.preferred_multiplier,
             scarce_weight_multiplier=options.scarce_multiplier,
         )
+        # These aggregates never said anything else.
+        policies.start()
         return options
 
     def test_filter_and_reference_agree(self) -> None:

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of [hvfilter], as they were when they last made sense.
+
+A value that makes no sense stops nova-scheduler when it starts. Taken over
+later, at SIGHUP, it must not: guests have to be placed meanwhile, by the
+policy that was in force before. oslo.config checks a value when it is read,
+so each read can fail.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import nova.conf
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.placement.holders import Ages
+from hvfilter.rules import possible, requests
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_NAMES = (
+    'required',
+    'reserved',
+    'scarce',
+    'mode',
+    'unreported',
+    'placement_unreachable',
+    'refresh_s',
+    'trust_s',
+    'retry_s',
+    'wait_s',
+    'preferred_weight_multiplier',
+    'scarce_weight_multiplier',
+)
+"""The mutable ones, and all that a request depends on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What nova.conf says, checked.
+
+    :ivar scarce: keys of the capabilities to keep free where possible
+    :ivar preferred_multiplier: of HardwareVirtWeigher; finite
+    :ivar scarce_multiplier: likewise
+    """
+
+    policy: Policy
+    ages: Ages
+    scarce: frozenset[str]
+    preferred_multiplier: float
+    scarce_multiplier: float
+
+
+class Contradiction(ValueError):
+    """Options that make no sense together."""
+
+
+class LastGood:
+    """Reads the options; safe to use by many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._values: dict[str, Any] = {}
+        self._settings: Settings | None = None
+        self._named: dict[str, str] = {}
+
+    def start(self) -> Settings:
+        """Read all, as a service that starts does.
+
+        :raises oslo_config.cfg.Error: a value is not allowed
+        :raises ValueError: likewise
+        :raises Contradiction: options contradict one another
+        """
+        values = {name: getattr(CONF.hvfilter, name) for name in _NAMES}
+        for problem in _contradictions(values).values():
+            raise Contradiction(problem)
+        with self._lock:
+            self._named.clear()
+            return self._keep(values)
+
+    def current(self) -> Settings:
+        """Read all; what makes no sense is as it was before.
+
+        Each such option is logged once, until it makes sense again.
+        """
+        if self._settings is None:
+            return self.start()
+        group, before = CONF.hvfilter, self._values
+        values: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
+        for name in _NAMES:
+            try:
+                values[name] = getattr(group, name)
+            except (cfg.Error, ValueError) as error:
+                wrong[name] = _problem(name, error)
+                values[name] = before[name]
+        if values != before:
+            for name, problem in _contradictions(values).items():
+                values[name] = before[name]
+                wrong.setdefault(name, problem)
+        if wrong or self._named:
+            self._report(wrong)
+        settings = self._settings
+        if values == before and settings is not None:
+            return settings
+        with self._lock:
+            return self._keep(values)
+
+    def _keep(self, values: dict[str, Any]) -> Settings:
+        settings = _settings(values)
+        self._values, self._settings = values, settings
+        return settings
+
+    def _report(self, wrong: Mapping[str, str]) -> None:
+        with self._lock:
+            news: dict[str, list[str]] = {}
+            for name, problem in wrong.items():
+                if self._named.get(name) != problem:
+                    news.setdefault(problem, []).append(name)
+            self._named = dict(wrong)
+            values = self._values
+        for problem, names in news.items():
+            kept = (f'{name} = {_words(values[name])}' for name in names)
+            LOG.error(
+                '%s. The last valid value stays in force (%s). Correct '
+                'nova.conf and send SIGHUP again.',
+                problem,
+                ', '.join(kept),
+            )
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    return Settings(
+        Policy(
+            tuple(values['required']),
+            Ignorance(values['unreported']),
+            Ignorance(values['placement_unreachable']),
+            frozenset(values['reserved']),
+            Mode(values['mode']),
+        ),
+        Ages(
+            values['refresh_s'],
+            values['trust_s'],
+            values['retry_s'],
+            values['wait_s'],
+        ),
+        frozenset(values['scarce']),
+        values['preferred_weight_multiplier'],
+        values['scarce_weight_multiplier'],
+    )
+
+
+def _problem(name: str, error: Exception) -> str:
+    _, _, reason = str(error).partition('is not valid: ')
+    words = requests.shorten(f'{reason or error}'.strip().rstrip('.'), 600)
+    return f'[hvfilter] {name} in nova.conf is not valid: {words}'
+
+
+def _contradictions(values: Mapping[str, Any]) -> dict[str, str]:
+    """What makes no sense together, by each option concerned."""
+    found = {}
+    if not possible.together(values['required']):
+        found['required'] = (
+            f'[hvfilter] required = {_words(values["required"])} is not '
+            'valid: no host can have all of these; allowed: capabilities of '
+            'one kind of processor'
+        )
+    if values['trust_s'] < values['refresh_s']:
+        found['trust_s'] = found['refresh_s'] = (
+            f'[hvfilter] trust_s = {values["trust_s"]:g} is not valid with '
+            f'refresh_s = {values["refresh_s"]:g}; allowed: trust_s of at '
+            'least refresh_s'
+        )
+    return found
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return ','.join(map(str, value)) or 'nothing'
+    return str(value)
+
+
+_last_good = LastGood()
+
+
+def start() -> Settings:
+    """See :meth:`LastGood.start`; from now on SIGHUP is noticed at once."""
+    CONF.register_mutate_hook(_mutated)
+    return _last_good.start()
+
+
+def current() -> Settings:
+    """See :meth:`LastGood.current`."""
+    return _last_good.current()
+
+
+def _mutated(conf: cfg.ConfigOpts, fresh: object) -> None:
+    """Read the options where nova-scheduler takes them over.
+
+    On native threads that is the parent of the workers, which are started
+    anew from it: they inherit what made sense, and what was logged already.
+    """
+    try:
+        _last_good.current()
+    except Exception:
+        LOG.exception('Could not read the options of [hvfilter].')

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which hosts pass when the filter itself is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.scheduler import policies, request
+
+
+def passing(hosts: list[Any], spec: Any) -> tuple[list[Any], str]:
+    """The hosts that pass unjudged, and because of what; raises nothing.
+
+    Those in permissive mode do, whatever is broken. For the others
+    ``placement_unreachable`` decides, as for all that is not known.
+
+    :returns: hosts, and the deciding options with their values
+    """
+    explicit = _attempt(lambda: request.asked(spec).explicit, True)
+    base = _attempt(policies.configured, None)
+    if base is None:
+        # Nothing is known, not even the mode: a wrong host costs more than
+        # a rejection with its reason.
+        return [], 'the options of [hvfilter] cannot be read'
+    passed = []
+    deciding: dict[str, None] = {}
+    for host in hosts:
+        passes, option = _passes(_policy(host, base), explicit)
+        deciding[option] = None
+        if passes:
+            passed.append(host)
+    return passed, ' and '.join(deciding) or 'there are none'
+
+
+def server(spec: Any) -> str:
+    """As in the other lines of the log."""
+    return str(_attempt(lambda: request.server(spec), 'unknown'))
+
+
+def _policy(host: Any, base: Policy) -> Policy:
+    try:
+        aggregates = host.aggregates or ()
+        return policies.for_host(aggregates, base, policies.complain)
+    except Exception:
+        return base
+
+
+def _passes(policy: Policy, explicit: bool) -> tuple[bool, str]:
+    if policy.mode is Mode.PERMISSIVE:
+        return True, '[hvfilter] mode = permissive'
+    word = policy.unreachable
+    option = f'[hvfilter] placement_unreachable = {word.value}'
+    if word is Ignorance.INFER:
+        return not explicit, option
+    return word is Ignorance.ACCEPT, option
+
+
+def _attempt(read: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return read()
+    except Exception:
+        return otherwise
