@@ -16,6 +16,7 @@ from oslo_config import cfg
 from hvfilter.conf import agent
 from hvfilter.conf.files import USUAL_FILES
 from hvfilter.host.door import Denied, Host
+from hvfilter.model.plain import plain
 from hvfilter.publish import base, run
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class PlacementCommand(Lister):
 
     def say(self, text: str) -> None:
         """One line for a person, beside the listing."""
-        print(text, file=self.app.stderr)
+        print(plain(text), file=self.app.stderr)
 
     def get_epilog(self) -> str:
         """See :meth:`hvfilter.cli.command.HostCommand.get_epilog`."""
@@ -220,7 +221,7 @@ def told(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
     for note in outcome.notes:
         yield f'{outcome.publisher}: {note}'
     if dry_run and outcome.changed and outcome.content:
-        yield outcome.content.rstrip()
+        yield from outcome.content.rstrip().split('\n')
 
 
 def _cost(outcome: base.Outcome) -> str:

@@ -10,8 +10,8 @@ from cliff.command import Command
 from hvfilter.cli import command
 from hvfilter.model.catalogue import BY_KEY
 from hvfilter.model.finding import Finding, State
+from hvfilter.model.plain import plain
 from hvfilter.model.policy import Policy
-from hvfilter.report.plain import plain
 
 ABLE = 0
 UNABLE = 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from cliff.commandmanager import CommandManager
 from stevedore import ExtensionManager
 
 from hvfilter import version
+from hvfilter.cli import streams
 
 if TYPE_CHECKING:
     from cliff.command import Command
@@ -49,16 +51,6 @@ class LazyCommands(CommandManager):
                 )
 
 
-class Quiet(logging.Formatter):
-    """Leaves tracebacks out, which only --debug wants to see."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See ``logging.Formatter``."""
-        bare = logging.makeLogRecord(record.__dict__)
-        bare.exc_info = bare.exc_text = bare.stack_info = None
-        return super().format(bare)
-
-
 class Hvfilter(App):
     """The application: global options, commands by entry point."""
 
@@ -79,11 +71,16 @@ class Hvfilter(App):
         """See ``cliff.app.App``; no tracebacks unless --debug."""
         super().configure_logging()
         root = logging.getLogger()
-        if not self.options.debug:
-            for handler in root.handlers:
-                if isinstance(handler, logging.FileHandler):
-                    continue
-                handler.setFormatter(Quiet(self.CONSOLE_MESSAGE_FORMAT))
+        for handler in root.handlers:
+            to_file = isinstance(handler, logging.FileHandler)
+            handler.setFormatter(
+                streams.PlainFormatter(
+                    self.LOG_FILE_MESSAGE_FORMAT
+                    if to_file
+                    else self.CONSOLE_MESSAGE_FORMAT,
+                    tracebacks=to_file or self.options.debug,
+                )
+            )
         # What no handler wants need not be put together.
         root.setLevel(min(handler.level for handler in root.handlers))
 
@@ -114,12 +111,17 @@ def main(argv: list[str] | None = None) -> int:
     :returns: the exit status; 2 when a command is used wrongly
     """
     given = sys.argv[1:] if argv is None else argv
+    out, err = sys.stdout, sys.stderr
     try:
-        status = Hvfilter().run(given or ['help'])
-        sys.stdout.flush()
+        with (
+            contextlib.redirect_stdout(streams.plain_stream(out)),
+            contextlib.redirect_stderr(streams.plain_stream(err)),
+        ):
+            status = Hvfilter().run(given or ['help'])
+        out.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing is left to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 128 + 13
     return status
 

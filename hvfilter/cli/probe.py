@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from cliff.columns import FormattableColumn
 from cliff.lister import Lister
 
-from hvfilter.cli import command
+from hvfilter.cli import command, streams
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, State
+from hvfilter.model.plain import plain
 from hvfilter.report import table
-from hvfilter.report.plain import plain
 
 DOCUMENT_FORMATS = ('json', 'yaml')
 
@@ -74,6 +74,9 @@ class Probe(command.HostCommand, Lister):
         coloured = parsed_args.formatter == 'table' and (
             command.colours_wanted(self.app.stdout)
         )
+        if coloured:
+            # Every other cell is escaped below.
+            streams.keep_colours(self.app.stdout)
         return columns, (_cells(row, coloured) for row in rows)
 
     def produce_output(
@@ -121,7 +124,9 @@ def _document(report: HostReport, parsed_args: argparse.Namespace) -> str:
         return form.dumps(document.to_document(report))
     import yaml
 
+    # What is not ASCII is escaped, as in JSON: YAML calls characters
+    # printable that change what a reader sees.
     written: str = yaml.safe_dump(
-        document.to_document(report), sort_keys=False, allow_unicode=True
+        document.to_document(report), sort_keys=False
     )
     return written

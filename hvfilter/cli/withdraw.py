@@ -11,7 +11,7 @@ from typing import TextIO
 from oslo_config import cfg
 
 from hvfilter.cli import agent as common
-from hvfilter.cli import command
+from hvfilter.cli import command, streams
 from hvfilter.host.live import LiveHost
 from hvfilter.placement import client, errors, fleet, reconcile
 from hvfilter.publish import base, flavors, placement, run
@@ -158,12 +158,7 @@ class Bar:
         if self._shown:
             full = WIDTH * done // self._total
             bar = '#' * full + '.' * (WIDTH - full)
-            print(
-                f'\r[{bar}] {done}/{self._total}',
-                end='',
-                file=self._stream,
-                flush=True,
-            )
+            streams.rewrite_line(self._stream, f'[{bar}] {done}/{self._total}')
 
     def end(self) -> None:
         """Nothing more comes."""

@@ -22,6 +22,7 @@ import uuid as uuidlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from hvfilter.model.plain import plain
 from hvfilter.placement import errors
 
 #: First microversions of what is used here.
@@ -371,8 +372,7 @@ def _quote(text: Any) -> str:
     """One short line of a server's text."""
     if not isinstance(text, str):
         return ''
-    line = ' '.join(text.split())
-    return line[:_LONGEST_QUOTE]
+    return plain(' '.join(text.split())[:_LONGEST_QUOTE])
 
 
 def retry_after_s(answer: Answer) -> float | None:

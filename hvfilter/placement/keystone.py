@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from keystoneauth1 import exceptions as ksa
 
+from hvfilter.model.plain import plain
 from hvfilter.placement import client, errors
 
 _USERINFO = re.compile(r'(?<=//)[^\s/@]*@')
@@ -199,4 +200,4 @@ def _harmless(error: Exception) -> str:
     """The text of an error in one short line, without credentials."""
     line = ' '.join(str(error).split())
     line = _OBJECT.sub('', _USERINFO.sub('', line))
-    return line[:_LONGEST_QUOTE] or type(error).__name__
+    return plain(line[:_LONGEST_QUOTE]) or type(error).__name__

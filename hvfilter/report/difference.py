@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.model.finding import Finding, HostReport, State
-from hvfilter.report.plain import plain
+from hvfilter.model.plain import plain
 from hvfilter.rules.nested_set import NestedSet
 
 COLUMNS = ('Subject', 'First', 'Second', 'Why')

@@ -4,7 +4,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.report.plain import plain
+from hvfilter.model.plain import plain
 
 
 class TestPlain(testtools.TestCase):
