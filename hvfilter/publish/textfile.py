@@ -16,7 +16,7 @@ from prometheus_client import core, parser
 
 from hvfilter import version
 from hvfilter.model.finding import HostReport
-from hvfilter.model.plain import plain
+from hvfilter.model.plain import plain_lines
 from hvfilter.publish import base, file
 
 SUCCESS = 'hvfilter_publish_success_timestamp_seconds'
@@ -161,7 +161,7 @@ class _Metrics:
                 (
                     {
                         'publisher': each.publisher,
-                        'error': plain(each.failure[:_LONGEST_ERROR]),
+                        'error': plain_lines(each.failure[:_LONGEST_ERROR]),
                     },
                     1,
                 )
