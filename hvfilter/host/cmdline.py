@@ -163,19 +163,20 @@ class CommandLine:
     def __init__(self, text: str) -> None:
         self.parameters = tuple(_parameters(text))
 
-    def all(self, name: str) -> tuple[Parameter, ...]:
-        """Every word of a name, in order; () when there is none.
+    def all(self, *names: str) -> tuple[Parameter, ...]:
+        """Every word of one or more names, in order; () for none.
 
         Most parameters take effect word after word, so the last one
         wins: see :meth:`last`. Some only ever switch something off.
 
-        :param name: with ``-`` or ``_``; of a module: ``module.parameter``
+        :param names: with ``-`` or ``_``; of a module: ``module.parameter``
         :raises ValueError: for a name that recordings do not keep
         """
-        if not is_kept(name):
-            raise ValueError(f'{name} is in no table of {__name__}')
-        wanted = name.replace('-', '_')
-        return tuple(p for p in self.parameters if p.name == wanted)
+        for name in names:
+            if not is_kept(name):
+                raise ValueError(f'{name} is in no table of {__name__}')
+        wanted = {name.replace('-', '_') for name in names}
+        return tuple(p for p in self.parameters if p.name in wanted)
 
     def last(self, name: str) -> Parameter | None:
         """The word of a name that wins; None when there is none."""

@@ -99,10 +99,10 @@ class Look:
         found = self.boot_words(name)
         return found[-1] if found else None
 
-    def boot_words(self, name: str) -> tuple[Parameter, ...]:
-        """All such words in order, for what only a first word can decide."""
+    def boot_words(self, *names: str) -> tuple[Parameter, ...]:
+        """All such words in order, where it is not the last that wins."""
         try:
-            return self.cmdline.all(name)
+            return self.cmdline.all(*names)
         except Denied:
             return ()
 

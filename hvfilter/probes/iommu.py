@@ -1,32 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """IOMMU and interrupt remapping: the tables, the drivers, the groups.
 
-The firmware tells of IOMMUs in the ACPI tables DMAR (Intel VT-d) and IVRS
-(AMD-Vi); elsewhere only the kernel does. A driver that started one shows it in
-/sys/class/iommu; what is translated is in /sys/kernel/iommu_groups
-(kernel drivers/iommu/iommu.c, iommu-sysfs.c). Interrupts that are remapped
-go through a chip whose name says so: ``IR-`` on x86, the ITS on Arm (kernel
-drivers/iommu/intel/irq_remapping.c, amd/iommu.c, irq-gic-v3-its-*.c).
+The firmware describes IOMMUs in the ACPI tables DMAR (Intel VT-d), IVRS
+(AMD-Vi) and VIOT (virtual ones); elsewhere only the kernel shows them. A
+driver that started one shows it in /sys/class/iommu; what is translated is in
+/sys/kernel/iommu_groups (kernel drivers/iommu/iommu.c, iommu-sysfs.c).
+Interrupts that are remapped go through a chip whose name says so: ``IR-`` on
+x86, the ITS on Arm (kernel drivers/iommu/intel/irq_remapping.c, amd/iommu.c,
+irq-gic-v3-its-*.c). What the kernel uses outranks what a table lacks.
 """
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
+from hvfilter.probes import iommu_cause
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, number
+from hvfilter.probes.iommu_cause import NAMES, TABLES, Driver
+from hvfilter.probes.machine_kind import Kind, kind
+from hvfilter.probes.remedies import OTHER_HARDWARE
 
-_TABLES = '/sys/firmware/acpi/tables'
-_IOMMU_TABLES = {'DMAR': 'Intel VT-d', 'IVRS': 'AMD-Vi'}
 _CLASS = '/sys/class/iommu'
 _GROUPS = '/sys/kernel/iommu_groups'
 _IRQS = '/sys/kernel/irq'
 _IRQ_LIMIT = 64
+_GROUP_LIMIT = 4096
 
 _DMAR_FLAGS = 37
 """Offset of the flags in the DMAR table; bit 0 is interrupt remapping
@@ -35,15 +39,17 @@ _DMAR_FLAGS = 37
 _ECAP_IR = 3
 """Bit of the VT-d extended capability register (VT-d spec. sec. 11.4.3)."""
 
-_SWITCHED_OFF = re.compile(
-    r'(?:^|\s)((?:intel_iommu|amd_iommu|iommu)=(?:[^\s]*,)?off(?:,[^\s]*)?)'
-)
-_REMAPPING_OFF = re.compile(r'(?:^|\s)(intremap=off|nointremap)(?:\s|$)')
+_NOT_AN_IOMMU = 'vfio-noiommu'
+"""The name of a group that VFIO makes for a device without an IOMMU."""
 
-_SETUP = (
-    'switch the IOMMU (VT-d, AMD-Vi, SMMU) on in the firmware setup; on a '
-    'virtual machine, give it a virtual IOMMU'
-)
+_REMAPPING_CHIPS = ('IR-', 'ITS')
+
+_SHOWN_IN_CLASS = frozenset({Arch.X86, Arch.ARM64, Arch.RISCV64})
+"""Where every driver shows its IOMMU in /sys/class/iommu."""
+
+_HYPERV = (0x7263694D, 0x666F736F, 0x76482074)
+"""CPUID.40000000 of Hyper-V: "Microsoft Hv" in EBX, ECX, EDX (kernel
+arch/x86/kernel/cpu/mshyperv.c)."""
 
 
 class Iommu(Probe):
@@ -58,44 +64,46 @@ class Iommu(Probe):
             yield from _ecap(look)
 
 
-def _table(look: Look) -> str:
-    """The table that describes IOMMUs, '' for none; raises Denied."""
-    names = look.names(_TABLES)
-    return next((name for name in _IOMMU_TABLES if name in names), '')
-
-
 def _tables(look: Look) -> Iterator[Observation]:
-    """Stages cpu and firmware."""
-    asked = ', '.join(_IOMMU_TABLES)
-    firmware = Question(Stage.FIRMWARE, Strength.FLAGS, _TABLES, asked)
+    """Stages cpu and firmware: what the firmware describes."""
+    asked = ', '.join(one.value for one in Driver)
+    firmware = Question(Stage.FIRMWARE, Strength.FLAGS, TABLES, asked)
     keys = ('iommu', 'interrupt_remapping')
     elsewhere = look.arch not in (Arch.X86, Arch.IA64)
     try:
-        table = _table(look)
+        names = look.names(TABLES)
+        described = iommu_cause.driver(look)
     except Denied as denied:
         for key in () if elsewhere else keys:
-            reason = "the firmware's tables cannot be seen"
+            reason = "the firmware's tables cannot be listed"
             yield firmware.denied(key, denied, reason)
         return
-    if table:
-        cpu = Question(Stage.CPU, Strength.FLAGS, _TABLES, asked)
-        kind = _IOMMU_TABLES[table]
-        yield cpu.present('iommu', table, f'the machine has {kind}')
-        yield firmware.present('iommu', table, f'the firmware offers {kind}')
-    else:
-        for key in () if elsewhere else keys:
-            yield firmware.absent(
-                key, 'none of them', 'the firmware offers no IOMMU', _SETUP
-            )
+    if described:
+        cpu = Question(Stage.CPU, Strength.FLAGS, TABLES, asked)
+        name, table = NAMES[described], described.value
+        yield cpu.present('iommu', table, f'the machine has {name}')
+        yield firmware.present(
+            'iommu', table, f'the firmware describes {name}'
+        )
+    elif not elsewhere:
+        for key in keys:
+            yield _no_table(look, firmware, key, names)
 
 
-def _cmdline(look: Look, pattern: re.Pattern[str]) -> str:
-    """The kernel parameter that switches it off, '' when none does."""
-    try:
-        found = pattern.search(look.text('/proc/cmdline'))
-    except Denied:
-        return ''
-    return found[1] if found else ''
+def _no_table(
+    look: Look, firmware: Question, key: str, names: tuple[str, ...]
+) -> Observation:
+    """A missing table says something only if others are there, and nothing
+    under the kernel keeps it back."""
+    remedy = iommu_cause.missing_table(look)
+    if not names:
+        reason = "the firmware's tables are not shown here"
+        return firmware.unknown(key, 'no tables at all', reason)
+    if kind(look) is Kind.XEN_CONTROL:
+        reason = 'Xen keeps the IOMMU and hides its table'
+        return firmware.unknown(key, 'none of them', reason, remedy)
+    reason = 'the firmware describes no IOMMU'
+    return firmware.absent(key, 'none of them', reason, remedy)
 
 
 def _groups(look: Look) -> Iterator[Observation]:
@@ -108,35 +116,66 @@ def _groups(look: Look) -> Iterator[Observation]:
         groups = ()
         if not denied.missing or not _sysfs_shown(look):
             yield question.denied(
-                'iommu', denied, 'the IOMMU groups cannot be seen'
+                'iommu', denied, 'the IOMMU groups cannot be listed'
             )
             return
-    if groups:
-        value = f'{len(groups)} groups; drivers: {_drivers(look)}'
-        yield question.present(
-            'iommu', value, 'an IOMMU is active and has groups'
-        )
-        return
     try:
-        table = _table(look)
+        translated = _translated(look, groups)
+    except Denied as denied:
+        reason = 'whether an IOMMU made the groups is not known'
+        yield question.denied('iommu', denied, reason)
+        return
+    if translated:
+        yield from _in_use(look, question, translated)
+        return
+    value = f'{len(groups)}, all {_NOT_AN_IOMMU}' if groups else 'no groups'
+    reason, remedy = iommu_cause.no_iommu(look)
+    yield question.absent('iommu', value, reason, remedy)
+
+
+def _in_use(
+    look: Look, question: Question, groups: int
+) -> Iterator[Observation]:
+    """What the kernel uses is there, whatever a table lacks."""
+    value = f'{groups} groups; drivers: {_drivers(look)}'
+    reason = 'an IOMMU is in use and has groups'
+    for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
+        used = dataclasses.replace(question, stage=stage)
+        yield used.present('iommu', value, reason)
+
+
+def _translated(look: Look, groups: tuple[str, ...]) -> int:
+    """How many groups an IOMMU is behind.
+
+    VFIO makes groups for devices without one (kernel drivers/vfio/group.c,
+    vfio_noiommu_group_alloc), but only where no driver shows an IOMMU in
+    /sys/class/iommu. Most other groups have no name.
+
+    :raises Denied: where only names could tell, and one cannot be read
+    """
+    listed: bool | None = None
+    try:
+        listed = bool(look.names(_CLASS))
     except Denied:
-        table = ''
-    off = _cmdline(look, _SWITCHED_OFF)
-    if off:
-        reason = f'the IOMMU is switched off on the kernel command line: {off}'
-        remedy = f'take {off} off the kernel command line and reboot'
-    elif table:
-        reason = (
-            f'the firmware offers an IOMMU ({table}), the kernel uses none'
-        )
-        remedy = (
-            'put intel_iommu=on (Intel) or amd_iommu=on (AMD) on the kernel '
-            'command line, or run a kernel with its driver, and reboot'
-        )
-    else:
-        reason = 'no IOMMU is active'
-        remedy = _SETUP
-    yield question.absent('iommu', 'no groups', reason, remedy)
+        # Then the names of the groups decide.
+        pass
+    if listed:
+        return len(groups)
+    for at, group in enumerate(groups[:_GROUP_LIMIT]):
+        try:
+            name = look.text(f'{_GROUPS}/{group}/name')
+        except Denied as denied:
+            if denied.missing or (
+                # POWER and S/390 have drivers that show nothing there, and
+                # recordings of earlier releases hold no names.
+                denied.error == NOT_RECORDED
+                and (listed is None or look.arch not in _SHOWN_IN_CLASS)
+            ):
+                return len(groups) - at
+            raise
+        if name != _NOT_AN_IOMMU:
+            return len(groups) - at
+    return 0
 
 
 def _sysfs_shown(look: Look) -> bool:
@@ -175,22 +214,47 @@ def _chips(look: Look) -> Iterator[Observation]:
         )
         return
     value = ', '.join(chips) or 'none named'
-    if any(chip.startswith(('IR-', 'ITS')) for chip in chips):
-        yield question.present(key, value, 'interrupts are remapped')
+    if any(chip.startswith(_REMAPPING_CHIPS) for chip in chips):
+        yield from _remapped(look, question, value)
     elif look.arch is Arch.X86 and chips:
-        off = _cmdline(look, _REMAPPING_OFF)
-        yield question.absent(
-            key,
-            value,
-            f'interrupts are not remapped{f": {off}" if off else ""}',
-            f'take {off} off the kernel command line and reboot'
-            if off
-            else _SETUP,
-        )
+        reason, remedy = iommu_cause.no_remapping(look)
+        yield question.absent(key, value, reason, remedy)
     else:
         yield question.unknown(
             key, value, 'the interrupt chips do not tell of remapping'
         )
+
+
+def _remapped(
+    look: Look, question: Question, value: str
+) -> Iterator[Observation]:
+    """What the kernel uses is there, whatever a table lacks.
+
+    Except under Hyper-V, which redirects interrupts of I/O APICs to
+    processors of high numbers by a chip of that name too, and isolates none
+    (kernel drivers/iommu/hyperv-iommu.c: no isolated MSIs).
+    """
+    key = 'interrupt_remapping'
+    if look.arch is Arch.X86 and _only_hyperv(look):
+        reason = 'Hyper-V redirects interrupts, and isolates none'
+        remedy = iommu_cause.missing_table(look)
+        yield question.absent(key, value, reason, remedy)
+        return
+    for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
+        used = dataclasses.replace(question, stage=stage)
+        yield used.present(key, value, 'interrupts are remapped')
+
+
+def _only_hyperv(look: Look) -> bool:
+    """Whether the only remapping there can be is Hyper-V's."""
+    try:
+        if iommu_cause.driver(look) is not None:
+            return False
+        regs = look.cpuid(look.cpus[0], 0x40000000)
+    except Denied:
+        # Chips that remap are the stronger sign.
+        return False
+    return (regs.ebx, regs.ecx, regs.edx) == _HYPERV
 
 
 def _chip_names(look: Look) -> tuple[str, ...]:
@@ -206,14 +270,14 @@ def _chip_names(look: Look) -> tuple[str, ...]:
             continue
         if chip:
             chips[chip] = None
-        if chip.startswith(('IR-', 'ITS')):
+        if chip.startswith(_REMAPPING_CHIPS):
             break
     return tuple(chips)
 
 
 def _dmar(look: Look) -> Iterator[Observation]:
     """The DMAR table's flags, which root may read."""
-    path = f'{_TABLES}/DMAR'
+    path = f'{TABLES}/DMAR'
     question = Question(
         Stage.FIRMWARE, Strength.REGISTER, path, 'flags bit 0 INTR_REMAP'
     )
@@ -232,8 +296,8 @@ def _dmar(look: Look) -> Iterator[Observation]:
         yield question.absent(
             key,
             f'{flags:#x}',
-            'the firmware offers no interrupt remapping',
-            'switch interrupt remapping or x2APIC on in the firmware setup',
+            'the DMAR table does not offer interrupt remapping',
+            iommu_cause.DMAR_TABLE(),
         )
 
 
@@ -264,7 +328,7 @@ def _ecap(look: Look) -> Iterator[Observation]:
             key,
             f'not {", ".join(lacking)}',
             'not every IOMMU can remap interrupts',
-            'other hardware',
+            OTHER_HARDWARE(),
         )
     else:
         reason = 'every IOMMU can remap interrupts'

@@ -66,6 +66,15 @@ class Remedy:
         return Advice(self.text.format(**values), (self.key,))
 
 
+OTHER_HARDWARE = Remedy(
+    'other_hardware',
+    'other hardware',
+    'the processor or chipset lacks the feature',
+    machine='bare metal',
+    source='the specification that the capability names',
+)
+
+
 def first(*advice: Advice) -> Advice:
     """Several remedies as one, the likeliest first; none for nothing."""
     parts = [one for one in advice if one]

@@ -4,7 +4,7 @@ from testtools.matchers import Contains
 
 from hvfilter.model.catalogue import Stage
 from hvfilter.probes.iommu import Iommu
-from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
+from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at, regs
 
 TABLES = '/sys/firmware/acpi/tables'
 GROUPS = '/sys/kernel/iommu_groups'
@@ -29,7 +29,7 @@ class TestTables(ProbeTestCase):
     probe = Iommu
 
     def test_present_when_a_table_describes_one(self):
-        for table in ('DMAR', 'IVRS'):
+        for table in ('DMAR', 'IVRS', 'VIOT'):
             look = look_at(directories={TABLES: ('APIC', table)})
             for stage in (Stage.CPU, Stage.FIRMWARE):
                 said = self.one(look, 'iommu', stage)
@@ -45,10 +45,24 @@ class TestTables(ProbeTestCase):
             self.assertEqual([], self.said(look, key, Stage.CPU))
 
     def test_unknown_when_the_tables_cannot_be_seen(self):
-        look = look_at(directories={TABLES: ENOENT})
+        for tables in (ENOENT, EACCES, ()):
+            look = look_at(directories={TABLES: tables})
+            for key in KEYS:
+                said = self.one(look, key, Stage.FIRMWARE)
+                self.assertEqual('unknown', said.state.value)
+
+    def test_unknown_when_xen_keeps_the_table(self):
+        look = look_at(
+            directories={TABLES: ('APIC',)},
+            files={
+                '/sys/hypervisor/type': 'xen',
+                '/sys/class/dmi/id/sys_vendor': 'Dell Inc.',
+            },
+        )
         for key in KEYS:
             said = self.one(look, key, Stage.FIRMWARE)
             self.assertEqual('unknown', said.state.value)
+            self.assertThat(said.remedy, Contains('without Xen'))
 
     def test_nothing_when_the_architecture_tells_otherwise(self):
         for arch in ('aarch64', 's390x', 'ppc64le', 'riscv64'):
@@ -84,7 +98,8 @@ class TestGroups(ProbeTestCase):
         for groups in ((), ENOENT):
             said = self.groups({GROUPS: groups, **SHOWN})
             self.assertEqual('absent', said.state.value)
-            self.assertEqual('no IOMMU is active', said.reason)
+            self.assertEqual('no groups', said.value)
+            self.assertThat(said.reason, Contains('none is in use'))
 
     def test_unknown_when_sysfs_is_masked(self):
         for sysfs in (ENOENT, ()):
@@ -93,22 +108,60 @@ class TestGroups(ProbeTestCase):
         said = self.groups({GROUPS: EACCES, **SHOWN})
         self.assertEqual('unknown', said.state.value)
 
-    def test_reason_when_it_was_switched_off(self):
-        for cmdline, parameter in (
-            ('ro intel_iommu=off', 'intel_iommu=off'),
-            ('amd_iommu=off quiet', 'amd_iommu=off'),
-            ('iommu=pt,off ro', 'iommu=pt,off'),
-            ('iommu=off', 'iommu=off'),
-        ):
-            said = self.groups({GROUPS: ()}, cmdline)
-            self.assertThat(said.reason, Contains(f': {parameter}'))
-            self.assertThat(said.remedy, Contains(f'take {parameter} off'))
+    def test_every_stage_when_there_are_groups(self):
+        """What the kernel uses is there, whatever a table lacks."""
+        look = look_at(
+            directories={
+                GROUPS: ('0', '1'),
+                CLASS: ('virtio0',),
+                TABLES: ('APIC',),
+            }
+        )
+        for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
+            said = self.said(look, 'iommu', stage)
+            strongest = max(said, key=lambda said: said.strength)
+            self.assertEqual('present', strongest.state.value)
 
-    def test_remedy_when_the_kernel_uses_none(self):
-        for cmdline in ('ro intel_iommu=sm_on', 'iommu=soft', ENOENT):
-            said = self.groups({GROUPS: (), TABLES: ('DMAR',)}, cmdline)
-            self.assertThat(said.reason, Contains('(DMAR), the kernel uses'))
-            self.assertThat(said.remedy, Contains('intel_iommu=on'))
+    def names(self, *names, **more):
+        groups = tuple(str(number) for number in range(len(names)))
+        look = look_at(
+            more.pop('arch', 'x86_64'),
+            directories={GROUPS: groups, **more},
+            files={
+                f'{GROUPS}/{number}/name': name
+                for number, name in enumerate(names)
+                if name is not None
+            },
+        )
+        return self.one(look, 'iommu', Stage.KVM)
+
+    def test_groups_without_an_iommu_do_not_count(self):
+        for shown in ({CLASS: ()}, {CLASS: ENOENT}, {CLASS: EACCES}, {}):
+            said = self.names('vfio-noiommu', 'vfio-noiommu', **shown)
+            self.assertEqual('absent', said.state.value)
+            self.assertEqual('2, all vfio-noiommu', said.value)
+
+    def test_other_groups_count(self):
+        for names in (
+            (ENOENT,),
+            ('x',),
+            ('vfio-noiommu', ENOENT),
+            ('vfio-noiommu', 'x'),
+        ):
+            said = self.names(*names, **{CLASS: ()})
+            self.assertEqual('present', said.state.value, names)
+            self.assertThat(said.value, Contains('1 groups'))
+        said = self.names('vfio-noiommu', **{CLASS: ('dmar0',)})
+        self.assertEqual('present', said.state.value)
+
+    def test_unknown_when_the_names_would_tell(self):
+        for name in (EACCES, None):
+            said = self.names(name, **{CLASS: ()})
+            self.assertEqual('unknown', said.state.value)
+
+    def test_present_when_the_architecture_names_no_driver(self):
+        said = self.names(None, arch='ppc64le', **{CLASS: ()})
+        self.assertEqual('present', said.state.value)
 
 
 class TestInterruptRemapping(ProbeTestCase):
@@ -136,13 +189,30 @@ class TestInterruptRemapping(ProbeTestCase):
         self.assertEqual('IO-APIC, PCI-MSI, FOR-IR', said.value)
         self.assertThat(said.remedy, Contains('firmware setup'))
 
-    def test_remedy_when_it_was_switched_off(self):
-        for cmdline in ('ro intremap=off', 'nointremap quiet'):
-            said = self.chips('IO-APIC', cmdline=cmdline)
-            self.assertThat(said.reason, Contains('remapped: '))
-            self.assertThat(said.remedy, Contains('off the kernel command'))
-        said = self.chips('IO-APIC', cmdline='intremap=no_x2apic_optout')
-        self.assertThat(said.remedy, Contains('firmware setup'))
+    def test_every_stage_when_a_chip_remaps(self):
+        facts = chips('IR-IO-APIC')
+        facts['directories'][TABLES] = ('APIC',)
+        for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
+            said = self.said(look_at(**facts), 'interrupt_remapping', stage)
+            strongest = max(said, key=lambda said: said.strength)
+            self.assertEqual('present', strongest.state.value)
+
+    def hyperv(self, tables, signature=b'Microsoft Hv'):
+        facts = chips('IR-IO-APIC')
+        facts['directories'][TABLES] = tables
+        parts = [
+            int.from_bytes(signature[at : at + 4], 'little')
+            for at in (0, 4, 8)
+        ]
+        leaf = regs(0x40000001, *parts)
+        look = look_at(cpuid={0x40000000: leaf}, **facts)
+        return self.one(look, 'interrupt_remapping', Stage.KVM).state.value
+
+    def test_absent_when_only_hyperv_redirects(self):
+        self.assertEqual('absent', self.hyperv(('APIC',)))
+        self.assertEqual('present', self.hyperv(('DMAR',)))
+        self.assertEqual('present', self.hyperv(EACCES))
+        self.assertEqual('present', self.hyperv(('APIC',), b'KVMKVMKVM\0\0\0'))
 
     def test_unknown_when_chips_do_not_tell(self):
         for names, arch in (((), 'x86_64'), (('GICv3',), 'aarch64')):
@@ -218,7 +288,7 @@ class TestInterruptRemapping(ProbeTestCase):
         )
         self.assertEqual('0x2', said.value)
         self.assertEqual(
-            'the firmware offers no interrupt remapping', said.reason
+            'the DMAR table does not offer interrupt remapping', said.reason
         )
         self.assertThat(said.remedy, Contains('in the firmware setup'))
 
