@@ -13,9 +13,10 @@ from pathlib import Path
 from cliff.lister import Lister
 from oslo_config import cfg
 
+from hvfilter.cli import configuration as config_files
 from hvfilter.conf import agent
-from hvfilter.conf.files import USUAL_FILES
 from hvfilter.host.door import Denied, Host
+from hvfilter.host.live import LiveHost
 from hvfilter.model.plain import plain
 from hvfilter.publish import base, run
 
@@ -31,7 +32,7 @@ COMPUTE_ID = 'compute_id'
 """The name of nova-compute's identity file, Nova ``nova/virt/node.py``."""
 
 
-class PlacementCommand(Lister):
+class PlacementCommand(config_files.ConfigCommand, Lister):
     """A command that changes Placement, and lists what."""
 
     error_status = FAILED
@@ -39,15 +40,6 @@ class PlacementCommand(Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--config-file',
-            metavar='<file>',
-            action='append',
-            help='Configuration file, such as /etc/nova/nova.conf, whose '
-            'section [placement] tells how to reach Placement; may be '
-            'repeated, the last word wins (default: those that exist of '
-            f'{", ".join(USUAL_FILES)})',
-        )
         parser.add_argument(
             '--dry-run',
             action='store_true',
@@ -116,12 +108,21 @@ class AgentCommand(PlacementCommand):
         return columns, rows(result.outcomes)
 
 
+def loaded(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
+    """The configuration as the files have it.
+
+    :raises hvfilter.conf.agent.Unreadable: a file is not usable.
+    """
+    found = config_files.located(parsed_args, LiveHost(smoke=False))
+    return agent.load(found.files, found.directories)
+
+
 def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     """The configuration, what the command line says included.
 
     :raises hvfilter.conf.agent.Unreadable: a file is not usable.
     """
-    conf = agent.load(parsed_args.config_file)
+    conf = loaded(parsed_args)
     for option, value in (
         ('provider_uuid', parsed_args.provider_uuid),
         ('provider_name', parsed_args.provider_name),

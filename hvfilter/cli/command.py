@@ -6,18 +6,12 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from hvfilter.cli import configuration
 from hvfilter.host.door import Host
 from hvfilter.model import form
 from hvfilter.model.finding import HostReport
-
-if TYPE_CHECKING:
-    from cliff.command import Command
-
-    Base = Command
-else:
-    Base = object
 
 TROUBLE = 2
 """Exit status: wrong usage or input, or it could not be found out."""
@@ -27,7 +21,7 @@ class Trouble(Exception):
     """Said to the user in one line: what is wrong, and what to do."""
 
 
-class HostCommand(Base):
+class HostCommand(configuration.ConfigCommand):
     """Mixed into a cliff command: options that choose the host."""
 
     error_status = TROUBLE
@@ -79,13 +73,6 @@ def add_look_arguments(parser: argparse._ActionsContainer) -> None:
         action='store_true',
         help='Do not run the tiny guest that shows whether KVM works',
     )
-    parser.add_argument(
-        '--nova-conf',
-        metavar='<file>',
-        action='append',
-        help="A configuration file or directory of nova-compute's; may be "
-        'repeated, the last word wins (default: the usual places)',
-    )
 
 
 def chosen_host(parsed_args: argparse.Namespace) -> Host:
@@ -105,10 +92,14 @@ def chosen_host(parsed_args: argparse.Namespace) -> Host:
     if not chosen:
         return live_host(parsed_args)
     if len(chosen) == 1:
-        return chosen[0]
+        return configuration.with_named_files(
+            chosen[0], configuration.named(parsed_args)
+        )
     from hvfilter.host.combined import CombinedHost
 
-    return CombinedHost(chosen)
+    return configuration.with_named_files(
+        CombinedHost(chosen), configuration.named(parsed_args)
+    )
 
 
 def live_host(parsed_args: argparse.Namespace) -> Host:
@@ -129,15 +120,14 @@ def chosen_report(parsed_args: argparse.Namespace) -> HostReport:
         return report
     from hvfilter.cli import overruled
 
-    return overruled.as_published(host, report)
+    return overruled.as_published(host, report, parsed_args)
 
 
 def look_at(host: Host, parsed_args: argparse.Namespace) -> HostReport:
     """The report on a host, with the options for Nova's configuration."""
     from hvfilter.report.examine import examine
 
-    named = parsed_args.nova_conf
-    return examine(host, tuple(named) if named else None)
+    return examine(host, configuration.named(parsed_args))
 
 
 def open_snapshot(path: str) -> Host:

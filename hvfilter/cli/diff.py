@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from cliff.lister import Lister
 
-from hvfilter.cli import command
+from hvfilter.cli import command, configuration
 from hvfilter.host.door import Denied, Host
 from hvfilter.report import difference
 from hvfilter.rules import nested_set
@@ -32,7 +32,7 @@ class Diff(command.HostCommand, Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
-        parser = super(command.HostCommand, self).get_parser(prog_name)
+        parser = super(configuration.ConfigCommand, self).get_parser(prog_name)
         parser.add_argument(
             'first',
             metavar='<first>',
@@ -47,6 +47,7 @@ class Diff(command.HostCommand, Lister):
             help='The same of the other host (default: this host)',
         )
         command.add_look_arguments(parser)
+        configuration.add_arguments(parser)
         parser.add_argument(
             '--all',
             action='store_true',
@@ -77,7 +78,9 @@ class Diff(command.HostCommand, Lister):
 
 def _host(name: str, parsed_args: argparse.Namespace) -> Host:
     if name != LIVE:
-        return command.open_snapshot(name)
+        return configuration.with_named_files(
+            command.open_snapshot(name), configuration.named(parsed_args)
+        )
     return command.live_host(parsed_args)
 
 

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from hvfilter.cli import command
-from hvfilter.conf.files import USUAL_FILES
-from hvfilter.host.door import Denied, Host
+import argparse
+
+from hvfilter.cli import command, configuration
+from hvfilter.host.door import Host
 from hvfilter.model.finding import HostReport
 from hvfilter.rules import overrule
 
 SECTION, OPTION = 'hvfilter', 'overrule'
 
 
-def as_published(host: Host, report: HostReport) -> HostReport:
+def as_published(
+    host: Host, report: HostReport, parsed_args: argparse.Namespace
+) -> HostReport:
     """The report with what the operator's configuration overrules.
 
     Read through the door and not with oslo.config, whose import takes longer
@@ -22,15 +25,11 @@ def as_published(host: Host, report: HostReport) -> HostReport:
     """
     words: list[str] = []
     origin = ''
-    for path in USUAL_FILES:
-        try:
-            found = host.options(path, {SECTION: (OPTION,)})
-        except Denied:
-            continue
-        values = found.get(SECTION, {}).get(OPTION, ())
-        if values:
-            words = [word for word in values[-1].split(',') if word.strip()]
-            origin = f'[{SECTION}]{OPTION} in {path}'
+    for path, value in configuration.values(
+        parsed_args, host, SECTION, OPTION
+    ):
+        words = [word for word in value.split(',') if word.strip()]
+        origin = f'[{SECTION}] {OPTION} in {path}'
     try:
         return overrule.apply(report, overrule.parse(words, origin))
     except ValueError as error:

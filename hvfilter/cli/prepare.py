@@ -7,7 +7,6 @@ import argparse
 from collections.abc import Iterable, Sequence
 
 from hvfilter.cli import agent as common
-from hvfilter.conf import agent
 from hvfilter.placement import client, errors, fleet, reconcile
 from hvfilter.publish import base, placement
 
@@ -25,7 +24,7 @@ class Prepare(common.PlacementCommand):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
         """See ``cliff.command.Command``."""
-        conf = agent.load(parsed_args.config_file)
+        conf = common.loaded(parsed_args)
         try:
             asked = client.PlacementClient(placement.transport_of(conf))
             if parsed_args.dry_run:

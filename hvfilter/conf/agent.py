@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of the agent on a compute host, and where they are read from.
+"""Options of the agent on a compute host, read by oslo.config.
 
-How to reach Placement is told in ``[placement]``, in the words that Nova
-uses, so that nova-compute's own file serves.
+How to reach Placement is configured in ``[placement]`` with the options that
+Nova has, so that nova-compute's own files serve.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from oslo_config import cfg
+from oslo_config import cfg, iniparser, types
 
-from hvfilter.conf.files import USUAL_FILES
+from hvfilter.conf import references
 
 GROUP = cfg.OptGroup(
     'hvfilter',
@@ -26,6 +27,19 @@ PLACEMENT_GROUP = cfg.OptGroup(
     title='Placement',
     help='How to reach Placement: the options that Nova reads too.',
 )
+
+
+# oslo.config has no types to check against.
+class Seconds(types.Float):  # type: ignore[misc]
+    """A finite number of seconds."""
+
+    def __call__(self, value: Any) -> float | None:
+        """See ``oslo_config.types.Float``, which takes nan and inf."""
+        seconds: float | None = super().__call__(value)
+        if seconds is not None and not math.isfinite(seconds):
+            raise ValueError(f'{seconds} is not a number of seconds')
+        return seconds
+
 
 OPTS = [
     cfg.ListOpt(
@@ -57,19 +71,19 @@ The name of this host's resource provider: what "openstack hypervisor list"
 shows. Unset: the host name as libvirt, and so nova-compute, tells it.
 """,
     ),
-    cfg.FloatOpt(
+    cfg.Opt(
         'publish_deadline_s',
+        type=Seconds(min=0),
         default=120.0,
-        min=0,
         help="""
 For how many seconds to try again while Placement is out of reach or busy, or
 while the resource provider does not exist yet. 0 tries once.
 """,
     ),
-    cfg.FloatOpt(
+    cfg.Opt(
         'placement_timeout_s',
+        type=Seconds(min=0.1),
         default=30.0,
-        min=0.1,
         help="""
 For how many seconds to wait for one answer of Placement or Keystone, where
 [placement]timeout is not set.
@@ -135,19 +149,24 @@ NOVA_OPTS = [
 _VERSIONS = ('version', 'min_version', 'max_version')
 
 
+_VALUE_ERROR = re.compile(r"detail='([^']*)'\) is not valid: (.*)", re.DOTALL)
+"""A ``ConfigFileValueError`` in words; oslo_config/cfg.py, ``_do_get``."""
+
+
 class Unreadable(Exception):
     """A configuration file cannot be read or understood."""
 
 
-def load(files: Sequence[str] | None = None) -> cfg.ConfigOpts:
+def load(
+    files: Sequence[str], directories: Sequence[str] = ()
+) -> cfg.ConfigOpts:
     """Read the configuration of the agent.
 
-    :param files: configuration files, the last word wins; None for those of
-        ``USUAL_FILES`` that exist.
-    :raises Unreadable: a file is missing, not readable or malformed.
+    :param files: configuration files, later ones override earlier ones
+    :param directories: directories whose ``*.conf`` are read after the files
+    :raises Unreadable: a file is missing, not readable or malformed, or sets
+        an option of hvfilter to a value that it cannot have.
     """
-    if files is None:
-        files = [path for path in USUAL_FILES if Path(path).exists()]
     conf = cfg.ConfigOpts()
     register(conf)
     conf.register_opts(NOVA_OPTS)
@@ -156,16 +175,52 @@ def load(files: Sequence[str] | None = None) -> cfg.ConfigOpts:
             args=[],
             project='hvfilter',
             default_config_files=list(files),
-            default_config_dirs=[],
+            default_config_dirs=list(directories),
         )
     except cfg.ConfigFilesPermissionDeniedError as error:
         raise Unreadable(
             f'{error}. Run this as a user who may read the file, such as '
             'root or a member of the group nova.'
         ) from None
-    except cfg.Error as error:
+    except cfg.ConfigFileParseError as error:
+        raise Unreadable(_malformed(error)) from None
+    except UnicodeDecodeError:
+        raise Unreadable(
+            f'One of these configuration files is not valid UTF-8: '
+            f'{", ".join(files)}'
+        ) from None
+    except (cfg.Error, OSError) as error:
         raise Unreadable(f'The configuration is not usable: {error}') from None
+    _check_values(conf)
     return conf
+
+
+def _malformed(error: cfg.ConfigFileParseError) -> str:
+    """What is wrong, without the line itself: it may be a password's."""
+    cause = error.__context__
+    if isinstance(cause, iniparser.ParseError):
+        where, problem = f', line {cause.lineno}', cause.msg
+    else:
+        where, problem = '', 'cannot be parsed'
+    return (
+        f'{error.config_file}{where}: {problem}. Correct the file; '
+        'nova-compute would not start with it either.'
+    )
+
+
+def _check_values(conf: cfg.ConfigOpts) -> None:
+    """Refuse at once what would fail later, with the option's name."""
+    for opt in OPTS:
+        try:
+            conf[GROUP.name][opt.dest]
+        except (cfg.Error, ValueError) as error:
+            # Where it stands is told nowhere but in the text.
+            said = _VALUE_ERROR.search(str(error))
+            where, problem = said.groups() if said else ('?', str(error))
+            raise Unreadable(
+                f'[{GROUP.name}] {opt.dest} in {where} cannot have this '
+                f'value: {problem}'
+            ) from None
 
 
 def register(conf: cfg.ConfigOpts) -> None:
@@ -175,7 +230,10 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def register_placement(conf: cfg.ConfigOpts) -> None:
-    """Make the options of keystoneauth1 known, under ``[placement]``."""
+    """Make the options of keystoneauth1 known, under ``[placement]``.
+
+    :raises Unreadable: a value refers to an option that is not set.
+    """
     from keystoneauth1 import loading
 
     name = PLACEMENT_GROUP.name
@@ -187,6 +245,14 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     # code, not to the operator: what a file says of them is ignored.
     ignored = [cfg.Opt(each, type=_nothing) for each in _VERSIONS]
     conf.register_opts(ignored, group=name)
+    section = conf[name].auth_section or name
+    unset = references.register(conf, {name, section})
+    if unset:
+        raise Unreadable(
+            f'[{section}] refers to {", ".join(f"${each}" for each in unset)}'
+            ', which no configuration file sets. Write the value out in '
+            f'[{section}].'
+        )
 
 
 def _nothing(_: str) -> None:

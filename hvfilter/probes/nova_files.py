@@ -100,6 +100,14 @@ def layouts(look: Look) -> tuple[Layout, ...]:
     """
     if look.nova_config is not None:
         return (_named(look, 'the command line', look.nova_config),)
+    return usual(look)
+
+
+def usual(look: Look) -> tuple[Layout, ...]:
+    """Where to read when nobody names anything.
+
+    :raises hvfilter.host.door.Denied: as :func:`layouts`
+    """
     started = tuple(_of_units(look))
     return started or LAYOUTS
 

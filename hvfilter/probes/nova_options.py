@@ -128,11 +128,14 @@ def read(look: Look) -> NovaOptions:
     first stands for all.
     """
     try:
-        layouts = nova_files.layouts(look)
+        every = [_read(look, place) for place in nova_files.layouts(look)]
+        there = [each for each in every if each.there]
+        if look.nova_config is not None and not any(map(_says, there)):
+            # Named were files of somebody else, such as hvfilter's own.
+            every = [_read(look, place) for place in nova_files.usual(look)]
+            there = [each for each in every if each.there]
     except Denied as denied:
         return NovaOptions({}, (), (denied,))
-    every = [_read(look, layout) for layout in layouts]
-    there = [each for each in every if each.there]
     if not there:
         unrecorded = (path for each in every for path in each.unrecorded)
         return NovaOptions({}, (), (), tuple(unrecorded))
@@ -146,6 +149,12 @@ def read(look: Look) -> NovaOptions:
             if each.layout is not None and each.values != first.values
         ),
     )
+
+
+def _says(options: NovaOptions) -> bool:
+    """Whether files are nova-compute's, which does not start without a
+    compute_driver, or cannot be told not to be."""
+    return bool(options.values or options.refused)
 
 
 def _read(look: Look, layout: Layout) -> NovaOptions:

@@ -171,7 +171,7 @@ def transport_of(
     agent.register_placement(conf)
     options = conf.placement
     with keystone.spoken():
-        if options.auth_type or options.auth_section:
+        if options.auth_section or options.auth_type:
             return keystone.KeystoneTransport(_configured(conf, service))
         if 'OS_CLOUD' in environ or 'OS_AUTH_URL' in environ:
             return keystone.KeystoneTransport(_from_environment(conf, service))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
+from hvfilter.conf import agent
 from hvfilter.publish import base
 
 LOG = logging.getLogger(__name__)
@@ -34,22 +35,45 @@ class Result:
         )
 
 
-def load(
-    names: Sequence[str], conf: cfg.ConfigOpts
-) -> tuple[base.Publisher, ...]:
-    """The publishers of these names, in this order.
+@dataclasses.dataclass(frozen=True)
+class Unusable:
+    """Stands where a publisher cannot be had, and fails in its place."""
 
-    :raises hvfilter.publish.base.Failed: a name is not registered, or is
-        twice, or its class cannot be loaded.
+    name: str
+    failed: base.Failed
+
+    def preview(self, _: base.Occasion) -> base.Outcome:
+        """Fail."""
+        raise self.failed
+
+    publish = preview
+
+    def withdraw(
+        self, _: base.Identity, *, dry_run: bool = False
+    ) -> base.Outcome:
+        """Fail."""
+        raise self.failed
+
+
+Chosen = base.Publisher | Unusable
+
+
+def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
+    """The publishers of these names, in this order, each once.
+
+    One that is not registered, is registered twice or cannot be loaded is
+    :class:`Unusable`.
     """
     import stevedore
 
+    broken: dict[str, base.Failed] = {}
+
     def not_loaded(_: Any, entry_point: Any, error: BaseException) -> None:
-        raise base.Failed(
+        broken[entry_point.name] = base.Failed(
             f'The publisher {entry_point.name} cannot be loaded: {error}',
-            f'Install what {entry_point.value} needs, or take it out of '
-            '[hvfilter]publishers.',
-        ) from error
+            f'Install what {entry_point.value} needs, or remove it from '
+            '[hvfilter] publishers.',
+        )
 
     manager = stevedore.NamedExtensionManager(
         base.NAMESPACE,
@@ -60,63 +84,96 @@ def load(
     known: dict[str, Any] = {}
     for extension in manager:
         if extension.name in known:
-            raise base.Failed(
+            broken[extension.name] = base.Failed(
                 f'Two publishers are registered as {extension.name} in '
                 f'{base.NAMESPACE}',
                 'Uninstall one of the packages.',
             )
         known[extension.name] = extension.plugin
-    for name in names:
+    registered = {each.name for each in manager.list_entry_points()}
+
+    def chosen(name: str) -> Chosen:
+        if name in broken:
+            return Unusable(name, broken[name])
         if name not in known:
-            every = {each.name for each in manager.list_entry_points()}
-            raise base.Failed(
-                f'There is no publisher named {name}',
-                f'Known are: {", ".join(sorted(every))}. A new one is seen '
-                'after its package is installed.',
-            )
-    # Once each, however often it was named.
-    return tuple(known[name](conf) for name in dict.fromkeys(names))
+            return Unusable(name, _unknown(name, registered))
+        try:
+            publisher: base.Publisher = known[name](conf)
+        except Exception as error:
+            return Unusable(name, _unexpected(name, error))
+        return publisher
+
+    return tuple(chosen(name) for name in dict.fromkeys(names))
+
+
+def _unknown(name: str, registered: Iterable[str]) -> base.Failed:
+    return base.Failed(
+        f'[hvfilter] publishers: there is no publisher named {name!r}',
+        f'Known are: {", ".join(sorted(registered))}. One of another package '
+        'is known after that is installed.',
+    )
+
+
+def _unexpected(name: str, error: Exception) -> base.Failed:
+    """What no publisher should raise; nothing is known of its text."""
+    LOG.debug('The publisher %s failed', name, exc_info=error)
+    return base.Failed(
+        f'The publisher {name} failed unexpectedly: {type(error).__name__}',
+        'This is a bug in it: run this command with --debug, and report the '
+        'traceback.',
+    )
 
 
 def publish(
-    publishers: Iterable[base.Publisher],
+    publishers: Iterable[Chosen],
     occasion: base.Occasion,
     *,
     dry_run: bool = False,
 ) -> Result:
-    """Publish with each; the later ones are told how the earlier fared."""
-    outcomes: list[base.Outcome] = []
-    failures: list[tuple[str, base.Failed]] = []
-    for publisher in publishers:
-        told = dataclasses.replace(
-            occasion, earlier=occasion.earlier + tuple(outcomes)
+    """Publish with each; the later ones see how the earlier fared."""
+
+    def act(publisher: Chosen, earlier: tuple[base.Outcome, ...]) -> Any:
+        known = dataclasses.replace(
+            occasion, earlier=occasion.earlier + earlier
         )
-        act = publisher.preview if dry_run else publisher.publish
-        try:
-            outcomes.append(act(told))
-        except base.Failed as failed:
-            failures.append((publisher.name, failed))
-            outcomes.append(
-                base.Outcome(publisher.name, '', failure=str(failed))
-            )
-    return Result(tuple(outcomes), tuple(failures))
+        if dry_run:
+            return publisher.preview(known)
+        return publisher.publish(known)
+
+    return _each(publishers, act)
 
 
 def withdraw(
-    publishers: Iterable[base.Publisher],
+    publishers: Iterable[Chosen],
     identity: base.Identity,
     *,
     dry_run: bool = False,
 ) -> Result:
     """Leave nothing of ours behind with each."""
+    return _each(
+        publishers,
+        lambda publisher, _: publisher.withdraw(identity, dry_run=dry_run),
+    )
+
+
+def _each(
+    publishers: Iterable[Chosen],
+    act: Callable[[Chosen, tuple[base.Outcome, ...]], base.Outcome],
+) -> Result:
     outcomes: list[base.Outcome] = []
     failures: list[tuple[str, base.Failed]] = []
     for publisher in publishers:
         try:
-            outcomes.append(publisher.withdraw(identity, dry_run=dry_run))
-        except base.Failed as failed:
-            failures.append((publisher.name, failed))
-            outcomes.append(
-                base.Outcome(publisher.name, '', failure=str(failed))
+            outcomes.append(act(publisher, tuple(outcomes)))
+            continue
+        except base.Failed as error:
+            failed = error
+        except (agent.Unreadable, cfg.Error) as error:
+            failed = base.Failed(
+                str(error).rstrip('.'), 'Correct the configuration.'
             )
+        except Exception as error:
+            failed = _unexpected(publisher.name, error)
+        failures.append((publisher.name, failed))
+        outcomes.append(base.Outcome(publisher.name, '', failure=str(failed)))
     return Result(tuple(outcomes), tuple(failures))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import argparse
+
 import testtools
 
 from hvfilter.cli import command, overruled
@@ -23,11 +25,19 @@ class Files:
             raise Denied(f'read {path}', 'ENOENT')
         return ini.wanted_options(self.files[path], wanted)
 
+    def stat(self, path):
+        if self.files.get(path) is None:
+            raise Denied(f'stat {path}', 'ENOENT')
+
+    def listdir(self, path):
+        raise Denied(f'list {path}', 'ENOENT')
+
 
 class AsPublishedTest(testtools.TestCase):
-    def kvm(self, **files):
+    def kvm(self, paths=None, **files):
         found = reports.report([], ['kvm'])
-        return overruled.as_published(Files(**files), found)['kvm']
+        given = argparse.Namespace(config_paths=paths)
+        return overruled.as_published(Files(**files), found, given)['kvm']
 
     def test_finding_when_nothing_is_said(self):
         for files in ({}, {'nova': '[DEFAULT]\noverrule = kvm=present\n'}):
@@ -47,6 +57,13 @@ class AsPublishedTest(testtools.TestCase):
         )
         self.assertIs(State.ABSENT, finding.overrule.state)
         self.assertIn('hvfilter.conf', finding.overrule.origin)
+
+    def test_finding_when_other_files_are_named(self):
+        text = '[hvfilter]\noverrule = kvm=present\n'
+        finding = self.kvm(['/etc/hvfilter/hvfilter.conf'], nova=text)
+        self.assertIsNone(finding.overrule)
+        finding = self.kvm(['/etc/nova/nova.conf'], nova=text)
+        self.assertIs(State.PRESENT, finding.state)
 
     def test_finding_when_words_make_no_sense(self):
         error = self.assertRaises(

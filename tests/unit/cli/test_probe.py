@@ -186,6 +186,21 @@ class TestProbe(CommandTestCase):
         nova = json.loads(ran.out)['capabilities']['kvm']['stages']['nova']
         self.assertEqual('unknown', nova['state'])
 
+    def test_named_configuration_counts_when_a_recording_has_none(self):
+        path = self.folder / 'elsewhere.conf'
+        path.write_text('[libvirt]\nvirt_type = qemu\n')
+        (self.folder / 'd').mkdir()
+        (self.folder / 'd' / 'x.conf').write_text(path.read_text())
+        for option, name in (
+            ('--config-file', path),
+            ('--config-dir', self.folder / 'd'),
+            ('--nova-conf', path),
+        ):
+            ran = self.probe(option, name, '-f', 'json', name='intel-no-nova')
+            kvm = json.loads(ran.out)['capabilities']['kvm']
+            self.assertEqual('absent', kvm['state'], option)
+            self.assertIn('virt_type = qemu', str(kvm['stages']['nova']))
+
     def test_this_host_is_looked_at_when_none_is_named(self):
         host = 'hvfilter.host.live.LiveHost'
         from hvfilter.host.recorded import RecordedHost

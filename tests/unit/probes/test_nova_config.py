@@ -612,6 +612,17 @@ class TestOptions(NovaTestCase):
         self.assertEqual([f'read {unit}'], [d.what for d in found.refused])
         self.assertTrue(found.there)
 
+    def test_usual_files_when_those_named_say_nothing_of_nova(self):
+        named = '/etc/hvfilter/hvfilter.conf'
+        for said, read in (
+            (one_file(), (MAIN,)),
+            (one_file(compute_driver='x'), (named,)),
+        ):
+            found = self.read(
+                virt_type='qemu', options={named: said}, nova_config=(named,)
+            )
+            self.assertEqual(read, found.read)
+
     def test_unresolved_when_a_value_refers_to_another(self):
         found = self.read(virt_type='kvm', cpu_mode='$x')
         self.assertEqual(('cpu_mode',), found.unresolved)

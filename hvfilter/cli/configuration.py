@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which configuration files count: one list for all commands.
+
+nova-compute's own, found as the probes find them, then hvfilter's. Imports
+neither oslo.config nor keystoneauth1: looking at a host needs none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from hvfilter.host import snapshot
+from hvfilter.host.combined import CombinedHost
+from hvfilter.host.door import Denied, Host
+from hvfilter.host.live import LiveHost
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.recording import RecordingHost
+from hvfilter.probes import nova_files, nova_options
+from hvfilter.probes.context import Look
+
+if TYPE_CHECKING:
+    from cliff.command import Command
+
+    Base = Command
+else:
+    Base = object
+
+OWN_FILE = '/etc/hvfilter/hvfilter.conf'
+OWN_DIRECTORY = '/etc/hvfilter/hvfilter.conf.d'
+
+
+def add_arguments(parser: argparse._ActionsContainer) -> None:
+    """How the files are named; all end up in ``config_paths``, in order."""
+    for options, metavar, text in (
+        (
+            ('--config-file',),
+            '<file>',
+            'nova-compute configuration file; may be repeated, later files '
+            'override earlier ones (default: the standard locations of '
+            f'nova-compute, then {OWN_FILE})',
+        ),
+        (
+            ('--config-dir',),
+            '<directory>',
+            'Directory whose *.conf files are read after the files; may be '
+            'repeated',
+        ),
+        (('--nova-conf',), '<path>', argparse.SUPPRESS),
+    ):
+        parser.add_argument(
+            *options,
+            metavar=metavar,
+            dest='config_paths',
+            action='append',
+            help=text,
+        )
+
+
+class ConfigCommand(Base):
+    """Mixed into a cliff command: options that name configuration files."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See ``cliff.command.Command``."""
+        parser = super().get_parser(prog_name)
+        add_arguments(parser)
+        return parser
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigFiles:
+    """Files and directories, each in the order of reading."""
+
+    files: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+
+
+def named(parsed_args: argparse.Namespace) -> tuple[str, ...] | None:
+    """The paths that the command line names; None for the usual ones."""
+    paths = parsed_args.config_paths
+    return tuple(paths) if paths else None
+
+
+def located(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
+    """The files that count on a host, each readable or refused.
+
+    Of several configurations of nova-compute the first is taken; the report
+    says that they differ.
+    """
+    look = Look(host, named(parsed_args))
+    if look.nova_config is not None:
+        place = nova_files.layouts(look)[0]
+        return ConfigFiles(place.files, place.directories)
+    layout = nova_options.read(look).layout
+    files, directories = list[str](), list[str]()
+    if layout is not None:
+        files += [path for path in layout.files if _is_there(host, path)]
+        directories += [
+            path for path in layout.directories if _lists(look, path)
+        ]
+    if _is_there(host, OWN_FILE):
+        files.append(OWN_FILE)
+    if _lists(look, OWN_DIRECTORY):
+        directories.append(OWN_DIRECTORY)
+    return ConfigFiles(tuple(files), tuple(directories))
+
+
+def values(
+    parsed_args: argparse.Namespace, host: Host, section: str, option: str
+) -> Iterator[tuple[str, str]]:
+    """What each file says of an option: path and value, the last one wins."""
+    found = located(parsed_args, host)
+    look = Look(host)
+    paths = list(found.files)
+    for directory in found.directories:
+        try:
+            paths += nova_files.files_in(look, directory)
+        except Denied:
+            continue
+    for path in paths:
+        try:
+            said = host.options(path, {section: (option,)})
+        except Denied:
+            continue
+        given = said.get(section, {}).get(option, ())
+        if given:
+            yield path, given[-1]
+
+
+def with_named_files(host: Host, paths: tuple[str, ...] | None) -> Host:
+    """A recorded host, together with files of this machine that are named.
+
+    What the recording holds of such a file goes first.
+    """
+    if paths is None or isinstance(host, LiveHost):
+        return host
+    return CombinedHost([host, _recorded_files(paths)])
+
+
+def _recorded_files(paths: tuple[str, ...]) -> Host:
+    recording = RecordingHost(LiveHost(smoke=False), None)
+    nova_options.read(Look(recording, paths))
+    made = snapshot.Provenance(snapshot.Making.RECORDED)
+    return RecordedHost(recording.snapshot(made), 'named files')
+
+
+def _is_there(host: Host, path: str) -> bool:
+    return _found(lambda: host.stat(path))
+
+
+def _lists(look: Look, path: str) -> bool:
+    return _found(lambda: look.names(path))
+
+
+def _found(ask: Any) -> bool:
+    try:
+        ask()
+    except Denied as denied:
+        return not denied.missing
+    return True

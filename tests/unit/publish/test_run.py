@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+
+from unittest import mock
+
+import fixtures
+import testtools
+from oslo_config import cfg
+
+from hvfilter.conf import agent
+from hvfilter.publish import base, run
+from hvfilter.publish.textfile import TextfilePublisher
+
+
+def publisher(name, error=None):
+    """A publisher that works, or raises."""
+    made = mock.Mock(spec=base.Publisher)
+    made.name = name
+    for act in (made.publish, made.preview, made.withdraw):
+        act.side_effect = error
+        act.return_value = base.Outcome(name, 'there')
+    return made
+
+
+class EachTest(testtools.TestCase):
+    """One that fails, in whatever way, stops no other."""
+
+    ERRORS = (
+        base.Failed('It broke', 'Repair it.', transient=True),
+        agent.Unreadable('x.conf cannot be read.'),
+        cfg.NoSuchOptError('x'),
+        ValueError('month must be in 1..12'),
+        MemoryError(),
+        ImportError('no module'),
+    )
+
+    def test_publish_when_one_fails(self):
+        for error in self.ERRORS:
+            for dry_run in (False, True):
+                first, last = publisher('a', error), publisher('b')
+                occasion = base.Occasion(
+                    mock.Mock(), mock.Mock(), base.Identity(), 0.0, 0.0
+                )
+                result = run.publish([first, last], occasion, dry_run=dry_run)
+                self.check(result)
+                act = last.preview if dry_run else last.publish
+                ((known,), _) = act.call_args
+                self.assertEqual(result.outcomes[:1], known.earlier)
+
+    def test_withdraw_when_one_fails(self):
+        for error in self.ERRORS:
+            both = [publisher('a', error), publisher('b')]
+            self.check(run.withdraw(both, base.Identity()))
+
+    def check(self, result):
+        self.assertEqual(['a'], [name for name, _ in result.failures])
+        self.assertTrue(result.outcomes[0].failure)
+        self.assertEqual(base.Outcome('b', 'there'), result.outcomes[1])
+
+    def test_text_when_the_error_is_not_foreseen(self):
+        result = run.withdraw(
+            [publisher('a', ValueError('password = X'))], base.Identity()
+        )
+        self.assertNotIn('X', result.outcomes[0].failure)
+        self.assertIn('ValueError', result.outcomes[0].failure)
+        self.assertFalse(result.transient)
+
+
+class LoadTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.conf = agent.load([])
+
+    def failure(self, loaded):
+        for act in (loaded.preview, loaded.publish, loaded.withdraw):
+            self.assertRaises(base.Failed, act, None)
+        return str(loaded.failed)
+
+    def test_the_others_when_one_is_misspelt(self):
+        first, last = run.load(['textfiel', 'textfile'], self.conf)
+        self.assertIn("'textfiel'", self.failure(first))
+        self.assertIn('placement, provider-config', self.failure(first))
+        self.assertIsInstance(last, TextfilePublisher)
+
+    def test_the_others_when_one_lacks_its_library(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'importlib.metadata.EntryPoint.load',
+                mock.Mock(side_effect=ImportError('prometheus_client')),
+            )
+        )
+        (only,) = run.load(['textfile'], self.conf)
+        self.assertIn('prometheus_client', self.failure(only))
+        self.assertIn('[hvfilter] publishers', self.failure(only))
+
+    def test_the_others_when_one_cannot_be_made(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.publish.textfile.TextfilePublisher.__init__',
+                mock.Mock(side_effect=KeyError('x')),
+            )
+        )
+        (only,) = run.load(['textfile'], self.conf)
+        self.assertIn('KeyError', self.failure(only))
+
+    def test_once_each_when_one_is_named_twice(self):
+        self.assertEqual(1, len(run.load(['textfile'] * 2, self.conf)))
