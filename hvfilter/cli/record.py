@@ -13,7 +13,8 @@ from cliff.command import Command
 
 from hvfilter import version
 from hvfilter.cli import command
-from hvfilter.host import snapshot, survey
+from hvfilter.host import own_names, snapshot, survey
+from hvfilter.host.door import Host
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance
@@ -56,14 +57,14 @@ class Record(command.HostCommand, Command):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""
         host = command.chosen_host(parsed_args)
-        redaction = None if parsed_args.keep_names else Redaction(own_names())
+        redaction = None if parsed_args.keep_names else Redaction(_names(host))
         recording = RecordingHost(host, redaction)
-        report = command.look_at(recording, parsed_args)
+        command.look_at(recording, parsed_args)
         survey.ask(recording)
         origin = Provenance(
             Making.RECORDED,
             by=f'hvfilter {version.version_string()}',
-            where=socket.gethostname() if parsed_args.keep_names else '',
+            where=_where(host) if parsed_args.keep_names else '',
             note=parsed_args.note,
         )
         recorded = recording.snapshot(origin)
@@ -73,7 +74,8 @@ class Record(command.HostCommand, Command):
             return 0
         write(Path(parsed_args.file), text)
         print(
-            f'Recorded {report.machine} Linux {report.kernel} in '
+            f'Recorded {recorded.machine.arch} Linux '
+            f'{recorded.machine.kernel} in '
             f'{parsed_args.file}. Read the file before you show it to others.',
             file=self.app.stderr,
         )
@@ -87,7 +89,20 @@ class Record(command.HostCommand, Command):
         return 0
 
 
-def own_names() -> tuple[str, ...]:
+def _names(host: Host) -> tuple[str, ...]:
+    """The names by which the recorded host may be mentioned."""
+    known = own_names.names(host)
+    return (*known, *live_names()) if host.origin == 'live' else known
+
+
+def _where(host: Host) -> str:
+    """The name of the recorded host, as far as it is known."""
+    if host.origin == 'live':
+        return socket.gethostname()
+    return next(iter(own_names.names(host)), '')
+
+
+def live_names() -> tuple[str, ...]:
     """The names by which this host may be mentioned."""
     names = [socket.gethostname(), os.uname().nodename]
     short = [name.partition('.')[0] for name in names]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TypeVar
 
@@ -19,7 +18,7 @@ from hvfilter.host.door import (
     Options,
     SmokeRun,
 )
-from hvfilter.host.redact import SECRET_LEAVES, SECRET_MSRS, Redaction
+from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import (
     KvmAnswers,
     Leaf,
@@ -31,8 +30,6 @@ from hvfilter.host.snapshot import (
 
 FactT = TypeVar('FactT')
 KeyT = TypeVar('KeyT')
-
-_ZEROS = CpuidRegs(0, 0, 0, 0)
 
 
 class RecordingHost(Host):
@@ -64,29 +61,16 @@ class RecordingHost(Host):
 
     def snapshot(self, origin: Provenance) -> Snapshot:
         """All answers so far."""
-        files = dict(self._files)
-        machine = self._host.machine()
-        links = dict(self._links)
-        if self._redaction is not None:
-            for path, data in files.items():
-                if not isinstance(data, Refusal):
-                    files[path] = self._redaction.content(path, data)
-            for path, target in links.items():
-                if not isinstance(target, Refusal):
-                    links[path] = self._redaction.text(target)
-            machine = dataclasses.replace(
-                machine, kernel=self._redaction.text(machine.kernel)
-            )
-        return Snapshot(
+        recorded = Snapshot(
             origin=origin,
-            machine=machine,
-            files=files,
+            machine=self._host.machine(),
+            files=dict(self._files),
             directories=dict(self._directories),
-            links=links,
+            links=dict(self._links),
             stats=dict(self._stats),
             options=dict(self._options),
             # A processor of which nothing was recorded leaves an empty table.
-            cpuid={cpu: self._shown(t) for cpu, t in self._cpuid.items() if t},
+            cpuid={cpu: dict(t) for cpu, t in self._cpuid.items() if t},
             msrs={cpu: dict(t) for cpu, t in self._msrs.items() if t},
             kvm=KvmAnswers(
                 self._api_version.get(None),
@@ -96,18 +80,9 @@ class RecordingHost(Host):
             ),
             smoke=self._smoke.get(None),
         )
-
-    def _shown(
-        self, table: Mapping[Leaf, CpuidRegs | Refusal]
-    ) -> dict[Leaf, CpuidRegs | Refusal]:
         if self._redaction is None:
-            return dict(table)
-        return {
-            leaf: _ZEROS
-            if leaf[0] in SECRET_LEAVES and isinstance(answer, CpuidRegs)
-            else answer
-            for leaf, answer in table.items()
-        }
+            return recorded
+        return self._redaction.snapshot(recorded)
 
     def machine(self) -> Machine:
         return self._host.machine()
@@ -179,8 +154,6 @@ class RecordingHost(Host):
         )
 
     def msr(self, cpu: int, index: int) -> int:
-        if self._redaction is not None and index in SECRET_MSRS:
-            return self._host.msr(cpu, index)
         return _kept(
             self._msrs.setdefault(cpu, {}),
             index,

@@ -60,8 +60,11 @@ class TestRecord(CommandTestCase):
         self.assertEqual('', origin.where)
 
     def test_names_stay_when_asked_for(self):
-        with mock.patch('socket.gethostname', return_value='node17'):
-            self.record(self.path, '--keep-names')
+        hostname = {'/proc/sys/kernel/hostname': b'node17\n'}
+        self.source = dataclasses.replace(
+            self.source, files={**self.source.files, **hostname}
+        )
+        self.record(self.path, '--keep-names')
         recorded = snapshot.loads(self.path.read_text())
         self.assertIn(b'node17', recorded.files['/proc/cmdline'])
         self.assertEqual('node17', recorded.origin.where)
@@ -99,7 +102,7 @@ class TestRecord(CommandTestCase):
 class TestOwnNames(CommandTestCase):
     def test_long_and_short_when_it_has_a_domain(self):
         with mock.patch('socket.gethostname', return_value='a1.example.org'):
-            names = record.own_names()
+            names = record.live_names()
         self.assertIn('a1.example.org', names)
         self.assertIn('a1', names)
 
@@ -109,5 +112,5 @@ class TestOwnNames(CommandTestCase):
             mock.patch('os.uname') as uname,
         ):
             uname.return_value.nodename = 'localhost.localdomain'
-            names = record.own_names()
+            names = record.live_names()
         self.assertNotIn('localhost', names)

@@ -4,7 +4,9 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hvfilter.host import door, snapshot
 from hvfilter.host.redact import Redaction
+from hvfilter.host.snapshot import Refusal
 
 UUID = '0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f'
 
@@ -148,15 +150,89 @@ class TestRedaction(testtools.TestCase):
         )
 
     def test_flags_and_parameters_stay_when_a_host_is_called_so(self):
-        for path in ('/proc/cpuinfo', '/sys/module/kvm/parameters/x'):
-            self.assertEqual(
-                'flags: vmx\n', self.redacted(path, 'flags: vmx\n', 'vmx')
-            )
-
-    def test_left_alone_when_not_text(self):
+        for path, text in (
+            ('/proc/cpuinfo', 'flags: vmx ept\n'),
+            ('/sys/module/kvm/parameters/x', 'vmx\n'),
+            ('/proc/misc', '232 vmx\n'),
+        ):
+            self.assertEqual(text, self.redacted(path, text, 'vmx', '232'))
+        text = 'flags: ept\n'
+        self.assertEqual(text, self.redacted('/proc/cpuinfo', text, 'ept'))
         self.assertEqual(
-            b'\xff node17', Redaction(['node17']).content('/x', b'\xff node17')
+            'model name: (redacted)\nflags: ept\n',
+            self.redacted(
+                '/proc/cpuinfo', 'model name: ept\nflags: ept\n', 'ept'
+            ),
         )
+
+    def test_overwritten_in_place_when_not_text(self):
+        self.assertEqual(
+            b'\xff ?????? 1',
+            Redaction(['node17']).content('/x', b'\xff node17 1'),
+        )
+        self.assertEqual(
+            b'\xff node17', Redaction().content('/x', b'\xff node17')
+        )
+
+    def test_order_of_files_is_kept_when_names_are_hidden(self):
+        recorded = snapshot.Snapshot(
+            snapshot.Provenance(snapshot.Making.RECORDED),
+            door.Machine('x86_64', '6.1'),
+            directories={
+                '/c.d': ('00.conf', 'node17.conf', 'node18.conf', 'z.conf'),
+                '/d.d': ('node17',),
+                '/e.d': Refusal('EACCES', 'list /node17/e.d', 'of node18'),
+            },
+            options={
+                '/c.d/node18.conf': {'a': {'b': ('2',)}},
+                '/c.d/node17.conf': {'a': {'b': ('1',)}},
+            },
+            stats={'/d.d/node17/node18': Refusal('EIO')},
+        )
+        shown = Redaction(['node17', 'node18']).snapshot(recorded)
+        self.assertEqual(
+            {
+                '/c.d': (
+                    '00000-(redacted).conf',
+                    '00001-(redacted).conf',
+                    '00002-(redacted).conf',
+                    '00003-(redacted).conf',
+                ),
+                '/d.d': ('(redacted)',),
+                '/e.d': Refusal(
+                    'EACCES', 'list /(redacted)/e.d', 'of (redacted)'
+                ),
+            },
+            shown.directories,
+        )
+        self.assertEqual(
+            {
+                '/c.d/00001-(redacted).conf': {'a': {'b': ('1',)}},
+                '/c.d/00002-(redacted).conf': {'a': {'b': ('2',)}},
+            },
+            shown.options,
+        )
+        self.assertEqual(['/d.d/(redacted)/(redacted)'], list(shown.stats))
+
+    def test_only_files_to_read_are_kept_of_a_unit(self):
+        for told, kept in (
+            (
+                '/bin/nova-compute --token=x --config-file /a.conf y '
+                '--config-dir=/b.d z',
+                "/bin/nova-compute '(redacted)' --config-file /a.conf "
+                "'(redacted)' --config-dir=/b.d '(redacted)'",
+            ),
+            ('/bin/nova-compute "', '(redacted)'),
+            ('', ''),
+        ):
+            options = {'Service': {'ExecStart': (told,)}}
+            recorded = snapshot.Snapshot(
+                snapshot.Provenance(snapshot.Making.RECORDED),
+                door.Machine('x86_64', '6.1'),
+                options={'/u': options},
+            )
+            shown = Redaction().snapshot(recorded).options['/u']
+            self.assertEqual((kept,), shown['Service']['ExecStart'])
 
     def test_ignored_when_a_name_is_too_short(self):
         self.assertEqual('a b', self.redacted('/x', 'a b', 'a', ''))
