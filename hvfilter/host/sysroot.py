@@ -97,7 +97,10 @@ _CPUINFO_MACHINES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb'(?m)^(?:model name|Processor)[ \t]*: ARMv6'), 'armv6l'),
     (re.compile(rb'(?m)^CPU architecture[ \t]*: 7'), 'armv7l'),
     (re.compile(rb'(?m)^CPU architecture[ \t]*: [56]'), 'armv6l'),
-    (re.compile(rb'(?m)^cpu[ \t]*: (?:POWER|PPC970|Cell|e[56]500)'), 'ppc64'),
+    (
+        re.compile(rb'(?m)^cpu[ \t]*: (?:POWER|Power|PPC970|Cell|e[56]500)'),
+        'ppc64',
+    ),
     (re.compile(rb'(?m)^flags[ \t]*:(?=.* lm(?: |$))'), 'x86_64'),
     (re.compile(rb'(?m)^(?:flags|fpu_exception)[ \t]*:'), 'i686'),
 )

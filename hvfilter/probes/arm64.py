@@ -1,30 +1,137 @@
 # SPDX-License-Identifier: Apache-2.0
-"""arm64: no flag tells of EL2, so KVM itself is asked.
+"""arm64: no flag shows EL2, so KVM itself is asked.
 
-KVM registers /dev/kvm only where the kernel was entered at EL2, or where a
-hypervisor under it offers nesting (kernel arch/arm64/kvm/arm.c); how it runs
-is the kernel parameter ``kvm-arm.mode``. KVM_CAP_ARM_EL2 (240, api.rst) tells
-whether a guest can be given EL2: FEAT_NV2 and kvm-arm.mode=nested.
+KVM is part of the kernel's image (CONFIG_KVM; /sys/module/kvm then exists)
+and registers /dev/kvm only where the kernel was entered at EL2, or where a
+hypervisor under it offers nesting (kernel arch/arm64/kvm/arm.c kvm_arm_init);
+how it runs is the kernel parameter ``kvm-arm.mode``. KVM_CAP_ARM_EL2 (240,
+api.rst) tells whether a guest can be given EL2: FEAT_NV2, Linux 6.16 and
+kvm-arm.mode=nested.
+
+A guest also needs an interrupt controller, which KVM has only where the
+firmware describes the processor's virtualization of it, with its maintenance
+interrupt (KVM_CAP_IRQCHIP is vgic_present). Without it QEMU's machine virt
+falls back to a GICv2 of its own (hw/arm/virt.c finalize_gic_version), for at
+most 8 virtual CPUs and with timer interrupts by KVM_CAP_ARM_USER_IRQ; older
+kernels have no such thing, and where it was tried guests stopped after their
+firmware (raspberrypi/linux issue 6550).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.cmdline import Parameter
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import natural
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.remedies import Advice, Remedy, first
 
+KVM_CAP_IRQCHIP = 0
 KVM_CAP_ARM_EL2 = 240
 _PSCI = '/proc/device-tree/psci/method'
+_HYPERVISOR = '/proc/device-tree/hypervisor/compatible'
+_MODES = frozenset({'none', 'nvhe', 'protected', 'nested'})
+_NESTED_KERNEL = (6, 16)
 
-_NOT_AT_EL2 = (
-    'boot the kernel at EL2: by the firmware, or on a virtual machine by '
-    'nested virtualization on the host under it'
+_MODE_NONE = Remedy(
+    'arm64_kvm_switched_off',
+    'remove {word} from the kernel command line and reboot',
+    'KVM is switched off on the kernel command line',
+    vendor='arm64',
+    source='kernel arch/arm64/kvm/arm.c early_kvm_mode_cfg',
+)
+_NO_CONFIG_KVM = Remedy(
+    'arm64_kernel_without_kvm',
+    'boot a kernel that has KVM (CONFIG_KVM=y; on arm64 KVM is never a '
+    'module)',
+    'the kernel was built without KVM',
+    vendor='arm64',
+    source='kernel arch/arm64/kvm/Kconfig',
+)
+_AT_EL2 = Remedy(
+    'arm64_not_at_el2',
+    'let the firmware or the boot loader start the kernel at EL2: dmesg then '
+    'says "CPU: All CPU(s) started at EL2"',
+    'the kernel was not entered at EL2',
+    vendor='arm64',
+    machine='bare metal',
+    source='kernel Documentation/arch/arm64/booting.rst',
+)
+_GUEST_AT_EL2 = Remedy(
+    'arm64_guest_without_el2',
+    'let the host under this virtual machine give it EL2 (nested '
+    'virtualization: FEAT_NV2, Linux 6.16, kvm-arm.mode=nested there)',
+    'a hypervisor keeps EL2',
+    vendor='arm64',
+    machine='guest',
+    source='kernel arch/arm64/kvm/arm.c',
+)
+_XEN = Remedy(
+    'arm64_xen_keeps_el2',
+    'boot this host without Xen: Xen runs at EL2 itself and gives it to no '
+    'domain',
+    'Xen keeps EL2',
+    vendor='arm64',
+    machine='Xen control domain or guest',
+    source='Xen xen/arch/arm',
+)
+_GUNYAH = Remedy(
+    'arm64_gunyah_keeps_el2',
+    "use firmware that starts the kernel at EL2 without Qualcomm's Gunyah, "
+    'or other hardware',
+    'Gunyah keeps EL2',
+    vendor='arm64',
+    machine='Gunyah primary or secondary VM',
+    source='kernel Documentation/virt/gunyah',
+)
+_VGIC = Remedy(
+    'arm64_no_vgic',
+    'use a device tree or firmware that describes the virtualization of the '
+    'interrupt controller with its maintenance interrupt (dmesg: "kvm: vgic '
+    'interrupt"), and a kernel without the fault of raspberrypi/linux issue '
+    '6550',
+    'KVM has no interrupt controller for guests',
+    vendor='arm64',
+    source='kernel arch/arm64/kvm/vgic/vgic-init.c kvm_vgic_hyp_init',
+)
+_NESTED = Remedy(
+    'arm64_nested_off',
+    'put kvm-arm.mode=nested on the kernel command line and reboot, on a '
+    'processor with FEAT_NV2',
+    'guests are given no EL2: kvm-arm.mode is not nested',
+    vendor='arm64 with FEAT_NV2',
+    kernel='6.16',
+    source='kernel arch/arm64/kvm/arm.c early_kvm_mode_cfg',
+)
+_NESTED_INSTEAD = Remedy(
+    'arm64_nested_instead_of_other_mode',
+    'replace {word} by kvm-arm.mode=nested on the kernel command line and '
+    'reboot, on a processor with FEAT_NV2',
+    'guests are given no EL2: kvm-arm.mode is another than nested',
+    vendor='arm64 with FEAT_NV2',
+    kernel='6.16',
+    source='kernel arch/arm64/kvm/arm.c early_kvm_mode_cfg',
+)
+_NO_NV2 = Remedy(
+    'arm64_without_nv2',
+    'place guests that nest on hosts whose processor has FEAT_NV2: '
+    '{word} is set already, and KVM found no FEAT_NV2 here',
+    'kvm-arm.mode is nested and the processor has no FEAT_NV2',
+    vendor='arm64 without FEAT_NV2',
+    source='kernel arch/arm64/kernel/cpufeature.c has_nested_virt_support',
+)
+_NESTED_KERNEL_TOO_OLD = Remedy(
+    'arm64_kernel_without_nested',
+    'boot Linux 6.16 or later: {kernel} gives EL2 to no guest',
+    'the kernel is older than nested virtualization on arm64',
+    vendor='arm64',
+    kernel='before 6.16',
+    source='kernel arch/arm64/kvm/arm.c KVM_CAP_ARM_EL2',
 )
 
 
@@ -34,31 +141,100 @@ class Arm64(Probe):
     archs = frozenset({Arch.ARM64})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'EL2')
+        yield from natural.from_device(look, 'EL2', Strength.PARAMETER)
         yield from natural.not_shown(
             '/proc/cpuinfo',
             'EL2',
-            'no flag tells of EL2: only a KVM that starts shows it',
+            'no flag shows EL2: only a KVM that starts does',
+            start(look),
         )
-        yield from _mode(look)
+        yield from _switched_off(look)
+        yield from _other_at_el2(look)
         yield from _conduit(look)
+        yield from _interrupt_controller(look)
         yield from _nested(look)
 
 
-def _mode(look: Look) -> Iterator[Observation]:
+def start(look: Look) -> Advice:
+    """How to make the kernel offer KVM."""
+    mode = _mode(look)
+    if mode is not None and mode.value == 'none':
+        return _MODE_NONE(word=mode.text)
+    try:
+        if not look.module_loaded('kvm'):
+            return _NO_CONFIG_KVM()
+    except Denied:
+        # Then it may be either: the likelier one is advised.
+        pass
+    other = _other(look)
+    if other:
+        return _other_remedy(other)
+    if _psci_method(look) == 'hvc':
+        return _GUEST_AT_EL2()
+    return first(_AT_EL2(), _GUEST_AT_EL2())
+
+
+def _mode(look: Look) -> Parameter | None:
+    """The last kvm-arm.mode that the kernel takes; others are ignored."""
+    words = look.boot_words('kvm-arm.mode')
+    return next((w for w in reversed(words) if w.value in _MODES), None)
+
+
+def _switched_off(look: Look) -> Iterator[Observation]:
     """kvm-arm.mode=none keeps KVM from starting."""
     question = Question(
         Stage.KVM, Strength.PARAMETER, '/proc/cmdline', 'kvm-arm.mode'
     )
-    mode = look.boot_word('kvm-arm.mode')
+    mode = _mode(look)
     if mode is not None and mode.value == 'none':
         for key in ('kvm', 'slat', 'nested'):
             yield question.absent(
                 key,
-                mode.value,
+                mode.text,
                 'KVM is switched off on the kernel command line',
-                f'remove {mode.text} from the kernel command line and reboot',
+                _MODE_NONE(word=mode.text),
             )
+
+
+def _text(look: Look, path: str) -> str:
+    try:
+        return look.text(path).rstrip('\0').replace('\0', ', ')
+    except Denied:
+        # A machine described by ACPI has no device tree; what cannot be
+        # read leaves hvm to KVM's word, and bare_metal unknown.
+        return ''
+
+
+def _other(look: Look) -> str:
+    """The hypervisor that the device tree names, '' for none."""
+    return _text(look, _HYPERVISOR)
+
+
+def _other_remedy(compatible: str) -> Advice:
+    if 'xen' in compatible:
+        return _XEN()
+    return _GUNYAH() if 'gunyah' in compatible else _GUEST_AT_EL2()
+
+
+def _other_at_el2(look: Look) -> Iterator[Observation]:
+    """A hypervisor that names itself in the device tree keeps EL2."""
+    compatible = _other(look)
+    if not compatible:
+        return
+    question = Question(
+        Stage.FIRMWARE, Strength.FLAGS, _HYPERVISOR, 'compatible'
+    )
+    for key in natural.HARDWARE:
+        yield question.absent(
+            key,
+            compatible,
+            f'the kernel does not run at EL2: {compatible} does',
+            _other_remedy(compatible),
+        )
+
+
+def _psci_method(look: Look) -> str:
+    return _text(look, _PSCI)
 
 
 def _conduit(look: Look) -> Iterator[Observation]:
@@ -67,10 +243,7 @@ def _conduit(look: Look) -> Iterator[Observation]:
     Arm DEN0022 sec. 5.2: SMC where the kernel runs at EL2 or firmware sits
     right above it, HVC under a hypervisor.
     """
-    try:
-        method = look.text(_PSCI).rstrip('\0')
-    except Denied:
-        return
+    method = _psci_method(look)
     if method != 'hvc':
         return
     question = Question(Stage.FIRMWARE, Strength.FLAGS, _PSCI, 'smc or hvc')
@@ -79,7 +252,46 @@ def _conduit(look: Look) -> Iterator[Observation]:
             key,
             method,
             'the kernel does not run at EL2: a hypervisor does',
-            _NOT_AT_EL2,
+            _GUEST_AT_EL2(),
+        )
+
+
+def unmet_need(look: Look) -> str:
+    """What guests need beyond a processor that runs them, and may lack.
+
+    :returns: a reason; '' where nothing is missing, or where the recording
+        is older than the question
+    """
+    try:
+        value = look.kvm_extension(KVM_CAP_IRQCHIP)
+    except Denied as denied:
+        if denied.error == NOT_RECORDED:
+            return ''
+        return 'KVM could not be asked for an interrupt controller'
+    return '' if value else 'KVM has no interrupt controller for guests'
+
+
+def _interrupt_controller(look: Look) -> Iterator[Observation]:
+    question = Question(
+        Stage.KVM,
+        Strength.IOCTL,
+        'KVM_CHECK_EXTENSION',
+        f'KVM_CAP_IRQCHIP ({KVM_CAP_IRQCHIP})',
+    )
+    try:
+        value = look.kvm_extension(KVM_CAP_IRQCHIP)
+    except Denied as denied:
+        reason = 'KVM could not be asked for an interrupt controller'
+        yield question.denied('kvm', denied, reason)
+        return
+    if not value:
+        yield question.absent(
+            'kvm',
+            str(value),
+            "KVM has no interrupt controller for guests, which QEMU's "
+            'machine virt needs: its own GICv2 serves 8 virtual CPUs at '
+            'most, and guests were seen to stop after their firmware',
+            _VGIC(),
         )
 
 
@@ -98,11 +310,43 @@ def _nested(look: Look) -> Iterator[Observation]:
         return
     if value:
         yield question.present('nested', str(value), 'guests can have EL2')
-    else:
-        yield question.absent(
-            'nested',
-            str(value),
-            'KVM does not offer EL2 to guests',
-            'on a processor with FEAT_NV2 and a kernel from 6.16 on, put '
-            'kvm-arm.mode=nested on the kernel command line and reboot',
+        return
+    yield question.absent(
+        'nested',
+        str(value),
+        f'KVM does not offer EL2 to guests{_why_not_nested(look)}',
+        _nested_remedy(look),
+    )
+
+
+def _kernel_too_old(look: Look) -> bool:
+    return (0, 0) < look.kernel_version < _NESTED_KERNEL
+
+
+def _why_not_nested(look: Look) -> str:
+    """The cause, as far as the command line and the kernel tell it."""
+    mode = _mode(look)
+    if mode is None or mode.value != 'nested':
+        return ''
+    if _kernel_too_old(look):
+        return (
+            f': {mode.text} is set, but it takes a processor with FEAT_NV2 '
+            'and Linux 6.16'
         )
+    return f': {mode.text} is set, but the processor has no FEAT_NV2'
+
+
+def _nested_remedy(look: Look) -> Advice:
+    """What is missing, and never what is set already."""
+    mode = _mode(look)
+    missing = []
+    if _kernel_too_old(look):
+        missing.append(_NESTED_KERNEL_TOO_OLD(kernel=look.kernel))
+    if mode is None:
+        missing.append(_NESTED())
+    elif mode.value == 'nested':
+        missing.append(_NO_NV2(word=mode.text))
+    else:
+        missing.append(_NESTED_INSTEAD(word=mode.text))
+    keys = tuple(key for advice in missing for key in advice.keys)
+    return Advice('; and '.join(missing), keys)

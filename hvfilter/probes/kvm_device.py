@@ -14,7 +14,7 @@ from hvfilter.host import smoke
 from hvfilter.host.door import NOT_RECORDED, Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes import smoke_verdict
+from hvfilter.probes import per_arch, smoke_verdict
 from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
@@ -42,14 +42,26 @@ class KvmDevice(Probe):
     """/dev/kvm: there, ours to open, and able to run a guest."""
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        try:
-            version = look.kvm_api_version()
-        except Denied as denied:
-            yield from _not_open(look, denied)
-            if denied.error in _NEVER_ASKED:
-                yield from _left_only_files(look)
-            return
-        yield from _opens(look, version)
+        unmet = per_arch.unmet_need(look)
+        for said in _observe(look):
+            if unmet and said.state is State.PRESENT:
+                reason = f'{said.reason}; but {unmet}'
+                yield dataclasses.replace(
+                    said, state=State.UNKNOWN, reason=reason
+                )
+            else:
+                yield said
+
+
+def _observe(look: Look) -> Iterator[Observation]:
+    try:
+        version = look.kvm_api_version()
+    except Denied as denied:
+        yield from _not_open(look, denied)
+        if denied.error in _NEVER_ASKED:
+            yield from _left_only_files(look)
+        return
+    yield from _opens(look, version)
 
 
 def _kvm(
@@ -140,20 +152,10 @@ def _left_only_files(look: Look) -> Iterator[Observation]:
         )
 
 
-_START = {
-    Arch.ARM64: 'boot the kernel at EL2 (firmware; nested virtualization on '
-    'the host under a virtual machine)',
-    Arch.S390X: 'load kvm (modprobe kvm)',
-    Arch.PPC64: 'load kvm_hv (modprobe kvm_hv)',
-    Arch.RISCV64: 'load kvm (modprobe kvm)',
-    Arch.LOONGARCH64: 'load kvm (modprobe kvm)',
-}
-
-
 def _start(look: Look) -> str:
     """How to make the kernel offer KVM."""
     if look.arch is not Arch.X86:
-        return _START.get(look.arch, "load the architecture's KVM module")
+        return per_arch.start(look)
     module = vendor_module(look)
     if not module:
         return 'load kvm_intel or kvm_amd (modprobe)'

@@ -15,6 +15,16 @@ from hvfilter.model.finding import Observation
 from hvfilter.probes import natural
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.remedies import Remedy
+
+_NO_LVZ = Remedy(
+    'loongarch64_without_lvz',
+    'place KVM guests on hosts whose processor has LVZ (from 3A5000 and '
+    '3C5000 on); no virtual machine has it',
+    'the processor, or the virtual one, has no LVZ',
+    vendor='loongarch64',
+    source='kernel arch/loongarch/kernel/cpu-probe.c, arch/loongarch/kvm',
+)
 
 
 class Loongarch64(Probe):
@@ -23,7 +33,7 @@ class Loongarch64(Probe):
     archs = frozenset({Arch.LOONGARCH64})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'LVZ')
+        yield from natural.from_device(look, 'LVZ', None)
         yield from _features(look)
         yield natural.never_nested('loongarch64', look.kernel)
 
@@ -43,5 +53,5 @@ def _features(look: Look) -> Iterator[Observation]:
         has,
         info.first('Features') or 'no such line',
         'LVZ',
-        'other hardware; on a virtual machine there is none',
+        _NO_LVZ(),
     )

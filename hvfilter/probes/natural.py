@@ -5,6 +5,12 @@ On x86 the vendor's module proves that much; on arm64, s390x, riscv64 and
 loongarch64 there is but one KVM, it registers /dev/kvm only after it has
 taken the virtualization extensions over, and it always uses second-level
 address translation (kernel arch/{arm64,s390,riscv,loongarch}/kvm).
+
+So an offered /dev/kvm is a witness, but a weak one: it says what the
+kernel's source promises, and vendors' kernels have been seen to offer it on
+processors without the extension. What the processor itself shows in
+cpuinfo outranks it, and it counts for nothing where the guest that was run
+failed. A guest that the processor executed proves the extension.
 """
 
 from __future__ import annotations
@@ -16,6 +22,23 @@ from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.asking import Question
 from hvfilter.probes.context import Look
+from hvfilter.probes.remedies import Remedy
+from hvfilter.probes.smoke_verdict import Outcome, SmokeVerdict, judge
+
+READ_DMESG = Remedy(
+    'kvm_offered_but_runs_nothing',
+    'read what the kernel says of kvm in dmesg',
+    'the kernel offers KVM, and the guest that was run failed',
+    vendor='arm64, ppc64, s390x',
+    source='kernel arch/*/kvm',
+)
+_OTHER_ARCHITECTURE = Remedy(
+    'kvm_without_nesting',
+    'place guests that nest on hosts of another architecture',
+    'KVM of this architecture has no nested virtualization',
+    vendor='riscv64, loongarch64',
+    source='kernel arch/riscv/kvm, arch/loongarch/kvm',
+)
 
 HARDWARE = ('hvm', 'kvm', 'slat', 'nested')
 """Capabilities that need the processor's virtualization extensions."""
@@ -23,53 +46,115 @@ HARDWARE = ('hvm', 'kvm', 'slat', 'nested')
 STAGES = (Stage.CPU, Stage.FIRMWARE)
 
 
-def from_device(look: Look, extension: str) -> Iterator[Observation]:
-    """What an open /dev/kvm proves of the processor and of KVM.
+def from_device(
+    look: Look, extension: str, strength: Strength | None
+) -> Iterator[Observation]:
+    """What an offered /dev/kvm, and a guest, prove of the processor.
 
     :param extension: the name of the virtualization extension
+    :param strength: how much an offered /dev/kvm says of the processor:
+        PARAMETER where the kernel's use is all there is to go by, REGISTER
+        where cpuinfo knows better, None where it says nothing
     """
+    yield from from_guest(look, extension)
     try:
         version = look.kvm_api_version()
     except Denied:
-        # Why not, and what follows for stage kvm, kvm_device tells.
-        yield from _from_registration(look, extension)
+        # Why not, and what follows for stage kvm, kvm_device reports.
+        yield from from_registration(look, extension, strength)
         return
-    value = f'API version {version}'
-    for stage in STAGES:
-        question = Question(
-            stage, Strength.IOCTL, 'KVM_GET_API_VERSION', '/dev/kvm opens'
-        )
-        for key in HARDWARE:
-            yield question.present(key, value, f'KVM runs on {extension}')
-    question = Question(
-        Stage.KVM, Strength.IOCTL, 'KVM_GET_API_VERSION', '/dev/kvm opens'
-    )
-    yield question.present(
-        'slat', value, f"KVM uses {extension}'s second-level translation"
+    yield from _offered(
+        look,
+        extension,
+        strength,
+        ('KVM_GET_API_VERSION', '/dev/kvm opens', f'API version {version}'),
     )
 
 
-def not_shown(source: str, asked: str, reason: str) -> Iterator[Observation]:
-    """Nothing but a running KVM would show the extension."""
-    for stage in STAGES:
-        question = Question(stage, Strength.REGISTER, source, asked)
-        for key in HARDWARE:
-            yield question.unknown(
-                key, '', reason, 'read what the kernel says of kvm in dmesg'
-            )
-
-
-def _from_registration(look: Look, extension: str) -> Iterator[Observation]:
+def from_registration(
+    look: Look, extension: str, strength: Strength | None
+) -> Iterator[Observation]:
     """/dev/kvm that is offered, if not to us, proves as much."""
     try:
         if not look.kvm_registered:
             return
     except Denied:
+        # kvm_device reports that /proc/misc cannot be read.
         return
-    for stage in (*STAGES, Stage.KVM):
-        question = Question(stage, Strength.FLAGS, '/proc/misc', 'kvm')
-        for key in HARDWARE if stage in STAGES else ('slat',):
-            yield question.present(key, 'there', f'KVM runs on {extension}')
+    answer = ('/proc/misc', 'kvm', 'there')
+    yield from _offered(look, extension, strength, answer)
+
+
+def _offered(
+    look: Look,
+    extension: str,
+    strength: Strength | None,
+    answer: tuple[str, str, str],
+) -> Iterator[Observation]:
+    """:param answer: the source, what was asked of it, its answer"""
+    source, asked, value = answer
+    failed = guest_failed(look)
+    for stage in STAGES if strength else ():
+        question = Question(
+            stage, strength or Strength.REGISTER, source, asked
+        )
+        for key in HARDWARE:
+            if failed:
+                yield question.unknown(
+                    key,
+                    value,
+                    f'the kernel offers KVM, but it runs no guest: {failed}',
+                    READ_DMESG(),
+                )
+            else:
+                yield question.present(key, value, f'KVM runs on {extension}')
+    if not failed:
+        yield Question(Stage.KVM, Strength.PARAMETER, source, asked).present(
+            'slat', value, f"KVM uses {extension}'s second-level translation"
+        )
+
+
+def from_guest(look: Look, extension: str) -> Iterator[Observation]:
+    """A guest that ran as fast as the host proves the extension."""
+    verdict = _smoke(look)
+    if verdict is None or verdict.outcome is not Outcome.NATIVE:
+        return
+    for stage in STAGES:
+        question = Question(
+            stage, Strength.SMOKE, 'smoke run', 'a guest that runs'
+        )
+        for key in HARDWARE:
+            yield question.present(
+                key, verdict.text, f'the processor runs guests on {extension}'
+            )
+
+
+def guest_failed(look: Look) -> str:
+    """How the guest that was run failed; '' unless it did."""
+    verdict = _smoke(look)
+    if verdict is None:
+        return ''
+    wrong = (Outcome.FAILED, Outcome.EMULATED)
+    return verdict.text if verdict.outcome in wrong else ''
+
+
+def _smoke(look: Look) -> SmokeVerdict | None:
+    """The verdict on the guest; None when none was run."""
+    try:
+        return judge(look.smoke())
+    except Denied:
+        # kvm_device reports why no guest was run.
+        return None
+
+
+def not_shown(
+    source: str, asked: str, reason: str, remedy: str
+) -> Iterator[Observation]:
+    """Nothing but a running KVM would show the extension."""
+    for stage in STAGES:
+        question = Question(stage, Strength.REGISTER, source, asked)
+        for key in HARDWARE:
+            yield question.unknown(key, '', reason, remedy)
 
 
 def from_word(
@@ -79,6 +164,7 @@ def from_word(
     value: str,
     extension: str,
     remedy: str,
+    source: str = '/proc/cpuinfo',
 ) -> Iterator[Observation]:
     """What a word in cpuinfo proves: the kernel prints what it may use.
 
@@ -88,12 +174,10 @@ def from_word(
     reason = {
         True: f'the processor has {extension}',
         False: f'the processor does not show {extension}',
-        None: f'cpuinfo does not tell whether it has {extension}',
+        None: f'{source} does not tell whether it has {extension}',
     }[has]
     for stage in STAGES if has else STAGES[:1]:
-        question = Question(
-            stage, Strength.FLAGS, '/proc/cpuinfo', f'{line}: {word}'
-        )
+        question = Question(stage, Strength.FLAGS, source, f'{line}: {word}')
         for key in HARDWARE:
             yield question.said(
                 key,
@@ -120,5 +204,5 @@ def never_nested(arch: str, kernels: str) -> Observation:
         'nested',
         kernels,
         f'KVM for {arch} shows no virtualization extensions to guests',
-        'place guests that nest on hosts of another architecture',
+        _OTHER_ARCHITECTURE(),
     )

@@ -2,26 +2,115 @@
 """ppc64: hypervisor state on PowerNV, nested KVM on a PAPR machine.
 
 cpuinfo names the platform (kernel arch/powerpc/platforms/*/setup.c): PowerNV
-runs in hypervisor state; pSeries is a guest of PowerVM or of KVM. kvm_hv uses
-the hardware, kvm_pr does without it and emulates privileged instructions.
-KVM_CAP_PPC_NESTED_HV (160) tells whether guests can run kvm_hv themselves.
+runs in hypervisor state; pSeries is a guest of PowerVM or of KVM, and kvm_hv
+starts there only on POWER9 or later (kvmppc_book3s_init_hv: the hypervisor
+offers the nested API). kvm_hv uses the hardware, kvm_pr does without it and
+emulates privileged instructions.
+
+Up to POWER8 a core has one MMU context: kvm_hv runs a guest only on a core's
+first thread while the others are offline, else KVM_RUN ends with EBUSY
+(arch/powerpc/kvm/book3s_hv.c on_primary_thread, kvmppc_run_core).
+
+KVM_CAP_PPC_NESTED_HV (160) tells whether guests can run kvm_hv themselves:
+kvm_hv.nested, POWER9 or later, and a host in radix mode
+(kvmhv_enable_nested).
 """
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import re
 from collections.abc import Iterator
 
+from hvfilter.host import cpulist
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import natural
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
-from hvfilter.probes.s390x import nested_parameter
+from hvfilter.probes.context import Look, number, truth
+from hvfilter.probes.parameter_remedy import switched_on
+from hvfilter.probes.remedies import NONE, Advice, Remedy
+from hvfilter.probes.s390x import nested_parameter, switch_on
 
 KVM_CAP_PPC_NESTED_HV = 160
 _EXTENSION = 'hypervisor state'
+_POWER9 = 9
+_THREADS = {7: 4, 8: 8}
+"""Threads of a core, for processors whose threads share one MMU context."""
+
+_GENERATION = re.compile(r'POWER(\d{1,2})', re.IGNORECASE)
+_MODULES = ('kvm_hv', 'kvm_pr')
+_SUBCORES = '/sys/devices/system/cpu/subcores_per_core'
+_ONLINE = '/sys/devices/system/cpu/online'
+
+
+_OLD_PARTITION = Remedy(
+    'ppc64_partition_before_power9',
+    'place KVM guests on a PowerNV machine, or in a partition on POWER10 or '
+    'later whose PowerVM offers KVM',
+    'a partition on a processor before POWER9 has no hypervisor state',
+    vendor='ppc64 before POWER9',
+    machine='guest',
+    source='kernel arch/powerpc/kvm/book3s_hv.c kvmppc_book3s_init_hv',
+)
+_LOAD_HV = Remedy(
+    'ppc64_kvm_hv_not_loaded',
+    'load kvm_hv (modprobe kvm_hv); it starts only where the platform allows '
+    'it, and dmesg then says why not',
+    'kvm_hv is not loaded',
+    vendor='ppc64',
+    source='kernel arch/powerpc/kvm/book3s_hv.c',
+)
+_SMT_OFF = Remedy(
+    'ppc64_threads_online',
+    'switch the threads off, now and at each boot, before any guest starts: '
+    'ppc64_cpu --smt=off',
+    'kvm_hv runs guests on a core only while its other threads are offline',
+    vendor='ppc64 before POWER9',
+    machine='bare metal',
+    source='kernel arch/powerpc/kvm/book3s_hv.c on_primary_thread',
+)
+_NEST_ON_POWER9 = Remedy(
+    'ppc64_nested_before_power9',
+    'place guests that nest on POWER9 or later, in radix mode',
+    'the processor is older than nested KVM',
+    vendor='ppc64 before POWER9',
+    source='kernel arch/powerpc/kvm/book3s_hv.c kvmhv_enable_nested',
+)
+_DISABLE_RADIX = Remedy(
+    'ppc64_radix_switched_off',
+    'remove {word} from the kernel command line and reboot',
+    'the host is in hash mode, by the kernel command line',
+    vendor='ppc64 from POWER9 on',
+    source='kernel arch/powerpc/mm/init_64.c disable_radix',
+)
+_RADIX = Remedy(
+    'ppc64_hash_mode',
+    'boot the host in radix mode; a partition gets it from its hypervisor',
+    'the host is in hash mode',
+    vendor='ppc64 from POWER9 on',
+    source='kernel arch/powerpc/kvm/book3s_hv.c kvmhv_enable_nested',
+)
+_NEST_ON_POWERNV = Remedy(
+    'ppc64_partition_does_not_nest',
+    'place guests that nest on a PowerNV machine in radix mode',
+    'the guests of a partition get no nested KVM',
+    vendor='ppc64',
+    machine='guest',
+    source='kernel Documentation/arch/powerpc/kvm-nested.rst',
+)
+_NEST_DMESG = Remedy(
+    'ppc64_nested_refused',
+    'read what the kernel says of kvm in dmesg: nested KVM takes kvm_hv, '
+    'POWER9 or later and radix mode',
+    'KVM does not let guests run kvm_hv, though all seems to be there',
+    vendor='ppc64 from POWER9 on',
+    machine='bare metal',
+    source='kernel arch/powerpc/kvm/book3s_hv.c kvmhv_enable_nested',
+)
 
 
 class Ppc64(Probe):
@@ -32,55 +121,240 @@ class Ppc64(Probe):
     def observe(self, look: Look) -> Iterator[Observation]:
         yield from _platform(look)
         yield from _modules(look)
-        yield from nested_parameter(look, 'kvm_hv', _EXTENSION)
+        yield from _threads(look)
+        # Its default is on, also where it can have no effect.
+        yield from nested_parameter(look, 'kvm_hv', _EXTENSION, proves=False)
+        yield from _cannot_nest(look)
         yield from _nested(look)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Machine:
+    """What cpuinfo says; '' and None where it does not.
+
+    :ivar platform: PowerNV or pSeries
+    :ivar generation: 8 of POWER8
+    :ivar mmu: Hash or Radix
+    """
+
+    platform: str = ''
+    generation: int | None = None
+    mmu: str = ''
+
+
+def _machine(look: Look) -> _Machine:
+    """Raises Denied."""
+    info = look.cpuinfo
+    found = _GENERATION.match(info.first('cpu'))
+    return _Machine(
+        info.first('platform'),
+        int(found[1]) if found else None,
+        info.first('MMU'),
+    )
+
+
+def _machine_if_known(look: Look) -> _Machine:
+    try:
+        return _machine(look)
+    except Denied:
+        # _platform reports it.
+        return _Machine()
 
 
 def _platform(look: Look) -> Iterator[Observation]:
     try:
-        platform = look.cpuinfo.first('platform')
+        machine = _machine(look)
     except Denied as denied:
         yield from natural.unreadable('platform', denied, _EXTENSION)
         return
     for stage in natural.STAGES:
         question = Question(stage, Strength.FLAGS, '/proc/cpuinfo', 'platform')
         for key in natural.HARDWARE:
-            if platform == 'PowerNV':
-                yield question.present(
-                    key, platform, 'the kernel runs in hypervisor state'
-                )
-            else:
-                yield question.unknown(
-                    key,
-                    platform or 'no such line',
-                    'whether the hypervisor under this machine offers '
-                    'nested KVM shows only when kvm_hv is loaded',
-                    'load kvm_hv (modprobe kvm_hv)',
-                )
+            yield _of_platform(look, machine, question, key)
+
+
+def _of_platform(
+    look: Look, machine: _Machine, question: Question, key: str
+) -> Observation:
+    platform = machine.platform
+    if platform == 'PowerNV':
+        return question.present(
+            key, platform, 'the kernel runs in hypervisor state'
+        )
+    generation = machine.generation
+    old = generation is not None and generation < _POWER9
+    firmware = question.stage is Stage.FIRMWARE
+    # kvm_pr does without hypervisor state, so KVM may run all the same.
+    if platform == 'pSeries' and old and firmware and key != 'kvm':
+        return question.absent(
+            key,
+            f'{platform}, POWER{generation}',
+            'the hypervisor under this machine keeps hypervisor state: '
+            'kvm_hv runs in a partition on POWER9 or later only',
+            _OLD_PARTITION(),
+        )
+    return question.unknown(
+        key,
+        platform or 'no such line',
+        'whether the hypervisor under this machine offers nested KVM shows '
+        'only when kvm_hv runs',
+        NONE if _loaded(look, 'kvm_hv') else _LOAD_HV(),
+    )
+
+
+def _loaded(look: Look, module: str) -> bool:
+    try:
+        return look.module_loaded(module)
+    except Denied:
+        # _modules reports it.
+        return False
 
 
 def _modules(look: Look) -> Iterator[Observation]:
     """kvm_hv starts only where it may; kvm_pr proves nothing."""
+    question = Question(
+        Stage.KVM, Strength.PARAMETER, '/sys/module', ', '.join(_MODULES)
+    )
     try:
-        hv = look.module_loaded('kvm_hv')
-        pr = look.module_loaded('kvm_pr')
+        loaded = [m for m in _MODULES if look.module_loaded(m)]
+    except Denied as denied:
+        for key in ('slat', 'nested'):
+            reason = 'whether KVM uses the hardware (kvm_hv) cannot be seen'
+            yield question.denied(key, denied, reason)
+        return
+    if 'kvm_hv' in loaded:
+        unmet = unmet_need(look)
+        for said in natural.from_device(look, _EXTENSION, Strength.PARAMETER):
+            if not unmet or said.stage is not Stage.KVM:
+                yield said
+        return
+    try:
         version = look.kvm_api_version()
     except Denied:
+        # Why not, and what follows for stage kvm, kvm_device reports.
         return
-    if hv:
-        yield from natural.from_device(look, _EXTENSION)
-        return
-    question = Question(
-        Stage.KVM, Strength.PARAMETER, '/sys/module', 'kvm_hv, kvm_pr'
-    )
-    value = f'{"kvm_pr only" if pr else "neither"}, API version {version}'
+    value = f'{"kvm_pr only" if loaded else "neither"}, API version {version}'
     for key in ('slat', 'nested'):
         yield question.absent(
             key,
             value,
             'KVM runs without the hardware: kvm_hv is not loaded',
-            'load kvm_hv (modprobe kvm_hv) where the platform allows it',
+            _LOAD_HV(),
         )
+
+
+def start(_look: Look) -> Advice:
+    """How to make the kernel offer KVM."""
+    return _LOAD_HV()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cores:
+    """How many cores there are, and how many have more threads online than
+    the one that runs guests."""
+
+    generation: int
+    all: int
+    busy: int
+    online: tuple[int, ...]
+
+
+def _cores(look: Look) -> _Cores | None:
+    """None where the threads that are online do not matter; raises Denied."""
+    machine = _machine(look)
+    generation = machine.generation or 0
+    threads = _THREADS.get(generation)
+    if threads is None or machine.platform != 'PowerNV':
+        return None
+    online = _online(look)
+    together = collections.Counter(
+        cpu // (threads // _subcores(look)) for cpu in online
+    )
+    # Threads of a core, and of a part of a split core, have consecutive
+    # numbers (kernel arch/powerpc/include/asm/cputhreads.h).
+    busy = {
+        part * (threads // _subcores(look)) // threads
+        for part, count in together.items()
+        if count > 1
+    }
+    cores = {cpu // threads for cpu in online}
+    return _Cores(generation, len(cores), len(busy), online)
+
+
+def unmet_need(look: Look) -> str:
+    """What guests need beyond a processor that runs them, and may lack."""
+    try:
+        cores = _cores(look)
+    except Denied:
+        return (
+            'whether other threads of the cores are offline, as KVM needs it '
+            'before POWER9, cannot be seen'
+        )
+    if cores is None or not cores.busy:
+        return ''
+    return 'other threads of the cores are online'
+
+
+def _threads(look: Look) -> Iterator[Observation]:
+    """Up to POWER8, threads that are online keep guests from running."""
+    question = Question(Stage.KVM, Strength.PARAMETER, _ONLINE, 'threads')
+    keys = ('kvm', 'slat')
+    try:
+        cores = _cores(look)
+    except Denied as denied:
+        for key in keys:
+            yield question.denied(key, denied, unmet_need(look))
+        return
+    if cores is None or not cores.busy:
+        return
+    for key in keys:
+        yield question.absent(
+            key,
+            cpulist.render(cores.online),
+            f'POWER{cores.generation} runs guests only on cores whose other '
+            f'threads are offline; {cores.busy} of {cores.all} cores have '
+            'more than one online, and KVM gives EBUSY there',
+            _SMT_OFF(),
+        )
+
+
+def _online(look: Look) -> tuple[int, ...]:
+    """The threads that are online; raises Denied."""
+    try:
+        return cpulist.parse(look.text(_ONLINE))
+    except (Denied, ValueError):
+        numbers = map(number, look.cpuinfo.values('processor'))
+        return tuple(found for found in numbers if found is not None)
+
+
+def _subcores(look: Look) -> int:
+    """How many parts the cores are split into (1, 2 or 4).
+
+    Kernel arch/powerpc/platforms/powernv/subcore.c; where the file is
+    missing, cores are not split.
+    """
+    try:
+        parts = number(look.text(_SUBCORES))
+    except Denied:
+        return 1
+    return parts if parts in (2, 4) else 1
+
+
+def _cannot_nest(look: Look) -> Iterator[Observation]:
+    """A processor before POWER9, or a host in hash mode."""
+    machine = _machine_if_known(look)
+    old = machine.generation is not None and machine.generation < _POWER9
+    if not old and machine.mmu != 'Hash':
+        return
+    reason, remedy = _why_not_nested(look, machine)
+    yield Question(
+        Stage.KVM, Strength.FLAGS, '/proc/cpuinfo', 'cpu, MMU'
+    ).absent(
+        'nested',
+        f'POWER{machine.generation}' if old else f'MMU: {machine.mmu}',
+        f'KVM does not let guests run kvm_hv{reason}',
+        remedy,
+    )
 
 
 def _nested(look: Look) -> Iterator[Observation]:
@@ -99,11 +373,44 @@ def _nested(look: Look) -> Iterator[Observation]:
     if value:
         reason = 'guests can run kvm_hv themselves'
         yield question.present('nested', str(value), reason)
-    else:
-        yield question.absent(
-            'nested',
-            str(value),
-            'KVM does not let guests run kvm_hv',
-            'on POWER9 or later with radix, set "options kvm_hv nested=1" '
-            'in /etc/modprobe.d/ and reload kvm_hv',
+        return
+    reason, remedy = _why_not_nested(look, _machine_if_known(look))
+    yield question.absent(
+        'nested',
+        str(value),
+        f'KVM does not let guests run kvm_hv{reason}',
+        remedy,
+    )
+
+
+def _why_not_nested(look: Look, machine: _Machine) -> tuple[str, Advice]:
+    """What is missing, and what to do about it."""
+    generation = machine.generation
+    if generation is not None and generation < _POWER9:
+        return (
+            f': POWER{generation} cannot, it takes POWER9 or later and '
+            'radix mode',
+            _NEST_ON_POWER9(),
         )
+    if machine.mmu == 'Hash':
+        word = look.boot_word('disable_radix')
+        return (
+            ': the host runs in hash mode, it takes radix mode',
+            _DISABLE_RADIX(word=word.text)
+            if word and switched_on(word)
+            else _RADIX(),
+        )
+    try:
+        off = truth(look.module_parameter('kvm_hv', 'nested')) is False
+    except Denied:
+        # nested_parameter reports it.
+        off = False
+    if off:
+        return ': kvm_hv.nested is off', switch_on(look, 'kvm_hv')
+    if machine.platform == 'pSeries':
+        return (
+            ': the hypervisor under this partition offers it to the '
+            'partition only, not to its guests',
+            _NEST_ON_POWERNV(),
+        )
+    return '', _NEST_DMESG()

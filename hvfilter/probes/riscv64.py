@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""riscv64: the H extension in the isa line of cpuinfo.
+"""riscv64: the H extension in the isa strings.
 
-The kernel prints the extensions that every hart has and that it may use
-(arch/riscv/kernel/cpu.c); single letters stand before the first underscore
-(RISC-V ISA manual, ch. "ISA Extension Naming Conventions").
+The kernel prints in ``isa`` the extensions that every hart has and that it
+may use, from 6.5 on also those of one hart in ``hart isa``
+(arch/riscv/kernel/cpu.c); KVM starts by the same list (arch/riscv/kvm/main.c).
+Where cpuinfo has neither, the device tree has the strings ``riscv,isa`` and
+``riscv,isa-extensions`` of each hart (Documentation/devicetree/bindings/riscv/
+extensions.yaml). Single letters stand before the first underscore, each
+perhaps with a version (RISC-V ISA manual, ch. "ISA Extension Naming
+Conventions"). Vendors' kernels offer /dev/kvm without H: it proves nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch
@@ -17,8 +22,22 @@ from hvfilter.model.finding import Observation
 from hvfilter.probes import natural
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.remedies import Remedy
 
-_ISA = re.compile(r'rv(?:32|64|128)([a-z]*)')
+_ISA = re.compile(r'rv(?:32|64|128)([a-z0-9]*)')
+_VERSION = re.compile(r'[0-9]+(?:p[0-9]+)?')
+_LINES = ('isa', 'hart isa', 'isa-ext')
+_TREE = '/proc/device-tree/cpus'
+_PROPERTIES = ('riscv,isa-extensions', 'riscv,isa')
+_EXTENSION = 'the H extension'
+_NO_H = Remedy(
+    'riscv64_without_h',
+    'place KVM guests on hosts whose processor has the H extension; KVM for '
+    'riscv64 gives it to no virtual machine',
+    'the processor, or the virtual one, has no H extension',
+    vendor='riscv64',
+    source='kernel arch/riscv/kvm/main.c riscv_kvm_init',
+)
 
 
 class Riscv64(Probe):
@@ -27,37 +46,80 @@ class Riscv64(Probe):
     archs = frozenset({Arch.RISCV64})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'the H extension')
+        yield from natural.from_device(look, _EXTENSION, None)
         yield from _isa(look)
         yield natural.never_nested('riscv64', look.kernel)
 
 
 def has_h(isa: str) -> bool | None:
-    """Whether an isa string names H; None when it is no isa string."""
-    base, *longer = isa.strip().lower().split('_')
-    found = _ISA.match(base)
+    """Whether an isa string, or a list of extensions, names H.
+
+    :param isa: ``rv64imafdch_zicsr``, with or without versions, or names
+        of extensions parted by blanks, commas, underscores or NULs
+    :returns: None when it is neither
+    """
+    base, *longer = re.split(r'[\s,_\0]+', isa.strip(' \0').lower())
+    names = {_VERSION.sub('', name) for name in longer}
+    found = _ISA.fullmatch(base)
     if not found:
-        return None
+        # A list has the base integer set among its names (i or e).
+        names.add(_VERSION.sub('', base))
+        return 'h' in names if names & {'i', 'e'} else None
     # Names of more than one letter start with x or z where no underscore
     # parts them from the letters.
-    letters = re.split('[xz]', found[1], maxsplit=1)[0]
-    return 'h' in letters or 'h' in longer
+    letters = re.split('[xz]', _VERSION.sub('', found[1]), maxsplit=1)[0]
+    return 'h' in letters or 'h' in names
 
 
 def _isa(look: Look) -> Iterator[Observation]:
     try:
-        lines = look.cpuinfo.values('isa')
+        info = look.cpuinfo
     except Denied as denied:
-        yield from natural.unreadable('isa', denied, 'the H extension')
+        yield from natural.unreadable('isa', denied, _EXTENSION)
+        yield from _tree(look)
         return
-    answers = [has_h(line) for line in lines]
-    has = all(answers) if answers and None not in answers else None
+    for line in _LINES:
+        values = info.values(line)
+        if values:
+            yield from natural.from_word(
+                line, 'h', _every(values), values[0], _EXTENSION, _NO_H()
+            )
+            return
     yield from natural.from_word(
-        'isa',
-        'h',
-        has,
-        next(iter(lines), 'no such line'),
-        'the H extension',
-        'other hardware; on a virtual machine, nested virtualization is not '
-        'offered by KVM for riscv64',
+        'isa', 'h', None, 'no such line', _EXTENSION, ''
     )
+    yield from _tree(look)
+
+
+def _every(values: Sequence[str]) -> bool | None:
+    """Whether every hart has H; None where one of them does not tell."""
+    answers = [has_h(value) for value in values]
+    if False in answers:
+        return False
+    return None if not answers or None in answers else True
+
+
+def _tree(look: Look) -> Iterator[Observation]:
+    """What the device tree says of each hart."""
+    try:
+        harts = [n for n in look.names(_TREE) if n.startswith('cpu@')]
+    except Denied:
+        # A machine described by ACPI has none: cpuinfo is all there is.
+        return
+    for name in _PROPERTIES:
+        try:
+            values = [look.text(f'{_TREE}/{hart}/{name}') for hart in harts]
+        except Denied:
+            # The other property, or what cpuinfo says, decides.
+            continue
+        if values:
+            yield from natural.from_word(
+                name,
+                'h',
+                _every(values),
+                values[0].replace('\0', ' '),
+                _EXTENSION,
+                _NO_H(),
+                source=f'{_TREE}/cpu@*/{name}',
+            )
+            return

@@ -3,11 +3,15 @@
 
 The kernel prints ``sie`` where the machine or the hypervisor under it lets
 it be used (arch/s390/kernel/processor.c); kvm.nested (default 0) gives it to
-guests (arch/s390/kvm/kvm-s390.c).
+guests. With both ``nested`` and ``hpage`` kvm refuses to load
+(arch/s390/kvm/kvm-s390.c kvm_s390_init; a patch to allow it exists).
+/proc/sysinfo names what runs the kernel: a partition (LPAR) or, in ``VM00
+Control Program``, z/VM or KVM (arch/s390/kernel/sysinfo.c).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
@@ -17,6 +21,84 @@ from hvfilter.probes import natural
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.parameter_remedy import set_parameter, switched_on
+from hvfilter.probes.remedies import Advice, Remedy, first
+
+SYSINFO = '/proc/sysinfo'
+_CONTROL_PROGRAM = re.compile(r'(?m)^VM00 Control Program:[ \t]*(.*)$')
+_PARTITION = re.compile(r'(?m)^(?:LPAR |Type:)')
+
+_SOURCE = 'kernel arch/s390/kernel/processor.c, sysinfo.c'
+_NO_SIE_LPAR = Remedy(
+    's390x_partition_without_sie',
+    'let the activation profile of the partition (HMC) give it a mode that '
+    'has SIE, or use another machine',
+    'a partition (LPAR) has no SIE',
+    vendor='s390x',
+    machine='bare metal',
+    source=_SOURCE,
+)
+_NO_SIE_KVM = Remedy(
+    's390x_kvm_guest_without_sie',
+    'load kvm with nested=1 on the KVM host under this guest (kvm.nested=1)',
+    'a guest of KVM has no SIE',
+    vendor='s390x',
+    machine='guest',
+    source='kernel arch/s390/kvm/kvm-s390.c nested',
+)
+_NO_SIE_ZVM = Remedy(
+    's390x_zvm_guest_without_sie',
+    'run KVM in a partition (LPAR) of its own instead of under z/VM',
+    'a guest of z/VM has no SIE',
+    vendor='s390x',
+    machine='guest',
+    source=_SOURCE,
+)
+_NO_SIE_ANY = Remedy(
+    's390x_guest_without_sie',
+    'let the hypervisor under this guest give it SIE',
+    'a guest of another hypervisor has no SIE',
+    vendor='s390x',
+    machine='guest',
+    source=_SOURCE,
+)
+_HPAGE = Remedy(
+    's390x_nested_excludes_hpage',
+    'choose one of the two, for kvm refuses to load with both nested=1 and '
+    'hpage=1 and then no guest runs: only where guests can do without huge '
+    'pages, first take hpage=1 of kvm away',
+    'nested is off and guests have huge pages (hpage=1)',
+    vendor='s390x',
+    source='kernel arch/s390/kvm/kvm-s390.c kvm_s390_init',
+)
+
+
+_REPLACE = Remedy(
+    's390x_nested_off_on_command_line',
+    'replace {word} by kvm.nested=1 on the kernel command line, which wins '
+    'over /etc/modprobe.d/, and reboot',
+    'nested is off on the kernel command line; without the word it is off '
+    'as well',
+    vendor='s390x',
+    source='kernel arch/s390/kvm/kvm-s390.c nested; kmod libkmod-config.c',
+)
+
+
+_LOAD = Remedy(
+    's390x_kvm_not_loaded',
+    'load kvm (modprobe kvm)',
+    'the module kvm is not loaded',
+    vendor='s390x',
+    source='kernel arch/s390/kvm/Makefile',
+)
+_BOTH = Remedy(
+    's390x_nested_and_hpage',
+    'remove {nested} or {hpage} from the kernel command line and reboot: '
+    'with both kvm refuses to load',
+    'nested and hpage are both on',
+    vendor='s390x',
+    source='kernel arch/s390/kvm/kvm-s390.c kvm_s390_init',
+)
 
 
 class S390x(Probe):
@@ -25,7 +107,7 @@ class S390x(Probe):
     archs = frozenset({Arch.S390X})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'SIE')
+        yield from natural.from_device(look, 'SIE', Strength.REGISTER)
         yield from _features(look)
         yield from nested_parameter(look, 'kvm', 'SIE')
 
@@ -45,15 +127,58 @@ def _features(look: Look) -> Iterator[Observation]:
         has,
         info.first('features'),
         'SIE',
-        'in a guest of z/VM or KVM, let the host under it give SIE (KVM: '
-        'kvm.nested=1)',
+        _no_sie(look),
     )
 
 
+def control_program(look: Look) -> str | None:
+    """The hypervisor of which the kernel is a guest.
+
+    :returns: '' in a partition of the machine, None where /proc/sysinfo
+        does not tell; a guest of a hypervisor without a name is '?'
+    :raises Denied: when /proc/sysinfo cannot be read
+    """
+    text = look.text(SYSINFO)
+    found = _CONTROL_PROGRAM.search(text)
+    if found:
+        return found[1].strip() or '?'
+    return '' if _PARTITION.search(text) else None
+
+
+def start(look: Look) -> Advice:
+    """How to make the kernel offer KVM."""
+    nested, hpage = map(look.boot_word, ('kvm.nested', 'kvm.hpage'))
+    if nested is None or hpage is None:
+        return _LOAD()
+    if not switched_on(nested) or not switched_on(hpage):
+        return _LOAD()
+    return _BOTH(nested=nested.text, hpage=hpage.text)
+
+
+def _no_sie(look: Look) -> Advice:
+    """Who could give SIE to this kernel."""
+    try:
+        program = control_program(look)
+    except Denied:
+        # bare_metal reports it; the remedy then names all that could be.
+        program = None
+    if program is None:
+        return first(_NO_SIE_LPAR(), _NO_SIE_KVM(), _NO_SIE_ZVM())
+    if 'KVM' in program:
+        return _NO_SIE_KVM()
+    if 'z/VM' in program:
+        return _NO_SIE_ZVM()
+    return _NO_SIE_ANY() if program else _NO_SIE_LPAR()
+
+
 def nested_parameter(
-    look: Look, module: str, extension: str
+    look: Look, module: str, extension: str, *, proves: bool = True
 ) -> Iterator[Observation]:
-    """Whether a module's parameter ``nested`` gives it to guests."""
+    """Whether a module's parameter ``nested`` gives it to guests.
+
+    :param proves: the parameter is all that it takes; without, it can only
+        say no
+    """
     path = parameter_path(module, 'nested')
     question = Question(Stage.KVM, Strength.PARAMETER, path, 'nested')
     try:
@@ -68,6 +193,8 @@ def nested_parameter(
         yield question.unknown(
             'nested', value, f'{path} is neither yes nor no'
         )
+    elif nested and not proves:
+        return
     elif nested:
         yield question.present(
             'nested', value, f'KVM gives {extension} to guests'
@@ -77,6 +204,28 @@ def nested_parameter(
             'nested',
             value,
             f'KVM does not give {extension} to guests: {module}.nested is off',
-            f'set "options {module} nested=1" in /etc/modprobe.d/, then '
-            'reload the module or reboot',
+            switch_on(look, module),
         )
+
+
+def switch_on(look: Look, module: str) -> Advice:
+    """How to load a module with ``nested=1``, given what is set already."""
+    advice = set_parameter(look, module, 'nested')
+    if module != 'kvm':
+        return advice
+    word = look.boot_word('kvm.nested')
+    if word is not None and not switched_on(word):
+        advice = _REPLACE(word=word.text)
+    if not _huge_pages(look):
+        return advice
+    keys = (_HPAGE.key, *advice.keys)
+    return Advice(f'{_HPAGE()}, and then {advice}', keys)
+
+
+def _huge_pages(look: Look) -> bool:
+    """kvm refuses nested=1 beside hpage=1."""
+    try:
+        return truth(look.module_parameter('kvm', 'hpage')) is True
+    except Denied:
+        # Without the parameter there is no conflict to warn of.
+        return False

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from hvfilter.host.snapshot import KvmAnswers, Refusal
-from tests.hosts.made import causes, others
+from tests.hosts.made import causes, elsewhere, others
 from tests.hosts.made.machine import (
     FORBIDDEN,
     MISSING,
@@ -556,6 +556,7 @@ REFUSING = ('x86_64', 's390x', 'ppc64le', 'aarch64', 'riscv64', 'loongarch64')
 
 HOSTS: Mapping[str, Callable[[], Made]] = {
     **causes.HOSTS,
+    **elsewhere.HOSTS,
     **{
         f'refusing-{arch}'.replace('_', '-'): refusing(arch)
         for arch in REFUSING

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hvfilter.host import cpulist
 from hvfilter.host.snapshot import KvmAnswers, Refusal
 from tests.hosts.made.machine import Made, timed
 
@@ -57,8 +58,14 @@ def arm64(
     *,
     extensions: dict[int, int] | None,
     cmdline: str = 'ro quiet',
+    has_kvm: bool = True,
 ) -> Made:
-    """A server of the Neoverse kind, described by ACPI."""
+    """A server of the Neoverse kind, described by ACPI.
+
+    :param has_kvm: the kernel was built with KVM
+    """
+    if extensions is not None:
+        extensions = {0: 1, **extensions}
     made = machine(
         'aarch64',
         kernel,
@@ -74,6 +81,7 @@ def arm64(
         ],
         processors=4,
         extensions=extensions,
+        modules={'kvm': {'halt_poll_ns': '500000'}} if has_kvm else {},
         cmdline=cmdline,
     )
     made.text('/sys/devices/system/cpu/online', '0-3')
@@ -96,6 +104,9 @@ def s390x(
     sie: bool,
     control_program: str = '',
     nested: str = '',
+    hpage: str = '0',
+    cmdline: str = 'ro quiet',
+    pci: bool = True,
 ) -> Made:
     """A partition of an IBM z15; nested is empty where kvm is not loaded."""
     features = 'esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te'
@@ -116,7 +127,8 @@ def s390x(
             'machine = 8561',
         ],
         extensions={} if nested else None,
-        modules={'kvm': {'nested': nested, 'hpage': '0'}} if nested else {},
+        modules={'kvm': {'nested': nested, 'hpage': hpage}} if nested else {},
+        cmdline=cmdline,
     )
     made.text('/sys/devices/system/cpu/online', '0-1')
     lines = ['Manufacturer:         IBM', 'Type:                 8561', '']
@@ -124,8 +136,9 @@ def s390x(
     if control_program:
         lines += ['', f'VM00 Control Program: {control_program}']
     made.text('/proc/sysinfo', *lines)
-    made.directories['/sys/class/iommu'] = ('s390-iommu.0000:00:00.0',)
-    made.directories['/sys/kernel/iommu_groups'] = ('0',)
+    units = ('s390-iommu.0000:00:00.0',) if pci else ()
+    made.directories['/sys/class/iommu'] = units
+    made.directories['/sys/kernel/iommu_groups'] = ('0',) if pci else ()
     return made
 
 
@@ -135,8 +148,17 @@ def ppc64(
     *,
     extensions: dict[int, int] | None,
     modules: dict[str, dict[str, str]],
+    cpu: str = 'POWER9, altivec supported',
+    mmu: str = '',
+    threads: str = '0-3',
+    cmdline: str = 'ro quiet',
 ) -> Made:
-    """A POWER9 machine."""
+    """A POWER machine.
+
+    :param cpu: as cpuinfo names it
+    :param mmu: Hash or Radix; kernels before 4.15 do not print it
+    :param threads: the numbers of those that are online
+    """
     model = '9006-22P' if platform == 'PowerNV' else 'IBM,9009-42A'
     made = machine(
         'ppc64le',
@@ -145,10 +167,10 @@ def ppc64(
         [
             *(
                 line
-                for number in range(4)
+                for number in cpulist.parse(threads)
                 for line in (
                     f'processor\t: {number}',
-                    'cpu\t\t: POWER9, altivec supported',
+                    f'cpu\t\t: {cpu}',
                     'clock\t\t: 3800.000000MHz',
                     'revision\t: 2.3 (pvr 004e 1203)',
                     '',
@@ -158,11 +180,13 @@ def ppc64(
             f'platform\t: {platform}',
             f'model\t\t: {model}',
             f'machine\t\t: {platform} {model}',
+            *([f'MMU\t\t: {mmu}'] if mmu else []),
         ],
         extensions=extensions,
         modules=modules,
+        cmdline=cmdline,
     )
-    made.text('/sys/devices/system/cpu/online', '0-3')
+    made.text('/sys/devices/system/cpu/online', threads)
     made.directories['/sys/kernel/iommu_groups'] = ('0', '1', '2')
     return made
 

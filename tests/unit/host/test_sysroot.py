@@ -285,6 +285,7 @@ class TestMachine(SysrootTestCase):
             ('Processor\t: ARMv6 rev 7 (v6l)\nCPU architecture: 7', 'armv6l'),
             ('CPU architecture: 5TE', 'armv6l'),
             ('cpu\t\t: POWER9, altivec supported', 'ppc64'),
+            ('cpu\t\t: Power11 (raw), altivec supported', 'ppc64'),
             ('cpu\t\t: TI UltraSparc IIi', 'unknown'),
             ('', 'unknown'),
         ):

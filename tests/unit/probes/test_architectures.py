@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testtools.matchers import Contains
 
+from hvfilter.host.door import SmokeRun
 from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State
-from hvfilter.probes import riscv64
+from hvfilter.probes import arm64, riscv64, s390x
 from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
 from hvfilter.probes.loongarch64 import Loongarch64
@@ -18,10 +19,15 @@ from hvfilter.probes.ppc64 import Ppc64
 from hvfilter.probes.riscv64 import Riscv64
 from hvfilter.probes.s390x import S390x
 from hvfilter.rules import combine
+from tests.fakes.timing import TimedMachine
+from tests.hosts.made.machine import failed, timed
 from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
 
 CMDLINE = '/proc/cmdline'
 NESTED = '/sys/module/{}/parameters/nested'
+SYSINFO = '/proc/sysinfo'
+ONLINE = '/sys/devices/system/cpu/online'
+SUBCORES = '/sys/devices/system/cpu/subcores_per_core'
 
 
 def opened(**extensions):
@@ -29,6 +35,13 @@ def opened(**extensions):
         api_version=12,
         extensions={int(k[1:]): v for k, v in extensions.items()},
     )
+
+
+EMULATED = SmokeRun(
+    (('create_vm', 'ok'), ('real_mode', 'MMIO'), ('long_mode', 'MMIO')),
+    TimedMachine(20_000, 1400, 0.55).samples(),
+    9_000_000,
+)
 
 
 class ArchTestCase(ProbeTestCase):
@@ -100,6 +113,9 @@ class TestArm64(ArchTestCase):
             ('ro kvm-arm.mode=none', 'absent'),
             ('kvm-arm.mode=nvhe kvm-arm.mode=none', 'absent'),
             ('kvm-arm.mode=none kvm-arm.mode=protected', 'unknown'),
+            ('kvm_arm.mode=none', 'absent'),
+            ('kvm-arm.mode=none kvm-arm.mode=rubbish', 'absent'),
+            ('kvm-arm.mode=none kvm_arm.mode=nested', 'unknown'),
             ('ro', 'unknown'),
             ('xkvm-arm.mode=none', 'unknown'),
         ):
@@ -107,9 +123,8 @@ class TestArm64(ArchTestCase):
             for key in ('kvm', 'slat'):
                 self.check(state, look, key, Stage.KVM)
             if state == 'absent':
-                self.check(
-                    state, look, 'nested', Stage.KVM, '', 'kvm-arm.mode=none'
-                )
+                self.check(state, look, 'nested', Stage.KVM, '', '.mode=none')
+                self.assertThat(arm64.start(look), Contains('.mode=none'))
 
     def test_el2_when_psci_goes_to_a_hypervisor(self):
         for method, state in (('hvc\0', 'absent'), ('smc\0', 'unknown')):
@@ -123,6 +138,74 @@ class TestArm64(ArchTestCase):
         files = {'/proc/device-tree/psci/method': 'hvc\0'}
         look = self.look(kvm=opened(_240=0), files=files)
         self.check_hardware('present', look, BOTH)
+
+    def test_el2_when_a_hypervisor_names_itself(self):
+        for compatible, words in (
+            ('xen,xen-4.17\0xen,xen\0', 'without Xen'),
+            ('gunyah-hypervisor\0', 'Gunyah'),
+            ('linux,kvm\0', 'nested virtualization'),
+        ):
+            files = {'/proc/device-tree/hypervisor/compatible': compatible}
+            look = self.look(files=files)
+            self.check('absent', look, 'hvm', Stage.FIRMWARE, '', words)
+            look = self.look(files=files, modules={'kvm'})
+            self.assertThat(arm64.start(look), Contains(words))
+            self.check_hardware(
+                'present', self.look(kvm=opened(_0=1), files=files), BOTH
+            )
+
+    def test_how_to_start_kvm(self):
+        """Only what applies to this machine is advised."""
+        conduit = '/proc/device-tree/psci/method'
+        for facts, words, others in (
+            ({'modules': {'loop'}}, 'CONFIG_KVM', 'EL2'),
+            ({'modules': {'kvm'}}, 'boot loader', 'CONFIG_KVM'),
+            ({}, 'boot loader', 'CONFIG_KVM'),
+            (
+                {'modules': {'kvm'}, 'files': {conduit: 'hvc\0'}},
+                'host under',
+                'boot loader',
+            ),
+        ):
+            look = self.look(**facts)
+            remedy = arm64.start(look)
+            self.assertThat(remedy, Contains(words))
+            self.assertNotIn(others, remedy)
+            self.check('unknown', look, 'hvm', Stage.CPU, '', words)
+
+    def test_kvm_when_guests_have_no_interrupt_controller(self):
+        look = self.look(kvm=opened(_0=0, _240=0))
+        self.check('absent', look, 'kvm', Stage.KVM, 'GICv2', 'maintenance')
+        self.check_hardware('present', look, BOTH)
+        self.check('present', look, 'slat', Stage.KVM)
+        look = self.look(kvm=opened(_0=1, _240=0))
+        self.assertEqual([], self.states(look, 'kvm', Stage.KVM))
+
+    def test_nested_when_something_is_missing(self):
+        """What is missing, and never what is set already."""
+        for cmdline, kernel, words, others in (
+            ('ro', '6.18.2', 'put kvm-arm.mode=nested', '6.16'),
+            ('ro', '', 'put kvm-arm.mode=nested', '6.16'),
+            ('ro', '6.12.1', '6.16 or later: 6.12.1 gives', '\0'),
+            ('kvm-arm.mode=nested', '6.18.2', 'FEAT_NV2', 'put '),
+            ('kvm_arm.mode=nested', '6.12.1', 'FEAT_NV2', 'put '),
+            ('kvm_arm.mode=nested', '6.12.1', '6.16', 'replace'),
+            (
+                'kvm-arm.mode=nvhe',
+                '6.18.2',
+                'replace kvm-arm.mode=nvhe',
+                'put',
+            ),
+        ):
+            look = self.look(
+                kvm=opened(_240=0), kernel=kernel, files={CMDLINE: cmdline}
+            )
+            found = self.decided(look, 'nested', Stage.KVM)
+            self.assertEqual('absent', found.state.value)
+            self.assertThat(found.remedy, Contains(words))
+            self.assertNotIn(others, found.remedy)
+            if 'nested' in cmdline:
+                self.assertThat(found.reason, Contains('FEAT_NV2'))
 
     def test_nested_when_kvm_answers(self):
         look = self.look(kvm=opened(_240=1))
@@ -150,6 +233,54 @@ class TestS390x(ArchTestCase):
 
     def test_sie_when_kvm_runs(self):
         self.check_hardware('present', self.look(kvm=opened()), BOTH)
+
+    def test_sie_when_kvm_runs_and_cpuinfo_knows_better(self):
+        look = self.look('features : esan3', opened())
+        self.check('absent', look, 'hvm', Stage.CPU)
+
+    def test_sie_when_somebody_could_give_it(self):
+        """The remedy names who could, and nobody else."""
+        for sysinfo, words, others in (
+            ('VM00 Control Program: KVM/Linux \n', 'KVM host', 'z/VM'),
+            ('VM00 Control Program: z/VM    7.3.0\n', 'z/VM', 'nested'),
+            ('VM00 Control Program:\n', 'hypervisor under', 'z/VM'),
+            ('Type: 8561\nLPAR Number: 1\n', 'HMC', 'nested'),
+            (EACCES, 'HMC', '\0'),
+            ('', 'kvm.nested=1', '\0'),
+        ):
+            look = self.look('features : esan3', files={SYSINFO: sysinfo})
+            found = self.decided(look, 'hvm', Stage.CPU)
+            self.assertThat(found.remedy, Contains(words))
+            self.assertNotIn(others, found.remedy)
+
+    def test_how_to_start_kvm(self):
+        for cmdline, words in (
+            ('ro', 'modprobe kvm'),
+            ('kvm.nested=1 kvm.hpage=0', 'modprobe kvm'),
+            ('kvm.nested=0 kvm.hpage=1', 'modprobe kvm'),
+            ('kvm.nested=1 kvm.hpage=1', 'remove kvm.nested=1 or kvm.hpage=1'),
+        ):
+            remedy = s390x.start(self.look(files={CMDLINE: cmdline}))
+            self.assertThat(remedy, Contains(words))
+
+    def test_nested_when_huge_pages_are_on(self):
+        """kvm refuses to load with both, and all guests are lost."""
+        for hpage, cmdline, words in (
+            ('1', 'ro', 'choose one of the two'),
+            ('Y', 'ro', 'choose one of the two'),
+            ('0', 'ro', 'put "options kvm nested=1"'),
+            (ENOENT, 'ro', 'put "options kvm nested=1"'),
+            ('0', 'kvm.nested=0', 'replace kvm.nested=0 by kvm.nested=1'),
+            ('1', 'kvm.nested=0', 'choose one of the two'),
+        ):
+            look = self.look(
+                files={
+                    NESTED.format('kvm'): '0',
+                    '/sys/module/kvm/parameters/hpage': hpage,
+                    CMDLINE: cmdline,
+                }
+            )
+            self.check('absent', look, 'nested', Stage.KVM, '', words)
 
     def test_nested_when_the_parameter_tells(self):
         for value, state in (
@@ -201,9 +332,86 @@ class TestPpc64(ArchTestCase):
                 self.check('absent', look, key, Stage.KVM)
             found = self.decided(look, 'slat', Stage.KVM)
             self.assertThat(found.observations[0].value, Contains(words))
-        for facts in ({'kvm': opened(_160=0)}, {'modules': {'kvm_pr'}}):
-            look = self.look(**facts)
-            self.assertEqual([], self.states(look, 'slat', Stage.KVM))
+        look = self.look('platform : pSeries', modules={'kvm_pr'})
+        self.assertEqual([], self.states(look, 'slat', Stage.KVM))
+
+    def test_module_when_it_cannot_be_seen(self):
+        look = self.look(kvm=opened(_160=0))
+        for key in ('slat', 'nested'):
+            said = self.said(look, key, Stage.KVM)
+            self.assertIn('/sys/module', [one.source for one in said])
+        self.check('unknown', look, 'slat', Stage.KVM, 'cannot be seen')
+
+    def test_hypervisor_state_when_kvm_hv_is_only_registered(self):
+        """/dev/kvm may not be opened: kvm_hv runs all the same."""
+        cpuinfo = 'cpu : POWER10 (architected)\nplatform : pSeries'
+        look = self.look(
+            cpuinfo, EACCES, {'/proc/misc': '232 kvm'}, modules={'kvm_hv'}
+        )
+        self.check_hardware('present', look, BOTH)
+        self.check('present', look, 'slat', Stage.KVM)
+        look = self.look(
+            cpuinfo, EACCES, {'/proc/misc': '126 tun'}, modules={'kvm_hv'}
+        )
+        self.check('unknown', look, 'hvm', Stage.FIRMWARE, '', '')
+        look = self.look(
+            cpuinfo, EACCES, {'/proc/misc': '232 kvm'}, modules={'kvm_pr'}
+        )
+        self.check('unknown', look, 'hvm', Stage.FIRMWARE, '', 'modprobe')
+
+    def test_hypervisor_state_when_the_partition_is_too_old(self):
+        cpuinfo = 'cpu : POWER8 (architected)\nplatform : pSeries'
+        look = self.look(cpuinfo)
+        for key in ('hvm', 'slat', 'nested'):
+            self.check('absent', look, key, Stage.FIRMWARE, '', 'PowerNV')
+            self.check('unknown', look, key, Stage.CPU)
+        self.check('unknown', look, 'kvm', Stage.FIRMWARE)
+
+    def threads(self, cpu, online, subcores=ENOENT, platform='PowerNV'):
+        processors = ''.join(f'processor : {n}\n' for n in range(8))
+        return self.look(
+            f'{processors}cpu : {cpu}\nplatform : {platform}\n',
+            files={ONLINE: online, SUBCORES: subcores},
+        )
+
+    def test_kvm_when_threads_are_online(self):
+        """Up to POWER8 KVM runs guests on cores with one thread online."""
+        for cpu, online, subcores, state in (
+            ('POWER8E (raw), altivec supported', '0-15', ENOENT, 'absent'),
+            ('POWER8NVL (raw)', '0,8,16', ENOENT, 'unknown'),
+            ('POWER8', '0,8-9', ENOENT, 'absent'),
+            ('POWER8', '0,7', ENOENT, 'absent'),
+            ('POWER8', '0,2,4,6', '4', 'unknown'),
+            ('POWER8', '0,2,4,6', '2', 'absent'),
+            ('POWER8', '0,4,8,12', '2', 'unknown'),
+            ('POWER8', '0,4,8,12', '1', 'absent'),
+            ('POWER8', '0,4,8,12', 'x', 'absent'),
+            ('POWER7 (raw)', '0,4,8', ENOENT, 'unknown'),
+            ('POWER7 (raw)', '0-3', ENOENT, 'absent'),
+            ('POWER8', EACCES, ENOENT, 'absent'),
+            ('POWER8', 'rubbish', ENOENT, 'absent'),
+            ('POWER9, altivec supported', '0-127', ENOENT, 'unknown'),
+            ('Power11', '0-127', ENOENT, 'unknown'),
+            ('PPC970', '0-3', ENOENT, 'unknown'),
+        ):
+            look = self.threads(cpu, online, subcores)
+            for key in ('kvm', 'slat'):
+                self.check(state, look, key, Stage.KVM)
+            if state == 'absent':
+                self.check(state, look, 'kvm', Stage.KVM, 'EBUSY', '--smt=off')
+        look = self.threads('POWER8', '0-15', platform='pSeries')
+        self.check('unknown', look, 'kvm', Stage.KVM)
+
+    def test_kvm_when_one_core_of_many_has_its_threads_online(self):
+        look = self.threads('POWER8', '0,8,16-23,24')
+        self.check('absent', look, 'kvm', Stage.KVM, '1 of 4 cores')
+
+    def test_threads_when_nobody_lists_them(self):
+        look = self.look(
+            'cpu : POWER8\nplatform : PowerNV\n',
+            files={ONLINE: EACCES},
+        )
+        self.check('unknown', look, 'kvm', Stage.KVM)
 
     def test_nested_when_kvm_answers(self):
         modules = {'kvm_hv'}
@@ -214,9 +422,72 @@ class TestPpc64(ArchTestCase):
         self.check('unknown', self.look(), 'nested', Stage.KVM)
 
     def test_nested_when_the_parameter_tells(self):
-        for value, state in (('Y', 'present'), ('N', 'absent')):
+        """On is its default everywhere: it can only say no."""
+        for value, state in (('Y', 'unknown'), ('N', 'absent')):
             files = {NESTED.format('kvm_hv'): value}
             self.check(state, self.look(files=files), 'nested', Stage.KVM)
+
+    def test_nested_when_it_cannot_be(self):
+        """What is missing, and never what is set already."""
+        power9 = 'cpu : POWER9\nplatform : PowerNV\nMMU : Radix\n'
+        on = {NESTED.format('kvm_hv'): 'Y'}
+        for cpuinfo, files, words, remedy in (
+            ('cpu : POWER8E (raw)', on, 'POWER8 cannot', 'on POWER9'),
+            (power9.replace('Radix', 'Hash'), on, 'hash mode', 'radix mode'),
+            (
+                power9.replace('Radix', 'Hash'),
+                {**on, CMDLINE: 'ro disable-radix'},
+                'hash mode',
+                'remove disable-radix',
+            ),
+            (
+                power9.replace('Radix', 'Hash'),
+                {**on, CMDLINE: 'ro disable_radix=no'},
+                'hash mode',
+                'boot the host in radix',
+            ),
+            (
+                power9,
+                {NESTED.format('kvm_hv'): 'N'},
+                'kvm_hv.nested is off',
+                'options kvm_hv nested=1',
+            ),
+            (
+                power9,
+                {NESTED.format('kvm_hv'): 'N', CMDLINE: 'kvm-hv.nested=0'},
+                'kvm_hv.nested is off',
+                'remove kvm-hv.nested=0',
+            ),
+            (
+                power9.replace('PowerNV', 'pSeries'),
+                on,
+                'to the partition only',
+                'PowerNV',
+            ),
+            (power9, on, 'run kvm_hv', 'dmesg'),
+        ):
+            look = self.look(
+                cpuinfo, opened(_160=0), files, modules={'kvm_hv'}
+            )
+            found = self.decided(look, 'nested', Stage.KVM)
+            self.check('absent', look, 'nested', Stage.KVM, words, remedy)
+            if files == on:
+                self.assertNotIn('nested=1', found.remedy)
+
+    def test_nested_when_kvm_may_not_be_asked(self):
+        for cpuinfo, state in (
+            ('cpu : POWER8\nplatform : PowerNV', 'absent'),
+            ('cpu : POWER9\nplatform : PowerNV\nMMU : Hash', 'absent'),
+            ('cpu : POWER9\nplatform : PowerNV\nMMU : Radix', 'unknown'),
+            ('cpu : POWER10\nplatform : pSeries', 'unknown'),
+        ):
+            look = self.look(
+                cpuinfo,
+                EACCES,
+                {NESTED.format('kvm_hv'): 'Y'},
+                modules={'kvm_hv'},
+            )
+            self.check(state, look, 'nested', Stage.KVM)
 
 
 class TestRiscv64(ArchTestCase):
@@ -235,6 +506,17 @@ class TestRiscv64(ArchTestCase):
             ('rv32imach', True),
             ('rv64imafdcxthead', False),
             ('rv128gh', True),
+            ('rv64imafdcvsu', False),
+            ('rv64imafdcsuh', True),
+            ('rv64i2p1m2p0a2p1f2p2d2p2c2p0h1p0_zicsr2p0', True),
+            ('rv64i2p1m2p0a2p1f2p2d2p2c2p0_h1p0_zicsr2p0', True),
+            ('rv64i2p1m2p0a2p1f2p2d2p2c2p0_zicsr2p0', False),
+            ('rv64imafdc_zicsr_sstc_smaia_shcounterenw', False),
+            ('i\0m\0a\0f\0d\0c\0h\0zicsr', True),
+            ('i\0m\0a\0f\0d\0c\0zicsr\0zihpm', False),
+            ('i m a h', True),
+            ('e, m, c', False),
+            ('h', None),
             ('sv48', None),
             ('', None),
         ):
@@ -249,6 +531,12 @@ class TestRiscv64(ArchTestCase):
             ('isa : rv64ih\nisa : rv64ih', 'present'),
             ('isa : rv64ih\nisa : rv64i', 'absent'),
             ('isa : rv64ih\nisa : what', 'unknown'),
+            ('isa : rv64i\nisa : what', 'absent'),
+            ('hart isa : rv64ih\nhart isa : rv64ih', 'present'),
+            ('hart isa : rv64ih\nhart isa : rv64i', 'absent'),
+            ('isa : rv64i\nhart isa : rv64ih', 'absent'),
+            ('isa-ext : i m a h zicsr', 'present'),
+            ('isa-ext : i m a zicsr', 'absent'),
             ('hart : 0', 'unknown'),
             (EACCES, 'unknown'),
         ):
@@ -260,6 +548,67 @@ class TestRiscv64(ArchTestCase):
         look = self.look('isa : rv64ih', opened())
         self.check('absent', look, 'nested', Stage.KVM, 'riscv64', 'another')
         self.check('present', look, 'slat', Stage.KVM)
+
+    def test_device_proves_nothing_of_the_processor(self):
+        """Vendors' kernels offer /dev/kvm on processors without H."""
+        for cpuinfo, state in (
+            ('isa : rv64imafdcvsu', 'absent'),
+            ('hart : 0', 'unknown'),
+            (EACCES, 'unknown'),
+        ):
+            for kvm in (opened(), EACCES):
+                look = self.look(cpuinfo, kvm, {'/proc/misc': '232 kvm'})
+                self.check_hardware(state, look, (Stage.CPU,))
+
+    def test_guest_proves_the_extension(self):
+        look = self.look(
+            'hart : 0', opened(), smoke=timed(1.1, 1.1, step='MMIO')
+        )
+        self.check_hardware('present', look, BOTH, 'runs guests')
+        for run in (
+            failed('real_mode', 'FAIL_ENTRY'),
+            EMULATED,
+        ):
+            look = self.look('hart : 0', opened(), smoke=run)
+            self.check_hardware('unknown', look, BOTH)
+            self.assertEqual([], self.states(look, 'slat', Stage.KVM))
+
+    def test_device_tree_when_cpuinfo_does_not_tell(self):
+        cpus = '/proc/device-tree/cpus'
+        for first, second, state in (
+            (
+                {'riscv,isa-extensions': 'i\0m\0h\0'},
+                {'riscv,isa-extensions': 'i\0m\0h\0'},
+                'present',
+            ),
+            (
+                {'riscv,isa-extensions': 'i\0m\0h\0'},
+                {'riscv,isa-extensions': 'i\0m\0'},
+                'absent',
+            ),
+            (
+                {'riscv,isa': 'rv64imh\0'},
+                {'riscv,isa': 'rv64imh\0'},
+                'present',
+            ),
+            ({'riscv,isa': 'rv64im\0'}, {'riscv,isa': 'rv64im\0'}, 'absent'),
+            ({'riscv,isa': 'rv64imh\0'}, {}, 'unknown'),
+            ({}, {}, 'unknown'),
+        ):
+            files = {
+                f'{cpus}/cpu@{number}/{name}': value
+                for number, properties in enumerate((first, second))
+                for name, value in properties.items()
+            }
+            for cpuinfo in ('hart : 0', EACCES):
+                look = self.look(
+                    cpuinfo,
+                    files=files,
+                    directories={cpus: ('cpu-map', 'cpu@0', 'cpu@1')},
+                )
+                self.check_hardware(state, look, (Stage.CPU,))
+        look = self.look('hart : 0', directories={cpus: ('cpu-map',)})
+        self.check_hardware('unknown', look, (Stage.CPU,))
 
 
 class TestLoongarch64(ArchTestCase):
@@ -274,6 +623,12 @@ class TestLoongarch64(ArchTestCase):
             (EACCES, 'unknown'),
         ):
             self.check_hardware(state, self.look(cpuinfo), (Stage.CPU,))
+
+    def test_device_proves_nothing_of_the_processor(self):
+        look = self.look('Features : cpucfg', opened())
+        self.check_hardware('absent', look, (Stage.CPU,))
+        look = self.look('Model Name : 3C5000', opened())
+        self.check_hardware('unknown', look, BOTH)
 
     def test_nested_is_never_there(self):
         look = self.look('Features : lvz', opened())

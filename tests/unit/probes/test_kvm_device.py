@@ -136,6 +136,9 @@ UNSETTLED = (
 )
 
 
+POWER9 = {'/proc/cpuinfo': 'cpu : POWER9\nplatform : PowerNV'}
+
+
 class TestOpen(KvmTestCase):
     def opened(self, smoke=TOLD_NOT_TO, **facts):
         return self.kvm(look_at(kvm=OPEN, smoke=smoke, **facts))
@@ -172,11 +175,56 @@ class TestOpen(KvmTestCase):
             ('riscv64', {'kvm'}),
             ('loongarch64', {'kvm'}),
         ):
-            said = self.opened(arch=arch, modules=modules)[0]
+            said = self.opened(arch=arch, modules=modules, files=POWER9)[0]
             self.assertEqual('present', said.state.value, arch)
             self.assertIs(Strength.PARAMETER, said.strength)
             self.assertThat(said.value, Contains('12'))
             self.assertEqual('', said.remedy)
+
+    def test_no_claim_when_guests_need_more(self):
+        """A guest that KVM runs is not yet a guest that QEMU runs."""
+        power8 = 'cpu : POWER8\nplatform : PowerNV'
+        online = '/sys/devices/system/cpu/online'
+        for facts, words in (
+            (
+                {
+                    'arch': 'ppc64le',
+                    'modules': {'kvm_hv'},
+                    'files': {'/proc/cpuinfo': power8, online: '0-7'},
+                },
+                'threads of the cores are online',
+            ),
+            (
+                {
+                    'arch': 'ppc64le',
+                    'modules': {'kvm_hv'},
+                    'files': {'/proc/cpuinfo': EACCES},
+                },
+                'cannot be seen',
+            ),
+        ):
+            said = self.opened(**facts)[0]
+            self.assertEqual('unknown', said.state.value, words)
+            self.assertThat(said.reason, Contains(words))
+
+    def test_no_claim_when_guests_have_no_interrupt_controller(self):
+        for answer, words in (
+            (0, 'no interrupt controller'),
+            (EACCES, 'could not be asked'),
+        ):
+            look = look_at(
+                'aarch64',
+                kvm=KvmAnswers(12, {0: answer}),
+                smoke=timed(0.5),
+            )
+            said = [one for one in self.kvm(look) if words in one.reason]
+            self.assertEqual(['unknown'], [o.state.value for o in said])
+        for extensions in ({}, {0: 1}):
+            look = look_at(
+                'aarch64', kvm=KvmAnswers(12, extensions), smoke=timed(0.5)
+            )
+            states = {one.state.value for one in self.kvm(look)}
+            self.assertIn('present', states)
 
     def test_no_claim_when_the_module_does_without(self):
         for arch, modules in (

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stage kvm depends on beside /dev/kvm, architecture by architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hvfilter.model.catalogue import Arch
+from hvfilter.probes import arm64, ppc64, s390x
+from hvfilter.probes.context import Look
+from hvfilter.probes.remedies import Advice, Remedy
+
+_LOAD_KVM = Remedy(
+    'kvm_not_loaded',
+    "load the architecture's KVM module (modprobe kvm)",
+    'the module kvm is not loaded',
+    vendor='riscv64, loongarch64 and others',
+    source='kernel arch/*/kvm/Makefile',
+)
+
+_START: Mapping[Arch, Callable[[Look], Advice]] = {
+    Arch.ARM64: arm64.start,
+    Arch.PPC64: ppc64.start,
+    Arch.S390X: s390x.start,
+}
+
+_UNMET: Mapping[Arch, Callable[[Look], str]] = {
+    Arch.ARM64: arm64.unmet_need,
+    Arch.PPC64: ppc64.unmet_need,
+}
+
+
+def start(look: Look) -> Advice:
+    """How to make a kernel of another architecture than x86 offer KVM."""
+    find = _START.get(look.arch)
+    return _LOAD_KVM() if find is None else find(look)
+
+
+def unmet_need(look: Look) -> str:
+    """Why guests may not run although KVM runs them here, '' for nothing.
+
+    Where it could not be found out, that is a reason too: then neither a
+    module nor a small guest shows that QEMU's guests run.
+    """
+    find = _UNMET.get(look.arch)
+    return '' if find is None else find(look)
