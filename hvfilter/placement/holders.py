@@ -4,21 +4,34 @@
 Placement tells the traits of one provider, or the providers of one trait,
 but not the traits of many providers; so one question a trait is asked, and
 the answers are kept for a while. Starts no thread: whoever finds the answers
-older than the soft age asks anew, while others go on with what is there.
+older than the soft age asks anew. Up to twice that age others go on with what
+is there; from then on they wait for whoever is asking.
+
+Placement may hang. Nobody waits for longer than :mod:`patience
+<hvfilter.placement.patience>` allows; that somebody waited in vain counts as a
+failure, and then Placement is left in peace as after any other. What it
+answered before is kept, so each attempt gets further than the last.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hvfilter.model import catalogue
-from hvfilter.placement import errors
+from hvfilter.placement import errors, patience
 
 Fetch = Callable[[str], Iterable[str]]
 """Takes the name of a trait, returns the uuids of the providers carrying it;
-raises :class:`~hvfilter.placement.errors.PlacementError`."""
+raises :class:`~hvfilter.placement.errors.PlacementError`. May ask
+:func:`hvfilter.placement.patience.left_s` how long it may take."""
+
+LARGEST_SHARE = 0.05
+"""Of a thread's time that goes into renewing: asked less often if need be."""
+
+_WORTH_A_WORD = 1.25
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,15 +80,28 @@ class Ages:
 
     :ivar soft_s: answers older than this are renewed by who next needs them
     :ivar hard_s: answers older than this are not used any more
-    :ivar retry_s: Placement is left in peace so long after a failure
-    :ivar wait_s: who has nothing to go on with waits so long for somebody
+    :ivar retry_s: Placement is left in peace so long after a failure; twice
+        as long after each further one, up to ``soft_s``
+    :ivar wait_s: nobody waits longer, neither for an answer nor for somebody
         else who is asking already
     """
 
     soft_s: float
     hard_s: float
     retry_s: float
-    wait_s: float = 30.0
+    wait_s: float = 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attempt:
+    """What was answered so far to who renews all.
+
+    :ivar born_s: when it began
+    :ivar answers: grows
+    """
+
+    born_s: float
+    answers: dict[str, frozenset[str]]
 
 
 class Holders:
@@ -90,34 +116,46 @@ class Holders:
         fetch: Fetch,
         clock: Callable[[], float],
         on_failure: Callable[[errors.PlacementError], None],
+        on_stretch: Callable[[float, float], None] = lambda cost, every: None,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         """Nothing is asked before the first :meth:`snapshot`.
 
         :param clock: monotonic, in seconds
-        :param on_failure: is told why Placement could not be asked, once a
+        :param on_failure: gets why Placement could not be asked, once a
             failed attempt
+        :param on_stretch: gets what a refresh costs and how often there will
+            be one, in seconds, when the soft age is stretched
+        :param cpu_clock: the processor time of the calling thread, in seconds
         """
         self._fetch = fetch
         self._clock = clock
+        self._cpu_clock = cpu_clock
         self._on_failure = on_failure
+        self._on_stretch = on_stretch
         self._state = threading.Lock()
         self._turn = threading.Lock()
         self._current = Snapshot(0, None, False, clock())
         self._wanted_s: dict[str, float] = {}
         self._retry_at_s = clock()
+        self._failed_in_a_row = 0
+        self._asking_since_s: float | None = None
+        self._unfinished: _Attempt | None = None
+        self._stretched_s = 0.0
+        self.cost_s = 0.0
         self.counters = Counters()
 
     def snapshot(self, traits: Collection[str], ages: Ages) -> Snapshot:
         """Who has these traits and the marker, as freshly as the ages say.
 
-        Waits for Placement only if there is nothing to go on with. Never
-        raises what Placement or the way to it does wrong: ``holders`` of the
-        answer is None, or has not all the traits, when they are not known.
+        Waits for Placement only if what there is to go on with is older than
+        twice the soft age. Never raises what Placement or the way to it does
+        wrong: ``holders`` of the answer is None, or has not all the traits,
+        when they are not known.
 
         :param traits: names out of the catalogue; others are not asked for
         """
-        wanted = catalogue.OWN_TRAITS.intersection(traits)
-        wanted |= {catalogue.REPORTED_TRAIT}
+        wanted = catalogue.own(traits) | {catalogue.REPORTED_TRAIT}
         now_s = self._clock()
         with self._state:
             self._wanted_s.update(dict.fromkeys(wanted, now_s))
@@ -125,15 +163,59 @@ class Holders:
             if self._fresh(current, wanted, now_s, ages):
                 self.counters.hits += 1
                 return current
-        if now_s < self._retry_at_s:
+        if self._resting(now_s):
             return self._aged(now_s, ages)
-        usable = self._usable(current, wanted, now_s, ages)
-        if not self._turn.acquire(timeout=0 if usable else ages.wait_s):
+        wait_s = 0.0
+        if not self._usable(current, wanted, now_s, ages):
+            wait_s = self._wait_s(now_s, ages)
+        if not self._turn.acquire(timeout=wait_s):
+            if wait_s:
+                self._waited_in_vain(wait_s, ages)
             return self._aged(self._clock(), ages)
         try:
-            return self._renewed(wanted, ages)
+            self._asking_since_s = self._clock()
+            with patience.of(ages.wait_s, self._clock):
+                return self._renewed(wanted, ages)
         finally:
+            self._asking_since_s = None
             self._turn.release()
+
+    def every_s(self, ages: Ages) -> float:
+        """From which age on answers are renewed: the soft one, stretched."""
+        return min(max(ages.soft_s, self._stretched_s), ages.hard_s)
+
+    def resting(self) -> bool:
+        """Whether Placement is left in peace, since it failed just now."""
+        return self._resting(self._clock())
+
+    def _resting(self, now_s: float) -> bool:
+        return now_s < self._retry_at_s
+
+    def _wait_s(self, now_s: float, ages: Ages) -> float:
+        """How long to wait for who is asking: not at all for who hangs."""
+        left_s = patience.left_s()
+        wait_s = ages.wait_s if left_s is None else min(left_s, ages.wait_s)
+        since_s = self._asking_since_s
+        if since_s is None:
+            return wait_s
+        return max(0.0, min(wait_s, since_s + ages.wait_s - now_s))
+
+    def _waited_in_vain(self, waited_s: float, ages: Ages) -> None:
+        # Of all who waited for the same, one has it counted and logged; and
+        # none who had not the whole time to wait.
+        with self._state:
+            now_s, since_s = self._clock(), self._asking_since_s
+            hangs = since_s is not None and now_s - since_s >= ages.wait_s
+            if not hangs or self._resting(now_s):
+                return
+        self._failed(
+            errors.Unreachable(
+                f'Placement did not answer within {waited_s:.3g} seconds',
+                'See its log and its load; how long to wait is [hvfilter] '
+                'wait_s.',
+            ),
+            ages,
+        )
 
     def peek(self) -> Snapshot:
         """What there is, however old; asks and changes nothing."""
@@ -146,18 +228,22 @@ class Holders:
         if self._fresh(current, wanted, now_s, ages):
             self.counters.hits += 1
             return current
-        if now_s < self._retry_at_s:
+        if self._resting(now_s):
             return self._aged(now_s, ages)
         holders = current.holders
-        if holders is not None and now_s - current.born_s < ages.soft_s:
-            kept, epoch, born_s = holders, current.epoch, current.born_s
+        young = now_s - current.born_s < self.every_s(ages)
+        if holders is not None and young:
             missing = wanted - holders.keys()
+            kept, epoch = holders, current.epoch
+            attempt = _Attempt(current.born_s, {})
         else:
-            kept, epoch, born_s = {}, current.epoch + 1, now_s
             missing = self._recently_wanted(now_s, ages)
+            kept, epoch = {}, current.epoch + 1
+            attempt = self._begun(now_s, ages)
         failure: errors.PlacementError | None = None
+        began_s = self._cpu_clock()
         try:
-            fetched = self._ask(missing)
+            self._ask(missing, attempt.answers)
         except errors.PlacementError as error:
             failure = error
         # Not while it is handled: oslo.log would tell it a second time, at
@@ -166,17 +252,41 @@ class Holders:
             self._failed(failure, ages)
             return self._aged(self._clock(), ages)
         with self._state:
-            self._current = Snapshot(epoch, {**kept, **fetched}, False, born_s)
-            return self._current
+            self._failed_in_a_row = 0
+            self._retry_at_s = self._clock()
+            self._unfinished = None
+            self._current = Snapshot(
+                epoch, {**kept, **attempt.answers}, False, attempt.born_s
+            )
+            renewed = self._current
+        if not kept:
+            self._pay(self._cpu_clock() - began_s, ages)
+        return renewed
 
-    def _ask(self, traits: Iterable[str]) -> dict[str, frozenset[str]]:
+    def _begun(self, now_s: float, ages: Ages) -> _Attempt:
+        """Where the last attempt ended, unless that was too long ago."""
+        attempt = self._unfinished
+        if attempt is None or now_s - attempt.born_s >= ages.hard_s:
+            attempt = self._unfinished = _Attempt(now_s, {})
+        return attempt
+
+    def _ask(
+        self, traits: Iterable[str], answers: dict[str, frozenset[str]]
+    ) -> None:
         # The marker first: a host that reports while we ask shows in the
         # later answers at most, so no host seems to lack what it reported.
         order = sorted(traits, key=_marker_first)
         known: dict[str, str] = {}
-        answers: dict[str, frozenset[str]] = {}
         self.counters.refreshes += 1
-        for trait in order:
+        for asked, trait in enumerate(order):
+            if trait in answers:
+                continue
+            if asked and patience.left_s() == 0:
+                raise errors.Unreachable(
+                    f'Placement answered {asked} of {len(order)} questions '
+                    'in the time that a request may wait',
+                    'The others are asked later; see [hvfilter] wait_s.',
+                )
             self.counters.requests += 1
             try:
                 uuids = self._fetch(trait)
@@ -186,14 +296,26 @@ class Holders:
             answers[trait] = frozenset(
                 known.setdefault(uuid, uuid) for uuid in uuids
             )
-        return answers
+
+    def _pay(self, cost_s: float, ages: Ages) -> None:
+        """See that renewing takes no larger share of a worker than it may."""
+        before_s = self.every_s(ages)
+        self.cost_s = cost_s
+        self._stretched_s = cost_s / LARGEST_SHARE
+        now_s = self.every_s(ages)
+        if now_s > ages.soft_s and not (
+            before_s / _WORTH_A_WORD < now_s < before_s * _WORTH_A_WORD
+        ):
+            self._on_stretch(cost_s, now_s)
 
     def _failed(self, error: errors.PlacementError, ages: Ages) -> None:
-        pause_s = ages.retry_s
-        if isinstance(error, errors.Unavailable) and error.retry_after_s:
-            pause_s = max(pause_s, min(error.retry_after_s, ages.soft_s))
         with self._state:
+            pause_s = ages.retry_s * 2**self._failed_in_a_row
+            pause_s = min(pause_s, max(ages.retry_s, ages.soft_s))
+            if isinstance(error, errors.Unavailable) and error.retry_after_s:
+                pause_s = max(pause_s, min(error.retry_after_s, ages.soft_s))
             self.counters.failures += 1
+            self._failed_in_a_row = min(self._failed_in_a_row + 1, 30)
             self._retry_at_s = self._clock() + pause_s
             self._current = dataclasses.replace(self._current, stale=True)
         self._on_failure(error)
@@ -219,25 +341,33 @@ class Holders:
             }
             return frozenset(self._wanted_s)
 
-    @staticmethod
     def _fresh(
-        snapshot: Snapshot, wanted: frozenset[str], now_s: float, ages: Ages
+        self,
+        snapshot: Snapshot,
+        wanted: frozenset[str],
+        now_s: float,
+        ages: Ages,
     ) -> bool:
         holders = snapshot.holders
         return (
             holders is not None
             and not snapshot.stale
-            and now_s - snapshot.born_s < ages.soft_s
+            and now_s - snapshot.born_s < self.every_s(ages)
             and wanted <= holders.keys()
         )
 
-    @staticmethod
     def _usable(
-        snapshot: Snapshot, wanted: frozenset[str], now_s: float, ages: Ages
+        self,
+        snapshot: Snapshot,
+        wanted: frozenset[str],
+        now_s: float,
+        ages: Ages,
     ) -> bool:
+        """Whether to go on with it while somebody else renews it."""
         holders = snapshot.holders
         return (
             holders is not None
-            and now_s - snapshot.born_s < ages.hard_s
+            and now_s - snapshot.born_s
+            < min(2 * self.every_s(ages), ages.hard_s)
             and wanted <= holders.keys()
         )

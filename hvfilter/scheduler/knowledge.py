@@ -25,7 +25,10 @@ class Knowledge:
     def __init__(self) -> None:
         self.statistics = Statistics()
         self.holders = holders.Holders(
-            nova_client.holders_of, time.monotonic, self._unheard
+            nova_client.holders_of,
+            time.monotonic,
+            self._unheard,
+            self._stretched,
         )
 
     def counts(self) -> dict[str, int]:
@@ -37,11 +40,26 @@ class Knowledge:
             'cache_refreshes': cache.refreshes,
             'placement_requests': cache.requests,
             'placement_failures': cache.failures,
+            'cache_refresh_cpu_ms': round(self.holders.cost_s * 1e3),
         }
 
     @staticmethod
     def _unheard(error: errors.PlacementError) -> None:
-        LOG.warning('Which hosts have what is not known anew: %s', error)
+        LOG.warning(
+            'Could not refresh the list of hosts per trait from Placement: %s',
+            error,
+        )
+
+    @staticmethod
+    def _stretched(cost_s: float, every_s: float) -> None:
+        LOG.info(
+            'A refresh of the list of hosts per trait took %.1f s of '
+            'processor time, so it is done every %.0f s, not every '
+            '[hvfilter] refresh_s, to take at most %.0f %% of this worker.',
+            cost_s,
+            every_s,
+            holders.LARGEST_SHARE * 100,
+        )
 
 
 # Reentrant, because a signal handler asks too.

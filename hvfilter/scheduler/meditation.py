@@ -38,7 +38,7 @@ def section() -> Any:
     try:
         found = _section()
     except Exception as error:
-        found = {'cannot be told': repr(error)}
+        found = {'not available': repr(error)}
     return with_default_views.ModelWithDefaultViews(found)
 
 
@@ -56,11 +56,11 @@ def _known(current: knowledge.Knowledge) -> dict[str, Any]:
     snapshot = current.holders.peek()
     if snapshot.holders is None:
         return {'age in seconds': 'nothing is known'}
+    every_s = current.holders.every_s(policies.ages())
     return {
         'age in seconds': round(time.monotonic() - snapshot.born_s, 1),
-        'last attempt to renew it': 'failed'
-        if snapshot.stale
-        else 'succeeded',
+        'refreshed at an age of seconds': round(every_s, 1),
+        'last refresh': 'failed' if snapshot.stale else 'succeeded',
         'hosts by trait': {
             trait: len(uuids)
             for trait, uuids in sorted(snapshot.holders.items())

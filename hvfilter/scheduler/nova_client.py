@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from keystoneauth1 import adapter as ksa_adapter
 from nova.scheduler.client import report
 
 from hvfilter.model import catalogue
-from hvfilter.placement import client, errors, keystone
+from hvfilter.placement import client, errors, keystone, patience
+
+_SHORTEST_TIMEOUT_S = 0.1
 
 REPORTED = catalogue.REPORTED_TRAIT
 
@@ -34,8 +37,7 @@ class NovaTransport:
             raise ValueError('nova-scheduler reads from Placement only')
         with keystone.spoken():
             try:
-                nova = report.report_client_singleton()
-                response = nova.get(path, version=microversion)
+                response = _get(path, microversion)
             except OSError as error:
                 # requests' own exceptions are of this kind.
                 raise errors.Unreachable(
@@ -45,14 +47,36 @@ class NovaTransport:
         return keystone.answer_of(response)
 
 
+def _get(path: str, microversion: str) -> Any:
+    """Nova's own request, which waits for ever unless it is given a limit.
+
+    Nova's client has no parameter for that, so its adapter is used where it
+    is what it is known to be: ``SchedulerReportClient.get`` does no more.
+    """
+    nova = report.report_client_singleton()
+    left_s = patience.left_s()
+    adapter = getattr(nova, '_client', None)
+    if (
+        left_s is None
+        or not isinstance(adapter, ksa_adapter.Adapter)
+        or type(nova).get.__module__ != report.__name__
+    ):
+        return nova.get(path, version=microversion)
+    return adapter.get(
+        path,
+        microversion=microversion,
+        timeout=max(left_s, _SHORTEST_TIMEOUT_S),
+        # Each attempt has the time of all.
+        connect_retries=0,
+    )
+
+
 def holders_of(trait: str) -> frozenset[str]:
     """The uuids of the providers that carry a trait themselves.
 
     :raises hvfilter.placement.errors.PlacementError: they cannot be told
     """
-    placement = client.PlacementClient(NovaTransport())
-    providers = placement.providers_with(required=[trait])
-    return frozenset(provider.uuid for provider in providers)
+    return client.PlacementClient(NovaTransport()).uuids_with(trait)
 
 
 def known_traits() -> frozenset[str]:

@@ -2,11 +2,12 @@
 
 import sys
 import threading
+import time
 
 import testtools
 
 from hvfilter.model import catalogue
-from hvfilter.placement import errors
+from hvfilter.placement import errors, patience
 from hvfilter.placement.holders import Ages, Holders
 from tests.fakes.fleet import Clock, Fleet
 
@@ -16,7 +17,7 @@ MARKER = catalogue.REPORTED_TRAIT
 AGES = Ages(soft_s=30, hard_s=600, retry_s=5, wait_s=10)
 
 
-class HoldersTest(testtools.TestCase):
+class HoldersTestCase(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.clock = Clock()
@@ -27,6 +28,8 @@ class HoldersTest(testtools.TestCase):
     def snapshot(self, *traits):
         return self.holders.snapshot(frozenset(traits), AGES)
 
+
+class HoldersTest(HoldersTestCase):
     def test_failure_is_not_being_handled_when_told(self):
         # oslo.log would append it to the warning that tells it already.
         handled = []
@@ -216,7 +219,7 @@ class ThreadsTest(testtools.TestCase):
     def test_one_asks_and_others_go_on_when_answers_are_not_too_old(self):
         old, slow = [], []
         self.ask(old)
-        self.clock.pass_s(100)
+        self.clock.pass_s(59)
         self.fleet.before = self.hold
         thread = self.start(slow)
         self.assertTrue(self.entered.wait(10))
@@ -240,6 +243,19 @@ class ThreadsTest(testtools.TestCase):
         self.assertEqual([MARKER, KVM], self.fleet.asked)
         self.assertEqual(1, len({snapshot.epoch for snapshot in found}))
 
+    def test_all_wait_for_one_when_answers_are_twice_as_old(self):
+        found = []
+        self.ask(found)
+        self.clock.pass_s(61)
+        self.fleet.before = self.hold
+        threads = [self.start(found) for _ in range(4)]
+        self.assertTrue(self.entered.wait(10))
+        self.assertEqual(1, len(found))
+        self.go_on.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(2, len({snapshot.epoch for snapshot in found}))
+
     def test_waits_no_longer_than_told_when_another_hangs(self):
         found, mine = [], []
         self.fleet.before = self.hold
@@ -247,3 +263,159 @@ class ThreadsTest(testtools.TestCase):
         self.assertTrue(self.entered.wait(10))
         self.ask(mine, Ages(30, 600, 5, wait_s=0.01))
         self.assertIsNone(mine[0].holders)
+
+
+class HangTest(testtools.TestCase):
+    """Placement takes 30 s for each answer; a hundredth of it here."""
+
+    AGES = Ages(soft_s=0.3, hard_s=60, retry_s=0.05, wait_s=0.2)
+    CALL_S = 0.3
+    TRAITS = sorted(catalogue.BY_TRAIT)[:8]
+
+    def setUp(self):
+        super().setUp()
+        self.failures = []
+        self.calls = 0
+        self.slow = threading.Event()
+        self.holders = Holders(
+            self.fetch, time.monotonic, self.failures.append
+        )
+        self.slow.set()
+
+    def fetch(self, trait):
+        self.calls += 1
+        if self.slow.is_set():
+            time.sleep(self.CALL_S)
+        return ['a']
+
+    def waits_s(self, requests, looks=1):
+        """How long each of the requests takes, when all come at once."""
+        found = []
+
+        def request():
+            began_s = time.monotonic()
+            with patience.of(self.AGES.wait_s, time.monotonic):
+                for _ in range(looks):
+                    self.holders.snapshot(self.TRAITS, self.AGES)
+            found.append(time.monotonic() - began_s)
+
+        threads = [threading.Thread(target=request) for _ in range(requests)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sorted(found)
+
+    def test_wait_is_bounded_for_each_request_not_each_look(self):
+        waits_s = self.waits_s(requests=20, looks=5)
+        # One is within a call that cannot be ended from outside.
+        self.assertLess(waits_s[-1], self.CALL_S + 0.15)
+        self.assertLess(waits_s[-2], self.AGES.wait_s + 0.15)
+
+    def test_hang_is_a_failure_and_placement_is_left_in_peace(self):
+        self.waits_s(requests=20)
+        self.assertGreaterEqual(len(self.failures), 1)
+        self.assertLessEqual(len(self.failures), 2)
+        self.assertTrue(self.holders.resting())
+        calls = self.calls
+        self.assertLess(self.waits_s(requests=20)[-1], 0.1)
+        self.assertEqual(calls, self.calls)
+
+    def test_next_attempt_goes_on_where_the_last_ended(self):
+        self.waits_s(requests=1)
+        self.assertEqual(1, self.calls)
+        self.slow.clear()
+        time.sleep(0.06)
+        found = self.holders.snapshot(self.TRAITS, self.AGES)
+        self.assertLessEqual(set(self.TRAITS), found.holders.keys())
+        self.assertEqual(9, self.calls)
+
+    def test_others_do_not_wait_for_who_hangs_already(self):
+        thread = threading.Thread(target=self.waits_s, args=(1,))
+        thread.start()
+        time.sleep(0.22)
+        began_s = time.monotonic()
+        self.holders.snapshot(self.TRAITS, self.AGES)
+        self.assertLess(time.monotonic() - began_s, 0.05)
+        thread.join()
+
+
+class RestTest(HoldersTestCase):
+    def test_rests_are_longer_each_time_up_to_the_soft_age(self):
+        self.fleet.fall()
+        rests_s = []
+        for _ in range(6):
+            self.snapshot(KVM)
+            began_s = self.clock()
+            while self.holders.resting():
+                self.clock.pass_s(0.5)
+            rests_s.append(self.clock() - began_s)
+        self.assertEqual([5, 10, 20, 30, 30, 30], rests_s)
+        self.fleet.rise()
+        self.snapshot(KVM)
+        self.fleet.fall()
+        self.clock.pass_s(30)
+        self.snapshot(KVM)
+        self.clock.pass_s(5)
+        self.assertFalse(self.holders.resting())
+
+    def test_unfinished_attempt_is_given_up_when_too_old(self):
+        self.fleet.before = lambda trait: trait == KVM and self.fleet.fall()
+        self.snapshot(KVM)
+        self.fleet.before = bool
+        self.fleet.rise()
+        self.fleet['reported'].add('c')
+        self.clock.pass_s(600)
+        self.assertIn('c', self.snapshot(KVM).reported)
+
+
+class StretchTest(testtools.TestCase):
+    """Renewing takes no more than a twentieth of a thread."""
+
+    def setUp(self):
+        super().setUp()
+        self.clock, self.cpu = Clock(), Clock()
+        self.fleet = Fleet(reported={'a'}, kvm={'a'})
+        self.fleet.before = lambda trait: self.cpu.pass_s(self.cost_s)
+        self.stretches = []
+        self.holders = Holders(
+            self.fleet,
+            self.clock,
+            lambda error: None,
+            lambda cost_s, every_s: self.stretches.append((cost_s, every_s)),
+            self.cpu,
+        )
+
+    def after(self, seconds):
+        self.clock.pass_s(seconds)
+        self.fleet.asked.clear()
+        self.holders.snapshot([KVM], AGES)
+        return bool(self.fleet.asked)
+
+    def test_cheap_refresh_changes_nothing(self):
+        self.cost_s = 0.1
+        self.after(0)
+        self.assertEqual(30, self.holders.every_s(AGES))
+        self.assertEqual([], self.stretches)
+
+    def test_dear_refresh_comes_less_often_and_it_is_said_once(self):
+        self.cost_s = 2.0
+        self.after(0)
+        self.assertEqual(80, self.holders.every_s(AGES))
+        for _ in range(3):
+            self.assertFalse(self.after(79.9))
+            self.assertTrue(self.after(0.1))
+        self.assertEqual([(4.0, 80.0)], self.stretches)
+        self.assertEqual(4.0, self.holders.cost_s)
+
+    def test_never_less_often_than_answers_can_be_used(self):
+        self.cost_s = 100.0
+        self.after(0)
+        self.assertEqual(600, self.holders.every_s(AGES))
+
+    def test_comes_as_often_as_before_once_it_is_cheap(self):
+        self.cost_s = 2.0
+        self.after(0)
+        self.cost_s = 0.1
+        self.after(80)
+        self.assertEqual(30, self.holders.every_s(AGES))

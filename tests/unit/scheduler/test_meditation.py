@@ -41,7 +41,7 @@ class MeditationTest(base.SchedulerTestCase):
             'required = kvm',
             'reserved = nothing',
             'age in seconds = 12.5',
-            'last attempt to renew it = succeeded',
+            'last refresh = succeeded',
             'CUSTOM_HVFILTER_NESTED = 1',
             'CUSTOM_HVFILTER_KVM = 2',
             'hosts_rejected = 1',
@@ -58,7 +58,7 @@ class MeditationTest(base.SchedulerTestCase):
         self.fleet.fall()
         self.clock.pass_s(31)
         self.judge()
-        self.assertIn('last attempt to renew it = failed', self.section())
+        self.assertIn('last refresh = failed', self.section())
 
     def test_section_is_there_once_however_many_filters_there_are(self):
         meditation.register()
@@ -80,7 +80,7 @@ class MeditationTest(base.SchedulerTestCase):
             )
         )
         text = self.section()
-        self.assertIn("cannot be told = RuntimeError('worn out')", text)
+        self.assertIn("not available = RuntimeError('worn out')", text)
 
     def test_report_does_not_wait_for_its_own_thread(self):
         """Which is in the middle of something when the signal comes."""

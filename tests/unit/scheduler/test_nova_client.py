@@ -5,10 +5,13 @@ import json
 import fixtures
 import requests
 import testtools
+from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ksa
+from nova.scheduler.client import report
 
-from hvfilter.placement import errors
+from hvfilter.placement import errors, patience
 from hvfilter.scheduler import nova_client
+from tests.fakes.fleet import Clock
 
 UUID = '6b8d6a2e-4f0b-4c86-9d4f-0e6f7f0f1c11'
 
@@ -78,6 +81,42 @@ class NovaClientTest(testtools.TestCase):
                 nova_client.holders_of,
                 'CUSTOM_HVFILTER_KVM',
             )
+
+    def test_request_ends_when_patience_does(self):
+        asked = []
+
+        class Adapter(adapter.Adapter):
+            def get(self, url, **options):
+                asked.append((url, options))
+                return response(200, {'traits': []})
+
+        placement = Adapter(None)
+        nova = report.SchedulerReportClient(adapter=placement)
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova.scheduler.client.report.report_client_singleton',
+                lambda: nova,
+            )
+        )
+        clock = Clock()
+        with patience.of(20, clock):
+            for passes_s, left_s in ((5, 15), (10, 5), (10, 0.1)):
+                clock.pass_s(passes_s)
+                nova_client.known_traits()
+                ((url, options),) = asked
+                asked.clear()
+                self.assertTrue(url.startswith('/traits'))
+                self.assertEqual(left_s, options['timeout'])
+                self.assertEqual('1.6', options['microversion'])
+                self.assertEqual(0, options['connect_retries'])
+        # Without a limit it is Nova's own request.
+        nova_client.known_traits()
+        self.assertNotIn('timeout', asked[0][1])
+
+    def test_client_that_is_not_as_expected_is_asked_as_nova_does(self):
+        with patience.of(20, Clock()):
+            nova_client.known_traits()
+        self.assertEqual(1, len(self.asked))
 
     def test_it_never_writes(self):
         transport = nova_client.NovaTransport()

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long one piece of work may wait for Placement, in all it does.
+
+Several questions may be asked for one scheduling request. Each of them can
+wait as long as the whole may, so the limit belongs to the whole: it is set
+where the work begins and read where somebody waits, in the same thread or
+green thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+
+Clock = Callable[[], float]
+"""Monotonic, in seconds."""
+
+_limit: contextvars.ContextVar[tuple[float, Clock] | None]
+_limit = contextvars.ContextVar('hvfilter_patience', default=None)
+
+
+@contextlib.contextmanager
+def of(seconds: float, clock: Clock) -> Iterator[None]:
+    """Wait no longer than this in all; less if less is left already."""
+    left = left_s()
+    if left is not None:
+        seconds = min(seconds, left)
+    token = _limit.set((clock() + seconds, clock))
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def left_s() -> float | None:
+    """How many seconds are left, 0 or more; None when nobody set a limit."""
+    limit = _limit.get()
+    if limit is None:
+        return None
+    until_s, clock = limit
+    return max(0.0, until_s - clock())
