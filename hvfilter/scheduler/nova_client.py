@@ -59,7 +59,7 @@ def _get(path: str, microversion: str) -> Any:
     if (
         left_s is None
         or not isinstance(adapter, ksa_adapter.Adapter)
-        or type(nova).get.__module__ != report.__name__
+        or not _hands_on_to_adapter(type(nova).get)
     ):
         return nova.get(path, version=microversion)
     return adapter.get(
@@ -69,6 +69,12 @@ def _get(path: str, microversion: str) -> Any:
         # Each attempt has the time of all.
         connect_retries=0,
     )
+
+
+def _hands_on_to_adapter(get: Any) -> bool:
+    """Whether a method still is Nova's, which calls ``self._client.get``."""
+    code = getattr(get, '__code__', None)
+    return code is not None and '_client' in code.co_names
 
 
 def holders_of(trait: str) -> frozenset[str]:
