@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 
 from cliff.command import Command
 
@@ -15,17 +17,29 @@ from hvfilter.model.policy import Policy
 
 ABLE = 0
 UNABLE = 1
-NOT_FOUND_OUT = command.TROUBLE
+NOT_FOUND_OUT = 2
+WRONG_USAGE = os.EX_USAGE
+FAIL_UNIT = 255
+"""The one status with which ExecCondition= fails a unit; with any other but
+0, systemd skips the unit as if that were right."""
+
+CONDITION = '--condition'
 
 
 class Check(command.HostCommand, Command):
-    """Tell by the exit status whether a host can do all that is asked.
+    """Exit status 0 if a host has all required capabilities.
 
-    0: it can. 1: it cannot. 2: it could not be found out. Each capability
-    that fails gets one line: why, and what to do about it.
+    1: it has not. 2: it could not be found out. 64: wrong usage or unusable
+    input. Each capability that fails gets one line: why, and what to do about
+    it.
     """
 
-    error_status = command.TROUBLE
+    error_status = WRONG_USAGE
+
+    @staticmethod
+    def usage_status(argv: Sequence[str]) -> int:
+        """The exit status where these arguments cannot be parsed."""
+        return FAIL_UNIT if CONDITION in argv else WRONG_USAGE
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -43,10 +57,18 @@ class Check(command.HostCommand, Command):
             action='append',
             help='Capabilities that the host must not have; may be repeated',
         )
+        parser.add_argument(
+            CONDITION,
+            action='store_true',
+            help='For ExecCondition= of a systemd unit: exit with 255, which '
+            'fails the unit, unless the answer is a clear yes or no',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""
+        if parsed_args.condition:
+            self.error_status = FAIL_UNIT
         forbidden = keys(parsed_args.forbid or ())
         required = keys(parsed_args.require or ())
         if not required and not forbidden:
@@ -66,6 +88,8 @@ class Check(command.HostCommand, Command):
                     status = UNABLE
                 elif status is ABLE:
                     status = NOT_FOUND_OUT
+        if status is NOT_FOUND_OUT and parsed_args.condition:
+            return FAIL_UNIT
         return status
 
 
@@ -92,5 +116,5 @@ def told(finding: Finding, wanted: State) -> str:
         state = f'{state} at stage {where}'
     line = f'{finding.capability}: {state}: {finding.reason}'
     if wanted is State.PRESENT and finding.remedy:
-        line += f'; to mend it: {finding.remedy}'
+        line += f'; to fix this: {finding.remedy}'
     return plain(line)

@@ -23,6 +23,9 @@ NAMESPACE = 'hvfilter.cli'
 """Entry points of this group are the commands; packages may add some."""
 
 
+USAGE = 2
+"""The exit status of argparse for wrong usage."""
+
 LOG = logging.getLogger(__name__)
 
 
@@ -101,8 +104,20 @@ class Hvfilter(App):
     def run_subcommand(self, argv: list[str]) -> int:
         """See ``cliff.app.App``; the command chooses its error status."""
         self._error_status = None
-        result = super().run_subcommand(argv)
+        try:
+            result = super().run_subcommand(argv)
+        except SystemExit as end:
+            if end.code != USAGE:
+                raise
+            raise SystemExit(self._usage_status(argv)) from None
         return result if self._error_status is None else self._error_status
+
+
+    def _usage_status(self, argv: list[str]) -> int:
+        """A command may choose the status for wrong usage too."""
+        command, _, arguments = self.command_manager.find_command(argv)
+        chosen = getattr(command, 'usage_status', None)
+        return USAGE if chosen is None else int(chosen(arguments))
 
 
 def main(argv: list[str] | None = None) -> int:

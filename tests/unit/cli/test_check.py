@@ -39,7 +39,7 @@ class TestCheck(CommandTestCase):
             ['nested', 'nested_slat'],
             [line.partition(':')[0] for line in lines],
         )
-        self.assertIn('; to mend it: ', lines[0])
+        self.assertIn('; to fix this: ', lines[0])
 
     def test_status_1_when_a_forbidden_one_is_there(self):
         ran = self.check('intel-all-on', '--forbid', 'nested')
@@ -60,9 +60,34 @@ class TestCheck(CommandTestCase):
             self.assertEqual(1, ran.status, ran)
             self.assertEqual(2, len(ran.out.splitlines()))
 
-    def test_trouble_when_there_is_no_such_capability(self):
+    def test_status_64_when_used_wrongly(self):
+        garbage = self.folder / 'garbage.json'
+        garbage.write_text('{')
+        for argv in (
+            ('intel-all-on', '--require', 'kvm,warp'),
+            ('intel-all-on', '--requir', 'kvm', '--forb', 'sev', '--x'),
+            (str(garbage), '--require', 'kvm'),
+            (str(self.folder / 'missing.json'),),
+        ):
+            self.assertEqual(64, self.check(*argv).status, argv)
+            ran = self.check(*argv, '--condition')
+            self.assertEqual(255, ran.status, argv)
         ran = self.check('intel-all-on', '--require', 'kvm,warp')
-        self.assert_trouble('There is no capability "warp"; there are: ', ran)
+        self.assertIn('There is no capability "warp"; there are: ', ran.err)
+        self.assertEqual('', ran.out)
+
+    def test_status_255_when_a_unit_asks_and_nothing_is_known(self):
+        for path, status in (
+            ('intel-all-on', 0),
+            ('intel-firmware-lock', 1),
+            (self.store(BLANK), 255),
+        ):
+            ran = self.check(path, '--require', 'kvm', '--condition')
+            self.assertEqual(status, ran.status)
+
+    def test_status_2_when_another_command_is_used_wrongly(self):
+        self.assertEqual(2, self.run_command('probe', '--x').status)
+        self.assertEqual(0, self.run_command('check', '--help').status)
 
     def test_each_once_when_named_twice(self):
         self.assertEqual(('kvm', 'ept'), check.keys(['kvm, ept', 'kvm']))
