@@ -19,6 +19,9 @@ class PlacementError(Exception):
     #: Whether the same request may succeed later with nothing changed here.
     transient = False
 
+    #: A word for machines, which never changes: the label of a metric.
+    code = 'placement'
+
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what, remedy)
         self.what = what
@@ -31,6 +34,8 @@ class PlacementError(Exception):
 class Unreachable(PlacementError):
     """No answer came: refused, reset, timed out, or the name is unknown."""
 
+    code = 'unreachable'
+
     transient = True
 
 
@@ -41,6 +46,8 @@ class Unavailable(PlacementError):
     :param retry_after_s: the Retry-After header in seconds, if it was sent as
         a number (an HTTP date is not used: it would need two equal clocks).
     """
+
+    code = 'unavailable'
 
     transient = True
 
@@ -60,17 +67,25 @@ class Unavailable(PlacementError):
 class Misconfigured(PlacementError):
     """This side lacks something: credentials, an endpoint, an option."""
 
+    code = 'misconfigured'
+
 
 class Unauthorized(PlacementError):
     """Keystone or Placement did not accept who we are: 401."""
+
+    code = 'unauthorized'
 
 
 class Forbidden(PlacementError):
     """Placement knows who we are and does not allow it: 403."""
 
+    code = 'forbidden'
+
 
 class NotFound(PlacementError):
     """A provider or a trait that does not exist: 404 or an empty list."""
+
+    code = 'not_found'
 
 
 class Conflict(PlacementError):
@@ -81,6 +96,8 @@ class Conflict(PlacementError):
         added the codes.
     """
 
+    code = 'conflict'
+
     def __init__(self, what: str, remedy: str, *, code: str = '') -> None:
         super().__init__(what, remedy)
         self.code = code
@@ -89,12 +106,16 @@ class Conflict(PlacementError):
 class Rejected(PlacementError):
     """Placement does not accept the request: 400 and other 4xx."""
 
+    code = 'rejected'
+
 
 class UnknownTrait(Rejected):
     """A request names traits which this Placement does not know.
 
     :param traits: the names it does not know.
     """
+
+    code = 'unknown_trait'
 
     def __init__(
         self, what: str, remedy: str, *, traits: frozenset[str]
@@ -106,8 +127,12 @@ class UnknownTrait(Rejected):
 class TooOld(PlacementError):
     """Placement does not serve the microversion: 406."""
 
+    code = 'too_old'
+
 
 class BadAnswer(PlacementError):
     """The answer is not what Placement sends: truncated, not JSON, of
     another shape, or a redirection.
     """
+
+    code = 'bad_answer'

@@ -21,15 +21,23 @@ class Failed(Exception):
     :param what: the thing that failed, a clause without a final stop.
     :param remedy: what a person can do about it, a sentence.
     :param transient: whether the same may succeed later, nothing changed.
+    :param code: a word for machines, which never changes: the label of a
+        metric.
     """
 
     def __init__(
-        self, what: str, remedy: str, *, transient: bool = False
+        self,
+        what: str,
+        remedy: str,
+        *,
+        transient: bool = False,
+        code: str = 'failed',
     ) -> None:
         super().__init__(what, remedy)
         self.what = what
         self.remedy = remedy
         self.transient = transient
+        self.code = code
 
     def __str__(self) -> str:
         return f'{self.what}. {self.remedy}'
@@ -64,6 +72,7 @@ class Outcome:
     :ivar conflicts: how many times another writer was faster
     :ivar content: the whole new content, for publishers that write a file
     :ivar failure: why it failed; everything else is then empty
+    :ivar failure_code: the same as a word for machines
     """
 
     publisher: str
@@ -77,6 +86,7 @@ class Outcome:
     conflicts: int = 0
     content: str = ''
     failure: str = ''
+    failure_code: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,4 +94,5 @@ def _failed(what: str, path: Path, error: OSError) -> base.Failed:
         f'Cannot {what} {path}: {reason}',
         f'Check that the folder {path.parent} exists, that the disk is not '
         'full, and that this user may write there.',
+        code='file',
     )

@@ -72,7 +72,7 @@ class PlacementPublisher(base.Publisher):
             # nova-compute may yet create the provider.
             passes = error.transient or isinstance(error, errors.NotFound)
             raise base.Failed(
-                error.what, error.remedy, transient=passes
+                error.what, error.remedy, transient=passes, code=error.code
             ) from error
         return base.Outcome(
             self.name,

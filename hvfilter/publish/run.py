@@ -73,6 +73,7 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
             f'The publisher {entry_point.name} cannot be loaded: {error}',
             f'Install what {entry_point.value} needs, or remove it from '
             '[hvfilter] publishers.',
+            code='not_installed',
         )
 
     manager = stevedore.NamedExtensionManager(
@@ -88,6 +89,7 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
                 f'Two publishers are registered as {extension.name} in '
                 f'{base.NAMESPACE}',
                 'Uninstall one of the packages.',
+                code='not_installed',
             )
         known[extension.name] = extension.plugin
     registered = {each.name for each in manager.list_entry_points()}
@@ -111,6 +113,7 @@ def _unknown(name: str, registered: Iterable[str]) -> base.Failed:
         f'[hvfilter] publishers: there is no publisher named {name!r}',
         f'Known are: {", ".join(sorted(registered))}. One of another package '
         'is known after that is installed.',
+        code='unknown_publisher',
     )
 
 
@@ -121,6 +124,7 @@ def _unexpected(name: str, error: Exception) -> base.Failed:
         f'The publisher {name} failed unexpectedly: {type(error).__name__}',
         'This is a bug in it: run this command with --debug, and report the '
         'traceback.',
+        code='bug',
     )
 
 
@@ -170,10 +174,19 @@ def _each(
             failed = error
         except (agent.Unreadable, cfg.Error) as error:
             failed = base.Failed(
-                str(error).rstrip('.'), 'Correct the configuration.'
+                str(error).rstrip('.'),
+                'Correct the configuration.',
+                code='misconfigured',
             )
         except Exception as error:
             failed = _unexpected(publisher.name, error)
         failures.append((publisher.name, failed))
-        outcomes.append(base.Outcome(publisher.name, '', failure=str(failed)))
+        outcomes.append(
+            base.Outcome(
+                publisher.name,
+                '',
+                failure=str(failed),
+                failure_code=failed.code,
+            )
+        )
     return Result(tuple(outcomes), tuple(failures))

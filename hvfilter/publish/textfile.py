@@ -16,11 +16,9 @@ from prometheus_client import core, parser
 
 from hvfilter import version
 from hvfilter.model.finding import HostReport
-from hvfilter.model.plain import plain_lines
 from hvfilter.publish import base, file
 
 SUCCESS = 'hvfilter_publish_success_timestamp_seconds'
-_LONGEST_ERROR = 200
 
 
 class TextfilePublisher(base.Publisher):
@@ -123,13 +121,15 @@ class _Metrics:
             'When publishing was last tried.',
             [(name, now_s) for name in names],
         )
-        succeeded = dict(self._earlier)
+        # Never is long ago: an alert on the age needs a sample.
+        succeeded = {each.publisher: 0.0 for each in outcomes}
+        succeeded.update(self._earlier)
         succeeded.update(
             (each.publisher, now_s) for each in outcomes if not each.failure
         )
         yield _family(
             SUCCESS,
-            'When publishing last succeeded.',
+            'When publishing last succeeded; 0 for never.',
             [
                 ({'publisher': name}, when)
                 for name, when in sorted(succeeded.items())
@@ -161,7 +161,7 @@ class _Metrics:
                 (
                     {
                         'publisher': each.publisher,
-                        'error': plain_lines(each.failure[:_LONGEST_ERROR]),
+                        'error': each.failure_code,
                     },
                     1,
                 )

@@ -13,7 +13,12 @@ from hvfilter.rules import overrule
 from tests.fakes import reports
 
 WELL = base.Outcome('placement', 'x', requests=2, conflicts=1)
-ILL = base.Outcome('placement', '', failure='Placement says "no".\n' * 99)
+ILL = base.Outcome(
+    'placement',
+    '',
+    failure='Placement says "no".\n' * 99,
+    failure_code='unreachable',
+)
 
 
 class PublisherTest(testtools.TestCase):
@@ -69,10 +74,19 @@ class PublisherTest(testtools.TestCase):
             ('hvfilter_publish_success', 0),
         ):
             self.assertEqual(value, found[metric, 'placement'])
-        error = ILL.failure[:200]
-        self.assertEqual(
-            1, found['hvfilter_publish_error_info', error, 'placement']
-        )
+        # A word, not prose: one series a cause.
+        name = 'hvfilter_publish_error_info'
+        self.assertEqual(1, found[name, 'placement', 'unreachable'])
+        self.assertNotIn('Placement says', self.path.read_text())
+
+    def test_publish_when_it_never_succeeded(self):
+        """An alert on age sees this host from its first run on."""
+        self.publish(['kvm'], earlier=(ILL,))
+        name = 'hvfilter_publish_success_timestamp_seconds'
+        self.assertEqual(0, self.samples()[name, 'placement'])
+        self.publish(['kvm'], earlier=(WELL,))
+        self.publish(['kvm'], earlier=(ILL,), now_s=1_700_009_999.0)
+        self.assertEqual(1_700_000_060, self.samples()[name, 'placement'])
 
     def test_publish_when_clock_was_set_back(self):
         self.publish(['kvm'], earlier=(WELL,))
