@@ -112,7 +112,6 @@ class Hvfilter(App):
             raise SystemExit(self._usage_status(argv)) from None
         return result if self._error_status is None else self._error_status
 
-
     def _usage_status(self, argv: list[str]) -> int:
         """A command may choose the status for wrong usage too."""
         command, _, arguments = self.command_manager.find_command(argv)
