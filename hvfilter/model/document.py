@@ -89,7 +89,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         'state': finding.state.value,
         'stage': finding.deciding.stage.value,
         'reason': finding.reason,
-        'remedy': finding.remedy,
+        'remedy': str(finding.remedy),
     }
     if finding.overrule is not None:
         document['overruled'] = {
@@ -111,7 +111,7 @@ def _stage(stage: StageFinding) -> dict[str, Any]:
     return {
         'state': stage.state.value,
         'reason': stage.reason,
-        'remedy': stage.remedy,
+        'remedy': str(stage.remedy),
         'contradicted': stage.contradicted,
     }
 
@@ -125,7 +125,7 @@ def _observation(observation: Observation) -> dict[str, Any]:
         'asked': observation.asked,
         'value': observation.value,
         'reason': observation.reason,
-        'remedy': observation.remedy,
+        'remedy': str(observation.remedy),
     }
 
 
