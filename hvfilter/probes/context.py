@@ -45,6 +45,13 @@ class Look:
             raise answer
         return answer  # type: ignore[return-value]  # as ask() gave it
 
+    def derived(self, key: str, derive: Callable[[], T]) -> T:
+        """A conclusion that several probes need, drawn once.
+
+        :param key: its name, such as ``module.function``
+        """
+        return self._once(('derived', key), derive)
+
     @functools.cached_property
     def arch(self) -> Arch:
         """The architecture's family."""

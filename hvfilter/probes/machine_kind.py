@@ -30,6 +30,10 @@ class Kind(enum.Enum):
 
 def kind(look: Look) -> Kind:
     """The kind of machine; the first sign of a hypervisor makes a guest."""
+    return look.derived('machine_kind.kind', lambda: _kind(look))
+
+
+def _kind(look: Look) -> Kind:
     if _controls_xen(look):
         return Kind.XEN_CONTROL
     states = {said.state for said in BareMetal().observe(look)}

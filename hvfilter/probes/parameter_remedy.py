@@ -12,7 +12,7 @@ from __future__ import annotations
 from hvfilter.host.cmdline import Parameter
 from hvfilter.host.door import Denied
 from hvfilter.probes.context import Look
-from hvfilter.probes.remedies import Advice, Remedy
+from hvfilter.probes.remedies import Advice, Remedy, all_of
 
 OFF_AT_BOOT = Remedy(
     'parameter_off_on_command_line',
@@ -30,14 +30,14 @@ REFUSED = Remedy(
 )
 BUILT_IN = Remedy(
     'parameter_of_built_in_module',
-    'put {module}.{setting} on the kernel command line and reboot: {module} '
+    'put {words} on the kernel command line and reboot: {module} '
     'is built into the kernel',
     'a parameter of a built-in module is off',
     source='kernel kernel/params.c',
 )
 MODPROBE = Remedy(
     'parameter_in_modprobe_d',
-    'put "options {module} {setting}" into a file in /etc/modprobe.d/, then '
+    'put "options {module} {settings}" into a file in /etc/modprobe.d/, then '
     'reload {module} (no guest may run) or reboot',
     'a parameter of a loadable module is off',
     source='modprobe.d(5)',
@@ -45,20 +45,28 @@ MODPROBE = Remedy(
 
 
 def set_parameter(
-    look: Look, module: str, name: str, value: str = '1'
+    look: Look, module: str, *names: str, value: str = '1'
 ) -> Advice:
-    """What gives a module's parameter this value, on this host.
+    """What gives parameters of a module this value, on this host.
 
-    :param value: what it should be; the parameter has another one now
+    :param names: of parameters that have another value now
     """
-    word = look.boot_word(f'{module}.{name}')
-    setting = f'{name}={value}'
-    if word is not None and switched_on(word) is not True:
-        return OFF_AT_BOOT(word=word.text)
-    if word is not None:
-        return REFUSED(word=word.text, module=module)
-    remedy = BUILT_IN if _built_in(look, module) else MODPROBE
-    return remedy(module=module, setting=setting)
+    advice = []
+    settings = []
+    for name in names:
+        word = look.boot_word(f'{module}.{name}')
+        if word is None:
+            settings.append(f'{name}={value}')
+        elif switched_on(word) is True:
+            advice.append(REFUSED(word=word.text, module=module))
+        else:
+            advice.append(OFF_AT_BOOT(word=word.text))
+    if settings and _built_in(look, module):
+        words = ' '.join(f'{module}.{setting}' for setting in settings)
+        advice.append(BUILT_IN(words=words, module=module))
+    elif settings:
+        advice.append(MODPROBE(module=module, settings=' '.join(settings)))
+    return all_of(*advice)
 
 
 def switched_on(word: Parameter) -> bool | None:

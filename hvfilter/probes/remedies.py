@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 ANY = 'any'
 
@@ -76,10 +76,19 @@ OTHER_HARDWARE = Remedy(
 
 
 def first(*advice: Advice) -> Advice:
-    """Several remedies as one, the likeliest first; none for nothing."""
+    """Several remedies of which one helps, the likeliest first."""
+    return _joined('; if that does not help: ', advice)
+
+
+def all_of(*advice: Advice) -> Advice:
+    """Several remedies that are all needed."""
+    return _joined('; and also ', advice)
+
+
+def _joined(words: str, advice: Iterable[Advice]) -> Advice:
     parts = [one for one in advice if one]
     keys = tuple(key for part in parts for key in part.keys)
-    return Advice('; if that does not help: '.join(parts), keys)
+    return Advice(words.join(parts), keys)
 
 
 def every() -> Mapping[str, Remedy]:

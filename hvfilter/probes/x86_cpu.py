@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes import x86_readings, x86_remedies
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.machine_kind import Kind, kind
+from hvfilter.probes.remedies import NONE, OTHER_HARDWARE, Advice, first
 from hvfilter.probes.x86_features import (
     EITHER,
     NAMES,
@@ -20,9 +23,10 @@ from hvfilter.probes.x86_features import (
 from hvfilter.probes.x86_readings import (
     Reading,
     Readings,
-    from_flags,
-    from_registers,
+    cleared,
     other_kvm,
+    vendor,
+    vendor_module,
 )
 
 _KEYS = ('vtx', 'amdv', *VMX_FEATURES, *SVM_FEATURES, *EITHER)
@@ -34,16 +38,18 @@ class X86Cpu(Probe):
     archs = X86
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        registers = from_registers(look)
-        flags = from_flags(look)
+        registers = x86_readings.registers(look)
+        flags = x86_readings.flags(look)
         other = _other_kvm(look)
         for key in _KEYS:
-            yield _observation(key, registers[key], Strength.REGISTER, other)
+            yield _observation(
+                look, key, registers[key], Strength.REGISTER, other
+            )
             if key in flags:
                 reading = _without_hidden(key, flags, registers)
-                said = _observation(key, reading, Strength.FLAGS, other)
+                said = _observation(look, key, reading, Strength.FLAGS, other)
                 if _shows_neither(flags):
-                    said = _or_firmware(said, registers[key])
+                    said = _or_firmware(look, said, registers[key])
                 yield said
 
 
@@ -74,17 +80,34 @@ def _shows_neither(flags: Readings) -> bool:
     return flags['hvm'].state is State.ABSENT
 
 
-def _or_firmware(said: Observation, register: Reading) -> Observation:
-    """Without the registers, who took a word out cannot be told."""
+def _or_firmware(
+    look: Look, said: Observation, register: Reading
+) -> Observation:
+    """Without the registers, who took a word out cannot be known."""
     if said.state is not State.ABSENT or register.state is not State.UNKNOWN:
         return said
-    name = NAMES[said.capability]
+    if _of_another_maker(look, said.capability):
+        return said
+    name = _name(look, said.capability)
+    hidden, word = cleared(look, 'vmx', 'svm')
+    if word:
+        return dataclasses.replace(
+            said,
+            state=State.UNKNOWN,
+            reason=f'{word} on the kernel command line hides {name}',
+            remedy=x86_remedies.CLEARED(name=hidden, word=word),
+        )
+    machine = kind(look)
+    if machine is Kind.GUEST:
+        return said
     return dataclasses.replace(
         said,
         reason=f'the kernel shows no {name}: the processor has none, or the '
         'firmware has switched it off',
-        remedy=f'look for {name} in the firmware setup; if it is not there: '
-        f'{said.remedy}',
+        remedy=first(
+            x86_remedies.for_firmware(look, vendor_module(look)),
+            *((OTHER_HARDWARE(),) if machine is Kind.BARE_METAL else ()),
+        ),
     )
 
 
@@ -98,31 +121,57 @@ def _other_kvm(look: Look) -> str:
         return ''
 
 
+_OWN = {
+    'kvm_intel': frozenset({'vtx', *VMX_FEATURES}),
+    'kvm_amd': frozenset({'amdv', *SVM_FEATURES}),
+}
+"""What only the makers have whose KVM module it is."""
+
+_FORMS = {
+    'kvm_intel': {'hvm': 'VT-x', 'kvm': 'VT-x', 'nested': 'VT-x'}
+    | {'slat': 'EPT', 'nested_slat': 'EPT'},
+    'kvm_amd': {'hvm': 'AMD-V', 'kvm': 'AMD-V', 'nested': 'AMD-V'}
+    | {'slat': 'NPT', 'nested_slat': 'NPT'},
+}
+
+
+def _name(look: Look, key: str) -> str:
+    """What this processor's maker calls it."""
+    return _FORMS.get(vendor_module(look), {}).get(key, NAMES[key])
+
+
+def _of_another_maker(look: Look, key: str) -> bool:
+    module = vendor_module(look)
+    return any(
+        key in keys
+        for other, keys in _OWN.items()
+        if module not in ('', other)
+    )
+
+
 def _observation(
-    key: str, reading: Reading, strength: Strength, other_kvm: str
+    look: Look,
+    key: str,
+    reading: Reading,
+    strength: Strength,
+    other_kvm: str,
 ) -> Observation:
-    name = NAMES[key]
     state = reading.state
-    remedy = reading.remedy
+    remedy: str = reading.remedy
     if 'disagree' in reading.value:
+        name = _name(look, key)
         reason = f'not every processor has {name}: {reading.value}'
-        remedy = 'take the differing processors offline, or replace them'
-    elif state is State.PRESENT:
-        reason = f'the processor has {name}'
+        remedy = x86_remedies.ALIKE()
     elif state is State.ABSENT:
-        reason = f'the processor has no {name}'
-        remedy = (
-            'other hardware; on a virtual machine, nested virtualization '
-            'on the host under it'
-        )
+        state, reason, remedy = _lacking(look, key)
     else:
-        reason = f'{reading.source} does not tell whether it has {name}'
+        reason = _shown_or_not(look, key, reading)
     if key == 'kvm' and state is State.ABSENT and other_kvm:
         # KVM for which these extensions are not needed: the smoke run
         # decides at stage kvm.
         state = State.UNKNOWN
         reason = f'{reason}, but the module {other_kvm} offers KVM without'
-        remedy = ''
+        remedy = NONE
     return Observation(
         key,
         Stage.CPU,
@@ -134,3 +183,32 @@ def _observation(
         reason,
         remedy,
     )
+
+
+def _lacking(look: Look, key: str) -> tuple[State, str, Advice]:
+    """What it means that the processor shows no such feature."""
+    name = _name(look, key)
+    if _of_another_maker(look, key):
+        makers = (
+            'AMD and Hygon'
+            if key in _OWN['kvm_amd']
+            else 'Intel, Zhaoxin and Centaur'
+        )
+        reason = f'only processors of {makers} have {name}'
+        return State.ABSENT, f'{reason}, this is {vendor(look)}', NONE
+    machine = kind(look)
+    remedy = x86_remedies.for_lack(look)
+    if machine is Kind.XEN_CONTROL:
+        reason = f'Xen shows {name} to no guest kernel, dom0 included'
+        return State.UNKNOWN, reason, remedy
+    if machine is Kind.GUEST:
+        reason = f'the hypervisor under this machine shows it no {name}'
+        return State.ABSENT, reason, remedy
+    return State.ABSENT, f'the processor has no {name}', remedy
+
+
+def _shown_or_not(look: Look, key: str, reading: Reading) -> str:
+    name = _name(look, key)
+    if reading.state is State.PRESENT:
+        return f'the processor has {name}'
+    return f'{reading.source} does not show whether it has {name}'

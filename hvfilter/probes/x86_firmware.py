@@ -15,19 +15,22 @@ from collections.abc import Callable, Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import access
+from hvfilter.probes import x86_remedies
+from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.machine_kind import XEN_TYPE, Kind, kind
 from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
-from hvfilter.probes.x86_readings import has_svm, has_vmx, other_kvm
+from hvfilter.probes.x86_readings import (
+    cleared,
+    has_svm,
+    has_vmx,
+    other_kvm,
+    vendor_module,
+)
 
 FEATURE_CONTROL = 0x3A
 VM_CR = 0xC0010114
-
-_FIRMWARE_SETUP = (
-    'switch {setting} on in the firmware setup and power-cycle the host; '
-    'on a virtual machine, do it on the host under it'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,6 @@ class _Form:
     register: int
     register_name: str
     blocked: Callable[[int], bool]
-    setting: str
 
 
 def _vmx_blocked(value: int) -> bool:
@@ -70,7 +72,6 @@ _FORMS = (
         FEATURE_CONTROL,
         'IA32_FEATURE_CONTROL',
         _vmx_blocked,
-        'VT-x (Intel Virtualization Technology, VMX)',
     ),
     _Form(
         'AMD-V',
@@ -82,7 +83,6 @@ _FORMS = (
         VM_CR,
         'VM_CR',
         _svm_blocked,
-        'AMD-V (SVM Mode)',
     ),
 )
 
@@ -101,15 +101,23 @@ class X86Firmware(Probe):
 
     def observe(self, look: Look) -> Iterator[Observation]:
         for form in _FORMS:
-            if not _processor_has(look, form):
-                continue
-            for said in (
-                *_register(look, form),
-                *_flag(look, form),
-                *_module(look, form),
-            ):
+            for said in self._of(look, form):
                 for key in (*form.own_keys, *_NEUTRAL):
                     yield dataclasses.replace(said, capability=key)
+
+    def _of(self, look: Look, form: _Form) -> Iterator[Observation]:
+        if kind(look) is Kind.XEN_CONTROL:
+            if vendor_module(look) in ('', form.module):
+                yield _held_by_xen(look, form)
+            return
+        if _processor_has(look, form):
+            yield from _register(look, form)
+            yield from _flag(look, form)
+            yield from _module(look, form)
+        elif vendor_module(look) == form.module:
+            hidden, parameter = cleared(look, form.word)
+            if parameter:
+                yield _cleared(form, hidden, parameter, 'not there')
 
 
 def _processor_has(look: Look, form: _Form) -> bool:
@@ -124,6 +132,18 @@ def _processor_has(look: Look, form: _Form) -> bool:
         return False
 
 
+def _held_by_xen(look: Look, form: _Form) -> Observation:
+    """Xen runs under its control domain and uses the extensions itself."""
+    return Question(
+        Stage.FIRMWARE, Strength.PARAMETER, XEN_TYPE, 'Xen'
+    ).absent(
+        '',
+        'xen',
+        f'Xen runs under this kernel and holds {form.name}',
+        x86_remedies.for_lack(look),
+    )
+
+
 def _said(
     form: _Form,
     state: State,
@@ -136,11 +156,9 @@ def _said(
     reason = {
         State.PRESENT: f'the firmware permits {form.name}',
         State.ABSENT: f'the firmware has switched {form.name} off',
-        State.UNKNOWN: f'{source} does not tell whether the firmware '
+        State.UNKNOWN: f'{source} does not show whether the firmware '
         f'permits {form.name}',
     }[state]
-    if state is State.ABSENT:
-        remedy = _FIRMWARE_SETUP.format(setting=form.setting)
     return Observation(
         '',
         Stage.FIRMWARE,
@@ -175,8 +193,29 @@ def _register(look: Look, form: _Form) -> Iterator[Observation]:
     value = ', '.join(f'{v:#x}' for v in dict.fromkeys(values.values()))
     if blocked and len(blocked) < len(values):
         value += f' (only processors {blocked[:8]} are locked)'
-    state = State.ABSENT if blocked else State.PRESENT
-    yield _said(form, state, Strength.REGISTER, 'MSR', asked, value)
+    if not blocked:
+        yield _said(
+            form, State.PRESENT, Strength.REGISTER, 'MSR', asked, value
+        )
+        return
+    yield _forbidden(look, form, Strength.REGISTER, 'MSR', asked, value)
+
+
+def _forbidden(
+    look: Look,
+    form: _Form,
+    strength: Strength,
+    source: str,
+    asked: str,
+    value: str,
+) -> Observation:
+    only_txt = _only_txt(look, form)
+    remedy = x86_remedies.for_firmware(look, form.module, only_txt)
+    said = _said(form, State.ABSENT, strength, source, asked, value, remedy)
+    if not only_txt:
+        return said
+    reason = f'the firmware permits {form.name} only inside SMX (Intel TXT)'
+    return dataclasses.replace(said, reason=reason)
 
 
 def _flag(look: Look, form: _Form) -> Iterator[Observation]:
@@ -205,15 +244,64 @@ def _flag(look: Look, form: _Form) -> Iterator[Observation]:
             asked,
             f'there, kernel {look.kernel}',
         )
-    else:
+        return
+    value = 'not there although CPUID shows the feature'
+    hidden, parameter = cleared(look, form.word)
+    if parameter:
+        yield _cleared(form, hidden, parameter, value)
+        return
+    if not _line_read(look) and _permitted(look, form):
+        asked = f'{asked}; clearcpuid in /proc/cmdline'
         yield _said(
             form,
-            State.ABSENT,
+            State.UNKNOWN,
             Strength.FLAGS,
             '/proc/cpuinfo',
             asked,
-            'not there although CPUID shows the feature',
+            f'{value}; /proc/cmdline cannot be read',
         )
+        return
+    yield _forbidden(look, form, Strength.FLAGS, '/proc/cpuinfo', asked, value)
+
+
+def _cleared(
+    form: _Form, hidden: str, parameter: str, value: str
+) -> Observation:
+    """The kernel was made to hide the word: no evidence of the firmware."""
+    reason = f'{parameter} on the kernel command line hides {form.name}'
+    remedy = x86_remedies.CLEARED(name=hidden, word=parameter)
+    return Question(
+        Stage.FIRMWARE, Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}'
+    ).unknown('', value, reason, remedy)
+
+
+def _line_read(look: Look) -> bool:
+    try:
+        return bool(look.cmdline.parameters)
+    except Denied:
+        return False
+
+
+def _permitted(look: Look, form: _Form) -> bool:
+    """Whether the register permits what the kernel does not show."""
+    try:
+        values = [look.msr(cpu, form.register) for cpu in look.cpus]
+    except Denied:
+        # Observed as unknown by _register.
+        return False
+    return not any(map(form.blocked, values))
+
+
+def _only_txt(look: Look, form: _Form) -> bool:
+    """Whether the register says why, where it can be read."""
+    if form.register != FEATURE_CONTROL:
+        return False
+    try:
+        values = [look.msr(cpu, form.register) for cpu in look.cpus]
+    except Denied:
+        # Observed as unknown by _register.
+        return False
+    return all(value & 7 == 3 for value in values)
 
 
 def _module(look: Look, form: _Form) -> Iterator[Observation]:

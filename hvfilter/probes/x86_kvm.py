@@ -12,34 +12,19 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
-from hvfilter.model.catalogue import X86, Stage
+from hvfilter.model.catalogue import CATALOGUE, X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes import x86_remedies
 from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.remedies import Advice
 from hvfilter.probes.x86_features import NAMES
-from hvfilter.probes.x86_readings import vendor_module
-
-PARAMETERS = (
-    ('ept', 'kvm_intel', 'ept'),
-    ('vpid', 'kvm_intel', 'vpid'),
-    ('unrestricted_guest', 'kvm_intel', 'unrestricted_guest'),
-    ('apicv', 'kvm_intel', 'enable_apicv'),
-    ('posted_interrupts', 'kvm_intel', 'enable_apicv'),
-    ('shadow_vmcs', 'kvm_intel', 'enable_shadow_vmcs'),
-    ('pml', 'kvm_intel', 'pml'),
-    ('mbec', 'kvm_intel', 'mbec'),
-    ('npt', 'kvm_amd', 'npt'),
-    ('avic', 'kvm_amd', 'avic'),
-    ('x2avic', 'kvm_amd', 'avic'),
-    ('vgif', 'kvm_amd', 'vgif'),
-    ('vls', 'kvm_amd', 'vls'),
-    ('vnmi', 'kvm_amd', 'vnmi'),
-    ('lbrv', 'kvm_amd', 'lbrv'),
-    ('nrips', 'kvm_amd', 'nrips'),
+from hvfilter.probes.x86_parameters import PARAMETERS, why_off
+from hvfilter.probes.x86_readings import (
+    cleared,
+    vendor_module,
 )
-"""Capability, module, parameter. Posted interrupts and x2AVIC have no
-parameter of their own: KVM uses them together with APICv and AVIC."""
 
 _SINCE = {
     'pml': (4, 0),
@@ -54,6 +39,14 @@ _SINCE = {
 
 KVM_CAP_TSC_CONTROL = 60
 
+_NEED_KVM = tuple(
+    row.key
+    for row in CATALOGUE
+    if Stage.KVM in row.stages
+    and row.archs >= X86
+    and row.key not in ('iommu', 'interrupt_remapping')
+)
+
 
 class X86Kvm(Probe):
     """Effective module parameters and extensions."""
@@ -61,6 +54,7 @@ class X86Kvm(Probe):
     archs = X86
 
     def observe(self, look: Look) -> Iterator[Observation]:
+        yield from _kept_from_starting(look)
         for key, module, name in PARAMETERS:
             said = _parameter(look, key, module, name)
             if said is None:
@@ -108,17 +102,67 @@ def _parameter(
     if uses:
         reason = f'KVM uses {NAMES[key]}'
         return _said(key, State.PRESENT, path, name, value, reason)
-    return _said(
-        key,
-        State.ABSENT,
-        path,
-        name,
-        value,
-        f'KVM does not use {NAMES[key]}: the parameter {name} of {module} '
-        'is off',
-        f'if the processor has it, set "options {module} {name}=1" in '
-        f'/etc/modprobe.d/, then reload {module} or reboot',
-    )
+    cause, remedy = why_off(look, key, module, name)
+    reason = f'KVM does not use {NAMES[key]}: {cause}'
+    return _said(key, State.ABSENT, path, name, value, reason, remedy)
+
+
+def _kept_from_starting(look: Look) -> Iterator[Observation]:
+    """What on the kernel command line keeps the maker's module out."""
+    try:
+        if look.kvm_registered:
+            return
+    except Denied:
+        # The word that is missing from the flags shows as much.
+        pass
+    cause = _hidden(look) or _blacklisted(look)
+    if cause is None:
+        return
+    word, reason, remedy = cause
+    for key in _NEED_KVM:
+        yield _said(
+            key,
+            State.ABSENT,
+            '/proc/cmdline',
+            'what keeps KVM from starting',
+            word,
+            reason,
+            remedy,
+        )
+
+
+_Cause = tuple[str, str, Advice]
+
+
+def _hidden(look: Look) -> _Cause | None:
+    """``clearcpuid``: without the word in the flags KVM does not start."""
+    words = {'kvm_intel': ('vmx',), 'kvm_amd': ('svm',)}
+    hidden, word = cleared(look, *words.get(vendor_module(look), ()))
+    try:
+        shown = look.cpuinfo.words_anywhere('flags') & {'vmx', 'svm'}
+    except Denied:
+        # Stage cpu observes that it cannot be read.
+        return None
+    if not word or shown:
+        return None
+    reason = f'{word} on the kernel command line keeps KVM from starting'
+    return word, reason, x86_remedies.CLEARED(name=hidden, word=word)
+
+
+def _blacklisted(look: Look) -> _Cause | None:
+    """``module_blacklist``: the kernel refuses to load the module."""
+    try:
+        registered = look.kvm_registered
+    except Denied:
+        # kvm_device observes that it cannot be read.
+        return None
+    word = look.boot_word('module_blacklist')
+    for module in ('kvm', vendor_module(look)):
+        if not registered and word and module and module in word.options:
+            reason = f'{word.text} on the kernel command line bars {module}'
+            remedy = x86_remedies.BLACKLISTED(module=module, word=word.text)
+            return word.text, reason, remedy
+    return None
 
 
 def _too_old(look: Look, key: str) -> bool:
@@ -134,7 +178,7 @@ def _old_kernel(look: Look, key: str, path: str, name: str) -> Observation:
         name,
         f'kernel {look.kernel}',
         f"this kernel's KVM does not know {NAMES[key]}",
-        f'run a kernel from {major}.{minor} on',
+        x86_remedies.NEWER_KERNEL(version=f'{major}.{minor}'),
     )
 
 

@@ -16,15 +16,18 @@ from collections.abc import Iterator
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import access
+from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.parameter_remedy import set_parameter
+from hvfilter.probes.remedies import Advice, Remedy, first
 from hvfilter.probes.x86_features import (
     NAMES,
     SVM_LEAF,
     VMX_PROCBASED,
     VMX_PROCBASED2,
 )
+from hvfilter.probes.x86_parameters import why_off
 from hvfilter.probes.x86_readings import vendor_module, vmx_allowed
 
 _MODULES = (('kvm_intel', 'ept'), ('kvm_amd', 'npt'))
@@ -67,6 +70,7 @@ def _offered(look: Look) -> Iterator[Observation]:
     vmx, svm = bool(ecx >> 5 & 1), bool(extended >> 2 & 1)
     module = vendor_module(look)
     yield _verdict(
+        look,
         module,
         'nested',
         vmx or svm,
@@ -79,6 +83,7 @@ def _offered(look: Look) -> Iterator[Observation]:
         yield from _used_vmx(look)
     else:
         yield _verdict(
+            look,
             module,
             'nested_slat',
             svm and bool(svm_edx & 1),
@@ -89,6 +94,7 @@ def _offered(look: Look) -> Iterator[Observation]:
     if svm:
         for key in ('npt', 'slat'):
             yield _used(
+                look,
                 key,
                 bool(svm_edx & 1),
                 source,
@@ -130,7 +136,7 @@ def _nested_ept(look: Look, module: str) -> Observation:
         for index in (VMX_PROCBASED, VMX_PROCBASED2)
         if index in msrs
     )
-    return _verdict(module, 'nested_slat', has, source, asked, value)
+    return _verdict(look, module, 'nested_slat', has, source, asked, value)
 
 
 _USED_VMX = (
@@ -152,6 +158,7 @@ def _used_vmx(look: Look) -> Iterator[Observation]:
         return
     for key, bit in _USED_VMX:
         yield _used(
+            look,
             key,
             bool(value >> bit + 32 & 1),
             'KVM_GET_MSRS',
@@ -160,29 +167,32 @@ def _used_vmx(look: Look) -> Iterator[Observation]:
         )
 
 
+_FORM = {'kvm_intel': 'ept', 'kvm_amd': 'npt'}
+"""The parameter, and capability, that is each maker's form of SLAT."""
+
+
 def _used(
-    key: str, used: bool, source: str, asked: str, value: str
+    look: Look, key: str, used: bool, source: str, asked: str, value: str
 ) -> Observation:
     """KVM shows nesting guests what it uses for its own."""
-    state = State.PRESENT if used else State.ABSENT
-    return _said(
-        key,
-        state,
-        Strength.IOCTL,
-        source,
-        asked,
-        value,
-        f'KVM {"uses" if used else "does not use"} {NAMES[key]}',
-        ''
-        if used
-        else f'switch the module parameter for {NAMES[key]} on in '
-        '/etc/modprobe.d/ '
-        'if the processor has it, then reload the module or reboot',
-    )
+    question = Question(Stage.KVM, Strength.IOCTL, source, asked)
+    if used:
+        return question.present(key, value, f'KVM uses {NAMES[key]}')
+    module = 'kvm_amd' if asked.startswith('8000000A') else 'kvm_intel'
+    own = _FORM[module] if key == 'slat' else key
+    cause, remedy = why_off(look, own, module, own)
+    reason = f'KVM does not use {NAMES[own]}: {cause}'
+    return question.absent(key, value, reason, remedy)
 
 
 def _verdict(
-    module: str, key: str, has: bool, source: str, asked: str, value: str
+    look: Look,
+    module: str,
+    key: str,
+    has: bool,
+    source: str,
+    asked: str,
+    value: str,
 ) -> Observation:
     what = NAMES[key]
     if has:
@@ -203,20 +213,47 @@ def _verdict(
         asked,
         value,
         f'KVM does not offer {what} to guests',
-        _remedy(key, module),
+        _remedy(look, key, module),
     )
 
 
-def _remedy(key: str, module: str) -> str:
+ALREADY_ON = Remedy(
+    'nested_already_on',
+    'nested is on already: read what {module} says in dmesg, and update the '
+    'kernel',
+    'KVM offers no nested virtualization although its parameter is on',
+    source='kernel arch/x86/kvm/vmx/nested.c, svm/nested.c',
+)
+
+
+def _remedy(look: Look, key: str, module: str) -> Advice:
+    """What lets guests have it: only parameters that are not on."""
+    module = module or _loaded(look)
     if not module:
-        module, slat = 'kvm_intel or kvm_amd', 'ept=1 or npt=1'
-    else:
-        slat = f'{dict(_MODULES)[module]}=1'
-    options = 'nested=1' if key == 'nested' else f'nested=1 {slat}'
-    return (
-        f'put "options {module} {options}" into a file in /etc/modprobe.d/, '
-        'then reload the module (no guest may run) or reboot'
-    )
+        return first(*(_remedy(look, key, each) for each in _FORM))
+    names = ('nested',) if key == 'nested' else ('nested', _FORM[module])
+    off = [name for name in names if not _is_on(look, module, name)]
+    if not off:
+        return ALREADY_ON(module=module)
+    return set_parameter(look, module, *off)
+
+
+def _loaded(look: Look) -> str:
+    """The only module that there is, where the maker is not known."""
+    try:
+        loaded = [name for name in _FORM if look.module_loaded(name)]
+    except Denied:
+        # This only chooses the words of a remedy.
+        return ''
+    return loaded[0] if len(loaded) == 1 else ''
+
+
+def _is_on(look: Look, module: str, name: str) -> bool:
+    try:
+        return truth(look.module_parameter(module, name)) is True
+    except Denied:
+        # This only chooses the words of a remedy.
+        return False
 
 
 def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
@@ -229,7 +266,7 @@ def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
     nested = truth(value)
     if nested is None:
         return
-    yield _requested('nested', nested, path, 'nested', value, module)
+    yield _requested(look, 'nested', nested, path, 'nested', value, module)
     try:
         slat_value = look.module_parameter(module, slat)
     except Denied:
@@ -238,6 +275,7 @@ def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
     if uses is None:
         return
     yield _requested(
+        look,
         'nested_slat',
         nested and uses,
         path,
@@ -248,7 +286,13 @@ def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
 
 
 def _requested(
-    key: str, on: bool, path: str, asked: str, value: str, module: str
+    look: Look,
+    key: str,
+    on: bool,
+    path: str,
+    asked: str,
+    value: str,
+    module: str,
 ) -> Observation:
     state = State.PRESENT if on else State.ABSENT
     return _said(
@@ -259,7 +303,7 @@ def _requested(
         asked,
         value,
         f'{module} runs with {asked} = {value}',
-        '' if on else _remedy(key, module),
+        '' if on else _remedy(look, key, module),
     )
 
 

@@ -55,7 +55,13 @@ def has_vmx(look: Look, cpu: int) -> bool:
 
 
 def has_svm(look: Look, cpu: int) -> bool:
-    """CPUID.80000001:ECX[2]; raises Denied."""
+    """CPUID.80000001:ECX[2]; raises Denied.
+
+    Only of a maker that has AMD-V (kernel arch/x86/kvm/svm/svm.c,
+    kvm_is_svm_supported): a Centaur C5A sets the bit too.
+    """
+    if vendor(look) and vendor_module(look) != 'kvm_amd':
+        return False
     if look.cpuid(cpu, 0x80000000).eax < 0x80000001:
         return False
     return bool(look.cpuid(cpu, 0x80000001).ecx >> 2 & 1)
@@ -80,6 +86,16 @@ def vmx_allowed(read: Callable[[int], int], msr: int, bit: int) -> bool:
     if msr == VMX_PROCBASED2 and not vmx_allowed(read, VMX_PROCBASED, 31):
         return False
     return bool(read(msr) >> 32 + bit & 1)
+
+
+def registers(look: Look) -> dict[str, Reading]:
+    """:func:`from_registers`, drawn once."""
+    return look.derived('x86.registers', lambda: from_registers(look))
+
+
+def flags(look: Look) -> dict[str, Reading]:
+    """:func:`from_flags`, drawn once."""
+    return look.derived('x86.flags', lambda: from_flags(look))
 
 
 def from_registers(look: Look) -> dict[str, Reading]:
@@ -197,6 +213,26 @@ def vendor_module(look: Look) -> str:
     return 'kvm_amd' if name in AMD_VENDORS else 'kvm_intel'
 
 
+_CLEARABLE = {'vmx': 4 * 32 + 5, 'svm': 6 * 32 + 2}
+"""Words of cpuinfo and their numbers (kernel cpufeatures.h): these two have
+kept theirs."""
+
+
+def cleared(look: Look, *words: str) -> tuple[str, str]:
+    """Which of the words ``clearcpuid`` hides, and the parameter that does.
+
+    :returns: the word or number as it is written there, and the parameter;
+        '' for none
+    """
+    parameter = look.boot_word('clearcpuid')
+    if parameter is not None:
+        for word in words:
+            for name in (word, str(_CLEARABLE.get(word, word))):
+                if name in parameter.options:
+                    return name, parameter.text
+    return '', ''
+
+
 def _some(cpus: list[int]) -> str:
     shown = ','.join(map(str, cpus[:8]))
     return f'{shown},... ({len(cpus)})' if len(cpus) > 8 else shown
@@ -229,11 +265,10 @@ def from_flags(look: Look) -> dict[str, Reading]:
         }
     readings = {
         'vtx': _word(look, 'flags', ('vmx',)),
-        'amdv': _word(look, 'flags', ('svm',)),
+        'amdv': _svm_word(look, 'svm'),
     }
     for key, svm in SVM_FEATURES.items():
-        words = ('svm', svm.word)
-        readings[key] = _word(look, 'flags', words)
+        readings[key] = _svm_word(look, 'svm', svm.word)
     if readings['vtx'].state is State.PRESENT:
         for key, vmx in VMX_FEATURES.items():
             if info.values(vmx.words_line):
@@ -247,6 +282,15 @@ def from_flags(look: Look) -> dict[str, Reading]:
                 'no vmx in flags',
             )
     return _with_either(readings)
+
+
+def _svm_word(look: Look, *words: str) -> Reading:
+    """As :func:`has_svm`: the kernel prints what a Centaur C5A sets."""
+    name = vendor(look)
+    if not name or vendor_module(look) == 'kvm_amd':
+        return _word(look, 'flags', words)
+    asked = f'vendor_id, flags: {" ".join(words)}'
+    return Reading(State.ABSENT, '/proc/cpuinfo', asked, name)
 
 
 def _word(look: Look, line: str, words: tuple[str, ...]) -> Reading:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.hosts.made.machine import Made
+from hvfilter.host.door import CpuidRegs
+from tests.hosts.made.machine import FORBIDDEN, Made
 from tests.hosts.made.x86 import Amd, Intel
 
 QEMU = ('QEMU', 'Standard PC (Q35 + ICH9, 2009)', 'SeaBIOS')
@@ -116,6 +117,147 @@ def vm_hyperv_redirects() -> Made:
     return made
 
 
+def intel_txt_only() -> Made:
+    return Intel(
+        'Intel server whose firmware permits VT-x only inside Intel TXT',
+        feature_control=0x3,
+    ).make()
+
+
+def intel_clearcpuid() -> Made:
+    made = Intel(
+        'Intel server with clearcpuid=vmx on the command line',
+        feature_control=0x1,
+    ).make()
+    for table in made.msrs.values():
+        table[0x3A] = 0x5
+    made.text(_CMDLINE, 'ro clearcpuid=smap,vmx quiet')
+    return made
+
+
+def amd_clearcpuid() -> Made:
+    made = Amd(
+        'AMD server with AMD-V hidden by its number, looked at without the '
+        'right to execute CPUID or to read MSRs',
+        vm_cr=0x18,
+    ).make()
+    made.cpuid = {}
+    for table in made.msrs.values():
+        table.update(dict.fromkeys(table, FORBIDDEN))
+    made.text(_CMDLINE, 'ro clearcpuid=194 quiet')
+    return made
+
+
+def intel_module_blacklisted() -> Made:
+    made = Intel('Intel server with kvm_intel on the blacklist').make()
+    made.modules({'kvm': {}})
+    made.misc(kvm=False)
+    made.no_kvm()
+    made.text(_CMDLINE, 'ro module_blacklist=nouveau,kvm_intel quiet')
+    return made
+
+
+def intel_eptad_off() -> Made:
+    return Intel(
+        'Intel server whose kvm_intel was loaded with eptad=0, so pml is off',
+        parameters={'eptad': 'N', 'pml': 'N'},
+    ).make()
+
+
+def intel_ept_off_at_boot() -> Made:
+    made = Intel(
+        'Intel server with EPT off on the command line',
+        parameters={'ept': 'N'},
+    ).make()
+    made.text(_CMDLINE, 'ro kvm-intel.ept=1 kvm_intel.ept=0 quiet')
+    return made
+
+
+def intel_nested_off_at_boot() -> Made:
+    made = Intel(
+        'Intel server with nested off on the command line, whatever '
+        '/etc/modprobe.d says',
+        parameters={'nested': 'N'},
+    ).make()
+    made.text(_CMDLINE, 'ro quiet kvm-intel.nested=0')
+    return made
+
+
+def amd_nested_off_built_in() -> Made:
+    made = Amd(
+        'AMD server whose kvm_amd is built into the kernel',
+        parameters={'nested': '0'},
+    ).make()
+    made.directories['/sys/module/kvm_amd'] = ('parameters', 'uevent')
+    return made
+
+
+def amd_vgif_off() -> Made:
+    return Amd(
+        'AMD server whose kvm_amd was loaded with vgif=0, so vnmi is off',
+        parameters={'vgif': '0', 'vnmi': 'N'},
+    ).make()
+
+
+def amd_avic_refused() -> Made:
+    made = Amd('AMD server whose kvm_amd switched avic off itself').make()
+    made.text(_CMDLINE, 'ro kvm_amd.avic=1')
+    return made
+
+
+def amd_nested_not_offered() -> Made:
+    made = Amd('KVM offers no nesting although nested is on').make()
+    off = Amd('', parameters={'nested': '0'}).make()
+    made.kvm = off.kvm
+    return made
+
+
+def centaur_c5a() -> Made:
+    made = Intel(
+        'A Centaur processor that returns garbage in 80000001:ECX',
+        vendor='CentaurHauls',
+        model_name='VIA Samuel 2',
+        vtx=False,
+        more_words=('svm',),
+        dmi=('VIA Technologies', 'EPIA-CL', 'Award Software'),
+    ).make()
+    for leaves in made.cpuid.values():
+        leaves[0x80000000, 0] = CpuidRegs(0x80000006, 0, 0, 0)
+        leaves[0x80000001, 0] = CpuidRegs(0x5F5, 0x1234, 0x4D5, 0x80803035)
+    made.modules({'kvm': {}})
+    return made
+
+
+def _under_xen(made: Made) -> Made:
+    made.text('/sys/hypervisor/type', 'xen')
+    made.modules({'kvm': {}})
+    made.misc(kvm=False)
+    made.no_kvm()
+    return made
+
+
+def xen_dom0() -> Made:
+    made = Intel('Dom0 of Xen on an Intel server', vtx=False).make()
+    made.text('/proc/xen/capabilities', 'control_d')
+    for leaves in made.cpuid.values():
+        signature = b'XenVMMXenVMM'
+        parts = (signature[at : at + 4] for at in (0, 4, 8))
+        leaves[0x40000000, 0] = CpuidRegs(
+            0x40000005, *(int.from_bytes(part, 'little') for part in parts)
+        )
+    return _under_xen(made)
+
+
+def xen_dom0_amd() -> Made:
+    made = Amd(
+        'Dom0 of Xen on an AMD server; xenfs is not mounted',
+        svm=False,
+        more_words=('hypervisor',),
+    ).make()
+    made.cpuid = {}
+    return _under_xen(made)
+
+
 CAUSES: tuple[Callable[[], Made], ...] = (
     amd_iommu_unused,
     amd_iommu_off,
@@ -130,6 +272,20 @@ CAUSES: tuple[Callable[[], Made], ...] = (
     vm_virtio_iommu,
     vm_virtio_iommu_unused,
     vm_hyperv_redirects,
+    intel_txt_only,
+    intel_clearcpuid,
+    amd_clearcpuid,
+    intel_module_blacklisted,
+    intel_eptad_off,
+    intel_ept_off_at_boot,
+    intel_nested_off_at_boot,
+    amd_nested_off_built_in,
+    amd_vgif_off,
+    amd_avic_refused,
+    amd_nested_not_offered,
+    centaur_c5a,
+    xen_dom0,
+    xen_dom0_amd,
 )
 
 HOSTS: Mapping[str, Callable[[], Made]] = {

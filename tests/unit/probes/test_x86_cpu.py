@@ -49,12 +49,13 @@ class TestX86Cpu(ProbeTestCase):
             said = self.cpu(look, key)[Strength.FLAGS]
             self.assertEqual('absent', said.state.value, key)
             self.assertThat(said.reason, Contains('or the firmware has'))
-            self.assertThat(said.remedy, Contains('firmware setup; if it is'))
+            self.assertThat(said.remedy, Contains('firmware setup'))
         svm = 'vendor_id : AuthenticAMD\nflags : svm\n'
         for key in ('npt', 'lbrv', 'ept', 'slat'):
             look = look_at(files={'/proc/cpuinfo': svm})
             said = self.cpu(look, key)[Strength.FLAGS]
-            self.assertThat(said.reason, Contains('the processor has no'))
+            words = 'only processors of' if key == 'ept' else 'has no'
+            self.assertThat(said.reason, Contains(words))
 
     def test_words_of_vtx_when_the_kernel_took_vmx_out(self):
         """CPUID shows VT-x, its MSRs cannot be read: nothing is known."""
@@ -91,7 +92,7 @@ class TestX86Cpu(ProbeTestCase):
         said = self.cpu(look_at(files={'/proc/cpuinfo': EACCES}), 'vtx')
         self.assertThat(
             said[Strength.FLAGS].reason,
-            Contains('/proc/cpuinfo does not tell whether it has VT-x'),
+            Contains('/proc/cpuinfo does not show whether it has VT-x'),
         )
 
     def test_no_flags_reading_when_there_is_no_line(self):
@@ -135,3 +136,96 @@ class TestX86Cpu(ProbeTestCase):
         for key in ('npt', 'slat', 'nrips'):
             for observation in self.cpu(look, key).values():
                 self.assertEqual('absent', observation.state.value, key)
+
+
+INTEL = 'vendor_id : GenuineIntel\n'
+AMD = 'vendor_id : AuthenticAMD\n'
+CENTAUR = 'vendor_id : CentaurHauls\n'
+REAL = {'/sys/class/dmi/id/sys_vendor': 'Dell Inc.'}
+
+
+class TestMakers(ProbeTestCase):
+    """Only AMD and Hygon have AMD-V; the others have VT-x."""
+
+    probe = X86Cpu
+
+    def cpuinfo(self, text, flags='fpu', **more):
+        cpuinfo = f'{text}flags : {flags}\n'
+        return {'/proc/cpuinfo': cpuinfo, **more}
+
+    def test_a_bit_that_another_maker_sets_is_none(self):
+        """A Centaur C5A returns garbage in 80000001:ECX, bit 2 set."""
+        for vendor in (CENTAUR, 'vendor_id :   Shanghai  \n', INTEL):
+            look = look_at(cpuid=SVM, files=self.cpuinfo(vendor, 'svm npt'))
+            for key in ('amdv', 'npt', 'hvm', 'kvm', 'slat'):
+                for said in self.said(look, key):
+                    self.assertEqual('absent', said.state.value, key)
+
+    def test_same_when_only_cpuid_names_the_maker(self):
+        centaur = regs(1, 0x746E6543, 0x736C7561, 0x48727561)
+        look = look_at(cpuid={**SVM, 0: centaur})
+        states = {said.state.value for said in self.said(look, 'amdv')}
+        self.assertNotIn('present', states)
+
+    def test_no_remedy_when_another_maker_has_it(self):
+        for vendor, keys, words in (
+            (INTEL, ('amdv', 'npt', 'avic'), 'AMD and Hygon'),
+            (AMD, ('vtx', 'ept', 'pml'), 'Intel, Zhaoxin and Centaur'),
+        ):
+            look = look_at(cpuid=NEITHER, files=self.cpuinfo(vendor))
+            for key in keys:
+                for said in self.said(look, key):
+                    self.assertEqual('absent', said.state.value)
+                    self.assertEqual('', said.remedy)
+                    self.assertThat(said.reason, Contains(words))
+
+    def test_neutral_words_are_in_the_makers_terms(self):
+        for vendor, term in ((INTEL, 'VT-x'), (AMD, 'AMD-V')):
+            look = look_at(cpuid=NEITHER, files=self.cpuinfo(vendor, **REAL))
+            for said in self.said(look, 'hvm'):
+                self.assertEqual(f'the processor has no {term}', said.reason)
+                self.assertEqual(('other_hardware',), said.remedy.keys)
+
+    def test_remedy_when_it_is_a_guest(self):
+        for cpuid in (NEITHER, None):
+            files = self.cpuinfo(INTEL, 'fpu hypervisor')
+            look = look_at(cpuid=cpuid, files=files)
+            for key in ('hvm', 'kvm', 'vtx', 'ept'):
+                for said in self.said(look, key):
+                    if said.state.value == 'absent':
+                        keys = ('nested_on_the_host_under_it',)
+                        self.assertEqual(keys, said.remedy.keys)
+                        self.assertThat(said.reason, Contains('hypervisor'))
+
+    def test_remedy_when_the_firmware_may_have_done_it(self):
+        for vendor, more, keys in (
+            (INTEL, REAL, ('vtx_in_firmware', 'other_hardware')),
+            (AMD, REAL, ('amdv_in_firmware', 'other_hardware')),
+        ):
+            look = look_at(files=self.cpuinfo(vendor, **more))
+            said = self.said(look, 'hvm')
+            flags = next(o for o in said if o.strength is Strength.FLAGS)
+            self.assertEqual(keys, flags.remedy.keys)
+
+    def test_unknown_when_the_command_line_hides_it(self):
+        for word in ('clearcpuid=vmx', 'clearcpuid=smap,133'):
+            files = self.cpuinfo(INTEL, **{'/proc/cmdline': f'ro {word}'})
+            look = look_at(files=files)
+            for key in ('vtx', 'hvm', 'kvm', 'ept'):
+                said = self.said(look, key)
+                flags = next(o for o in said if o.strength is Strength.FLAGS)
+                self.assertEqual('unknown', flags.state.value)
+                keys = ('clearcpuid_on_command_line',)
+                self.assertEqual(keys, flags.remedy.keys)
+                self.assertThat(flags.reason, Contains(word))
+
+    def test_unknown_when_xen_shows_it_to_nobody(self):
+        xen = {'/sys/hypervisor/type': 'xen', **REAL}
+        look = look_at(cpuid=NEITHER, files=self.cpuinfo(INTEL, **xen))
+        for key in ('vtx', 'hvm', 'kvm', 'ept', 'slat'):
+            for said in self.said(look, key):
+                self.assertEqual('unknown', said.state.value)
+                keys = ('virtualization_held_by_xen',)
+                self.assertEqual(keys, said.remedy.keys)
+        for said in self.said(look, 'amdv'):
+            self.assertEqual('absent', said.state.value)

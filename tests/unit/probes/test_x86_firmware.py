@@ -7,7 +7,7 @@ from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
 from hvfilter.probes.x86_firmware import FEATURE_CONTROL, VM_CR, X86Firmware
-from tests.unit.probes.base import EACCES, EIO, ProbeTestCase, look_at
+from tests.unit.probes.base import EACCES, EIO, ProbeTestCase, look_at, regs
 from tests.unit.probes.test_x86_readings import NEITHER, SVM, VMX
 
 NEUTRAL = {'hvm', 'kvm', 'slat', 'nested', 'nested_slat'}
@@ -55,7 +55,7 @@ class TestX86Firmware(ProbeTestCase):
             self.assertEqual(state, said.state.value, hex(value))
             self.assertEqual(hex(value), said.value)
             self.assertThat(said.asked, Contains('IA32_FEATURE_CONTROL'))
-            remedy = 'switch VT-x' if state == 'absent' else ''
+            remedy = 'in the firmware setup' if state == 'absent' else ''
             self.assertThat(said.remedy, Contains(remedy))
 
     def test_vm_cr_when_read(self):
@@ -190,3 +190,94 @@ class TestX86Firmware(ProbeTestCase):
         ):
             look = look_at(cpuid=VMX, modules=modules, kvm=kvm)
             self.assertNotIn(Strength.IOCTL, self.firmware(look))
+
+    def test_remedy_when_only_txt_may(self):
+        for cpuinfo in ('flags : fpu\n', EACCES):
+            files = {'/proc/cpuinfo': cpuinfo}
+            look = look_at(cpuid=VMX, msrs={FEATURE_CONTROL: 3}, files=files)
+            for said in self.said(look, 'vtx'):
+                self.assertEqual('absent', said.state.value)
+                self.assertThat(said.reason, Contains('TXT'))
+                key = 'vtx_outside_txt_in_firmware'
+                self.assertEqual(key, said.remedy.keys[0])
+
+    def test_remedy_when_some_processors_are_locked_otherwise(self):
+        msrs = [{FEATURE_CONTROL: 3}, {FEATURE_CONTROL: 1}]
+        look = look_at(cpuid=VMX, msrs=msrs, cpus=2)
+        said = self.register(look)
+        self.assertEqual('vtx_in_firmware', said.remedy.keys[0])
+
+    def test_remedy_of_each_kind_of_machine(self):
+        real = {'/sys/class/dmi/id/sys_vendor': 'Dell Inc.'}
+        for bit, flags, files, keys in (
+            (0, 'fpu', real, ('vtx_in_firmware',)),
+            (31, 'hypervisor', {}, ('nested_on_the_host_under_it',)),
+        ):
+            files['/proc/cpuinfo'] = f'flags : {flags}\n'
+            cpuid = {1: regs(ecx=1 << 5 | 1 << bit)}
+            look = look_at(cpuid=cpuid, msrs={FEATURE_CONTROL: 1}, files=files)
+            self.assertEqual(keys, self.register(look).remedy.keys)
+
+    def test_word_when_the_command_line_hides_it(self):
+        for cpuid, word, cmdline in (
+            (VMX, 'vmx', 'clearcpuid=vmx'),
+            (VMX, 'vmx', 'clearcpuid=5,133'),
+            (SVM, 'svm', 'clearcpuid=svm'),
+            (SVM, 'svm', 'clearcpuid=194'),
+        ):
+            files = flags('fpu') | {'/proc/cmdline': f'ro {cmdline}'}
+            said = self.firmware(look_at(cpuid=cpuid, files=files), 'hvm')
+            said = said[Strength.FLAGS]
+            self.assertEqual('unknown', said.state.value)
+            self.assertEqual(('clearcpuid_on_command_line',), said.remedy.keys)
+        files = flags('fpu') | {'/proc/cmdline': 'clearcpuid=vmx clearcpuid=0'}
+        said = self.firmware(look_at(cpuid=VMX, files=files), 'hvm')
+        self.assertEqual('absent', said[Strength.FLAGS].state.value)
+
+    def test_word_when_the_command_line_may_hide_it(self):
+        for cmdline, value, state in (
+            (EACCES, 5, 'unknown'),
+            (EACCES, 1, 'absent'),
+            (EACCES, EIO, 'absent'),
+            ('ro', 5, 'absent'),
+        ):
+            files = flags('fpu') | {'/proc/cmdline': cmdline}
+            look = look_at(
+                cpuid=VMX, files=files, msrs={FEATURE_CONTROL: value}
+            )
+            said = self.firmware(look)[Strength.FLAGS]
+            self.assertEqual(state, said.state.value)
+
+    def test_word_that_is_hidden_when_cpuid_cannot_be_executed(self):
+        for vendor, states in (
+            ('GenuineIntel', ['unknown']),
+            ('AuthenticAMD', []),
+        ):
+            files = {
+                '/proc/cpuinfo': f'vendor_id : {vendor}\nflags : fpu\n',
+                '/proc/cmdline': 'clearcpuid=vmx',
+            }
+            look = look_at(files=files)
+            self.assertEqual(states, self.states(look, 'hvm', Stage.FIRMWARE))
+        files['/proc/cmdline'] = 'ro'
+        look = look_at(files=files)
+        self.assertEqual([], self.states(look, 'hvm', Stage.FIRMWARE))
+
+    def test_xen_holds_it(self):
+        for vendor, key, other in (
+            ('GenuineIntel', 'vtx', 'amdv'),
+            ('AuthenticAMD', 'amdv', 'vtx'),
+        ):
+            look = look_at(
+                cpuid=NEITHER,
+                files={
+                    '/proc/cpuinfo': f'vendor_id : {vendor}\nflags : fpu\n',
+                    '/sys/hypervisor/type': 'xen',
+                    '/proc/xen/capabilities': 'control_d',
+                },
+            )
+            said = self.one(look, key, Stage.FIRMWARE)
+            self.assertEqual('absent', said.state.value)
+            self.assertThat(said.reason, Contains('Xen runs under this'))
+            self.assertEqual(('virtualization_held_by_xen',), said.remedy.keys)
+            self.assertEqual([], self.said(look, other))

@@ -182,3 +182,113 @@ class TestX86Kvm(ProbeTestCase):
             self.assertIs(Strength.IOCTL, said.strength)
         said = self.one(look_at(kvm=EACCES), 'tsc_scaling', Stage.KVM)
         self.assertEqual('unknown', said.state.value)
+
+    def off(self, module, cmdline='ro', kernel='7.1.0', **values):
+        """Why the first parameter is off, and the keys of the remedy."""
+        look = look_at(
+            kernel=kernel,
+            files={
+                **parameters(module, **values),
+                '/proc/cmdline': cmdline,
+                '/proc/misc': '232 kvm\n',
+            },
+            modules={'kvm', module},
+        )
+        key = next(k for k, m, n in PARAMETERS if n == next(iter(values)))
+        said = self.one(look, key, Stage.KVM)
+        self.assertEqual('absent', said.state.value)
+        return said
+
+    def test_parameter_that_another_one_switches_off(self):
+        for module, values, named in (
+            ('kvm_intel', {'unrestricted_guest': 'N', 'ept': 'N'}, 'ept'),
+            ('kvm_intel', {'pml': 'N', 'ept': 'N', 'eptad': 'N'}, 'ept'),
+            ('kvm_intel', {'pml': 'N', 'ept': 'Y', 'eptad': 'N'}, 'eptad'),
+            ('kvm_intel', {'mbec': 'N', 'ept': 'N'}, 'ept'),
+            ('kvm_amd', {'avic': 'N', 'npt': 'N'}, 'npt'),
+            ('kvm_amd', {'vls': '0', 'npt': 'N'}, 'npt'),
+            ('kvm_amd', {'vnmi': 'N', 'vgif': '0'}, 'vgif'),
+        ):
+            said = self.off(module, **values)
+            self.assertThat(said.reason, Contains(f'parameter {named} of'))
+            self.assertThat(said.remedy, Contains(f'{module} {named}=1"'))
+            own = next(iter(values))
+            self.assertNotIn(f'{own}=1', said.remedy)
+
+    def test_parameter_when_the_other_one_is_on_or_not_known(self):
+        for values in (
+            {'pml': 'N', 'ept': 'Y', 'eptad': 'Y'},
+            {'pml': 'N', 'ept': EACCES, 'eptad': ENOENT},
+        ):
+            said = self.off('kvm_intel', **values)
+            self.assertThat(said.remedy, Contains('kvm_intel pml=1"'))
+
+    def test_parameter_that_the_command_line_switches_off(self):
+        said = self.off('kvm_amd', 'kvm-amd.npt=0', npt='N')
+        self.assertEqual(('parameter_off_on_command_line',), said.remedy.keys)
+        said = self.off('kvm_intel', 'kvm_intel.ept=0', pml='N', ept='N')
+        self.assertThat(said.remedy, Contains('remove kvm_intel.ept=0'))
+        said = self.off('kvm_amd', 'clearcpuid=vgif', vgif='0')
+        self.assertEqual(('clearcpuid_on_command_line',), said.remedy.keys)
+
+    def test_nothing_is_advised_that_is_set(self):
+        said = self.off('kvm_amd', 'kvm_amd.avic=1', avic='N', npt='Y')
+        self.assertEqual(('parameter_refused',), said.remedy.keys)
+
+    def test_processor_when_it_may_have_none(self):
+        said = self.off('kvm_amd', vgif='0')
+        self.assertThat(said.reason, Contains('or the processor has none'))
+
+    def kept(self, cmdline, flags='fpu', misc='126 tun\n', **more):
+        cpuinfo = f'vendor_id : GenuineIntel\nflags : {flags}\n'
+        look = look_at(
+            files={
+                '/proc/cpuinfo': cpuinfo,
+                '/proc/cmdline': cmdline,
+                '/proc/misc': misc,
+                **more,
+            }
+        )
+        return [o for o in self.said(look) if o.source == '/proc/cmdline']
+
+    def test_command_line_that_keeps_kvm_from_starting(self):
+        for cmdline, flags, key in (
+            ('clearcpuid=vmx', 'fpu', 'clearcpuid_on_command_line'),
+            ('clearcpuid=133', 'fpu', 'clearcpuid_on_command_line'),
+            (
+                'module_blacklist=x,kvm_intel',
+                'vmx',
+                'module_blacklisted_on_command_line',
+            ),
+            (
+                'module_blacklist=kvm',
+                'vmx',
+                'module_blacklisted_on_command_line',
+            ),
+        ):
+            said = self.kept(cmdline, flags)
+            self.assertIn('kvm', {o.capability for o in said})
+            self.assertIn('ept', {o.capability for o in said})
+            self.assertNotIn('iommu', {o.capability for o in said})
+            for observation in said:
+                self.assertEqual('absent', observation.state.value)
+                self.assertEqual((key,), observation.remedy.keys)
+                self.assertThat(observation.reason, Contains(cmdline))
+
+    def test_command_line_that_does_not(self):
+        for cmdline, flags, misc in (
+            ('clearcpuid=vmx', 'fpu', '232 kvm\n'),
+            ('clearcpuid=vmx', 'vmx', '126 tun\n'),
+            ('clearcpuid=svm', 'fpu', '126 tun\n'),
+            ('clearcpuid=vmx clearcpuid=smap', 'fpu', '126 tun\n'),
+            ('module_blacklist=kvm_amd', 'vmx', '126 tun\n'),
+            ('module_blacklist=kvm_intel', 'vmx', EACCES),
+            ('ro', 'fpu', '126 tun\n'),
+            (EACCES, 'fpu', '126 tun\n'),
+        ):
+            self.assertEqual([], self.kept(cmdline, flags, misc))
+        refused = {'/proc/cpuinfo': EACCES}
+        self.assertEqual([], self.kept('clearcpuid=vmx', **refused))
+
+    def test_command_line_when_only_the_flags_tell(self):
+        self.assertNotEqual([], self.kept('clearcpuid=vmx', misc=EACCES))

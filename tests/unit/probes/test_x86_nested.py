@@ -63,12 +63,43 @@ class TestOffered(ProbeTestCase):
                 'kvm_intel nested=1 ept=1',
             ),
             ('AuthenticAMD', 'kvm_amd nested=1"', 'kvm_amd nested=1 npt=1"'),
-            ('', 'kvm_intel or kvm_amd nested=1"', 'nested=1 ept=1 or npt=1'),
+            ('', 'help: put "options kvm_amd nested=1', 'nested=1 npt=1"'),
         ):
             look = offers(files={'/proc/cpuinfo': f'vendor_id : {vendor}'})
             for key, words in (('nested', nested), ('nested_slat', slat)):
                 said = self.one(look, key, Stage.KVM)
                 self.assertThat(said.remedy, Contains(words))
+
+    def test_remedy_when_the_module_is_known(self):
+        for module in ('kvm_intel', 'kvm_amd'):
+            look = offers(modules={'kvm', module})
+            said = self.one(look, 'nested', Stage.KVM)
+            self.assertThat(said.remedy, Contains(f'options {module} nested'))
+            self.assertNotIn('if that does not help', said.remedy)
+
+    def test_remedy_when_it_is_on_already(self):
+        path = parameter_path('kvm_amd', 'nested')
+        vendor = {'/proc/cpuinfo': 'vendor_id : AuthenticAMD'}
+        said = self.said(offers(files={path: '1', **vendor}), 'nested')
+        (ioctl,) = [o for o in said if o.state.value == 'absent']
+        self.assertEqual(('nested_already_on',), ioctl.remedy.keys)
+        npt = parameter_path('kvm_amd', 'npt')
+        files = {path: '1', npt: 'N', **vendor}
+        for said in self.said(offers(files=files), 'nested_slat'):
+            self.assertThat(said.remedy, Contains('kvm_amd npt=1"'))
+            self.assertNotIn('nested=1', said.remedy)
+
+    def test_remedy_when_the_command_line_switches_it_off(self):
+        files = {
+            '/proc/cpuinfo': 'vendor_id : GenuineIntel',
+            '/proc/cmdline': 'kvm_intel.nested=1 kvm-intel.nested=0',
+            parameter_path('kvm_intel', 'nested'): 'N',
+        }
+        for said in self.said(offers(files=files), 'nested'):
+            self.assertEqual('absent', said.state.value)
+            keys = ('parameter_off_on_command_line',)
+            self.assertEqual(keys, said.remedy.keys)
+            self.assertThat(said.remedy, Contains('kvm-intel.nested=0'))
 
     def test_absent_when_kvm_lists_none_of_the_leaves(self):
         look = look_at(kvm=KvmAnswers(supported_cpuid=()))
