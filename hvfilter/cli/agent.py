@@ -138,9 +138,14 @@ def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
 
 
 def status(result: run.Result) -> int:
-    """The exit status that follows from how the publishers fared."""
+    """The exit status that follows from how the publishers fared.
+
+    What is published is not what it should be: that is for the next run, and
+    for a monitor, too.
+    """
     if not result.failures:
-        return 0
+        settled = all(outcome.settled for outcome in result.outcomes)
+        return 0 if settled else TRY_AGAIN
     return TRY_AGAIN if result.transient else FAILED
 
 
@@ -151,7 +156,8 @@ def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
     files and in its state path.
     """
     folders = [Path(name).parent for name in conf.config_file or ()]
-    folders.append(Path(_state_path(conf)))
+    state_path, unreadable = _state_path(conf)
+    folders.append(Path(state_path))
     found = []
     for folder in dict.fromkeys(folders):
         path = str(folder / COMPUTE_ID)
@@ -159,22 +165,23 @@ def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
             text = host.read(path)
         except Denied as denied:
             if not denied.missing:
-                LOG.warning(
-                    'The uuid that nova-compute keeps is not readable: %s. '
-                    "The resource provider is looked up by this host's name.",
-                    denied,
-                )
+                unreadable.append((path, str(denied)))
             continue
         found.append((path, text.decode('ascii', 'replace')))
-    return base.Identity(tuple(found), host_names())
+    return base.Identity(tuple(found), host_names(), tuple(unreadable))
 
 
-def _state_path(conf: cfg.ConfigOpts) -> str:
+def _state_path(conf: cfg.ConfigOpts) -> tuple[str, list[tuple[str, str]]]:
+    """nova-compute's state path, and why it is not known for sure."""
     try:
-        return str(conf.state_path)
+        return str(conf.state_path), []
     except cfg.Error:
-        # Nova knows variables, such as $pybasedir, that we do not.
-        return str(agent.NOVA_OPTS[0].default)
+        default = str(agent.NOVA_OPTS[0].default)
+        why = (
+            "it has a variable that only Nova's own code knows, such as "
+            f'$pybasedir; {default} was searched'
+        )
+        return default, [('[DEFAULT] state_path', why)]
 
 
 def host_names() -> tuple[str, ...]:

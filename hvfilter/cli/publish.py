@@ -14,18 +14,26 @@ from hvfilter.cli import agent as common
 from hvfilter.cli import command
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
-from hvfilter.model import document, form
+from hvfilter.model import catalogue, document, form
 from hvfilter.model.finding import Finding, HostReport, Overrule, State
+from hvfilter.model.week import Week
 from hvfilter.publish import base, run
 from hvfilter.rules import overrule, traits
+
+NO_WEEK = (
+    "This host's clock, or the time of the report, is not in the years 2000 "
+    'to 2999: the week of the report is not published. Set the clock.'
+)
 
 
 class Publish(command.HostCommand, common.AgentCommand):
     """Look at this host and publish what it can do.
 
     Exit status: 0 when everything is published; 75 when it failed for a
-    reason that may pass (the next run tries again); 1 when somebody has to
-    mend something first.
+    reason that may pass (the next run tries again), when a capability that
+    was published could not be determined now, or when something else adds
+    traits again that were removed; 1 when somebody has to fix something
+    first.
     """
 
     error_status = common.FAILED
@@ -56,16 +64,25 @@ class Publish(command.HostCommand, common.AgentCommand):
             self.say(_told(report, key))
         if report['kvm'].state is State.UNKNOWN:
             self.say(_undecided(report['kvm']))
+        probed_s = _looked_s(parsed_args.report)
+        week = Week.at(probed_s)
+        if week is None:
+            self.say(NO_WEEK)
+        max_age_weeks = conf.hvfilter.report_max_age_weeks
         occasion = base.Occasion(
             report,
-            traits.wanted(report),
+            traits.wanted(report, week, max_age_weeks),
             identity,
-            probed_s=_looked_s(parsed_args.report),
+            probed_s=probed_s,
             now_s=time.time(),
         )
         dry_run = parsed_args.dry_run
         result = run.publish(publishers, occasion, dry_run=dry_run)
         self.status = common.status(result)
+        if report['kvm'].state is State.UNKNOWN:
+            self.status = self.status or common.TRY_AGAIN
+        for line in _unverified(report, result, max_age_weeks):
+            self.say(line)
         return self.list_result(result, dry_run=dry_run)
 
 
@@ -122,11 +139,38 @@ def _overrules(conf: cfg.ConfigOpts) -> dict[str, Overrule]:
 
 
 def _undecided(kvm: Finding) -> str:
-    remedy = f' To know it: {kvm.remedy}.' if kvm.remedy else ''
     return (
-        'Whether this host runs KVM guests is unknown, so it counts as '
-        f'reported only if it did before: {kvm.reason}.{remedy}'
+        'Could not determine whether this host runs KVM guests; '
+        f'{catalogue.REPORTED_TRAIT} is left unchanged: {kvm.reason}.'
+        f'{_to_find_out(kvm)}'
     )
+
+
+def _unverified(
+    report: HostReport, result: run.Result, max_age_weeks: int
+) -> Iterator[str]:
+    """Why traits stay that nobody can vouch for any more."""
+    names = frozenset[str]().union(
+        *(outcome.unverified for outcome in result.outcomes)
+    )
+    stays = (
+        f'It is removed once it has been unknown for more than '
+        f'{max_age_weeks} weeks ([hvfilter] report_max_age_weeks).'
+        if max_age_weeks
+        else 'It stays until it is known, since [hvfilter] '
+        'report_max_age_weeks is 0.'
+    )
+    for name in sorted(names & catalogue.BY_TRAIT.keys()):
+        finding = report[catalogue.BY_TRAIT[name].key]
+        yield (
+            f'{name} was published earlier and is left unchanged, though it '
+            f'is unknown now whether the host has it: {finding.reason}.'
+            f'{_to_find_out(finding)} {stays}'
+        )
+
+
+def _to_find_out(finding: Finding) -> str:
+    return f' To find out: {finding.remedy}.' if finding.remedy else ''
 
 
 def _told(report: HostReport, key: str) -> str:

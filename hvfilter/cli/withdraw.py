@@ -14,7 +14,7 @@ from hvfilter.cli import agent as common
 from hvfilter.cli import command, streams
 from hvfilter.host.live import LiveHost
 from hvfilter.placement import client, errors, fleet, reconcile
-from hvfilter.publish import base, flavors, placement, run
+from hvfilter.publish import base, flavors, left_over, placement, run
 
 WIDTH = 40
 """Columns of the progress bar."""
@@ -66,6 +66,10 @@ class Withdraw(common.AgentCommand):
         dry_run = parsed_args.dry_run
         result = run.withdraw(publishers, identity, dry_run=dry_run)
         self.status = common.status(result)
+        triggers = left_over.triggers()
+        if triggers:
+            self.say(_would_publish_again(triggers))
+            self.status = self.status or common.TRY_AGAIN
         return self.list_result(result, dry_run=dry_run)
 
     def _everywhere(
@@ -123,6 +127,15 @@ class Withdraw(common.AgentCommand):
         )
         if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
             raise command.Trouble('Nothing was changed')
+
+
+def _would_publish_again(triggers: Sequence[str]) -> str:
+    return (
+        f'{", ".join(triggers)}: starts hvfilter on this host, which would '
+        'publish again. Run "systemctl disable --now" for units, "systemctl '
+        f'mask {left_over.SERVICE}" where a udev rule stays; then withdraw '
+        'again.'
+    )
 
 
 def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from oslo_config import cfg, iniparser, types
 
-from hvfilter.conf import references
+from hvfilter.conf import age, references
 
 GROUP = cfg.OptGroup(
     'hvfilter',
@@ -126,6 +126,7 @@ was given with --collector.textfile.directory.
         regex='^0?[0-7]{3}$',
         help='Permissions of textfile, octal.',
     ),
+    age.REPORT_MAX_AGE_WEEKS,
     cfg.ListOpt(
         'overrule',
         default=[],
@@ -144,6 +145,13 @@ cannot run them.
 NOVA_OPTS = [
     cfg.StrOpt('state_path', default='/var/lib/nova'),
     cfg.StrOpt('compute_driver'),
+]
+
+#: Where nova-compute reads provider.yaml files, in its group ``compute``.
+NOVA_COMPUTE_OPTS = [
+    cfg.StrOpt(
+        'provider_config_location', default='/etc/nova/provider_config/'
+    ),
 ]
 
 _VERSIONS = ('version', 'min_version', 'max_version')
@@ -170,6 +178,7 @@ def load(
     conf = cfg.ConfigOpts()
     register(conf)
     conf.register_opts(NOVA_OPTS)
+    conf.register_opts(NOVA_COMPUTE_OPTS, group='compute')
     try:
         conf(
             args=[],

@@ -277,19 +277,19 @@ OWN_TRAITS: frozenset[str] = (
 )
 """The names that are known beforehand; see :func:`is_own` for the others."""
 
-SINCE = '_UNKNOWN_'
-"""Between a trait and the week since which it has been UNKNOWN."""
-
 _REPORTED_WEEK = f'{REPORTED_TRAIT}_{week.PATTERN}'
-_UNKNOWN_SINCE = f'(?:{"|".join(sorted(OWN_TRAITS))}){SINCE}{week.PATTERN}'
+_STATE_WEEK = (
+    f'(?:{"|".join(sorted(OWN_TRAITS))})_(?:UNKNOWN|REMOVED)_{week.PATTERN}'
+)
 
 OWN_PATTERNS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern + r'\Z')
     for pattern in (
         # The week of the last report: one on each provider that reported.
         _REPORTED_WEEK,
-        # A trait that is kept although its state is UNKNOWN, and since when.
-        _UNKNOWN_SINCE,
+        # Since when a trait that is kept has been UNKNOWN, or when one was
+        # removed: see hvfilter.model.dated.
+        _STATE_WEEK,
     )
 )
 """Names with a changing part. Strict: a name that only begins like one of

@@ -6,12 +6,15 @@ traits does not move when they change), so the time is a name itself:
 
 * ``CUSTOM_HVFILTER_REPORTED_2026W48``: the last report was in that week;
 * ``CUSTOM_HVFILTER_NESTED_UNKNOWN_2026W48``: ``CUSTOM_HVFILTER_NESTED`` is
-  on the provider because it once was PRESENT; since that week it is UNKNOWN.
+  on the provider because it once was PRESENT; since that week it is UNKNOWN;
+* ``CUSTOM_HVFILTER_NESTED_REMOVED_2026W48``: ``CUSTOM_HVFILTER_NESTED`` was
+  taken off in that week. If it is there again, something else adds it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 
 from hvfilter.model import catalogue
 from hvfilter.model.week import Week
@@ -21,28 +24,34 @@ REPORTED_PREFIX = f'{catalogue.REPORTED_TRAIT}_2'
 others may begin so too."""
 
 
+class Kind(enum.Enum):
+    """What happened in the week."""
+
+    REPORTED = ''
+    UNKNOWN = '_UNKNOWN'
+    REMOVED = '_REMOVED'
+
+
 @dataclasses.dataclass(frozen=True)
 class Dated:
     """A trait name with a week, taken apart.
 
-    :ivar subject: the trait that it is about
-    :ivar unknown: whether it holds since when the subject has been UNKNOWN,
-        and not when it was last reported
+    :ivar subject: the trait that it is about; the marker for REPORTED
+    :ivar kind: what happened to it
+    :ivar week: when
     """
 
     subject: str
-    unknown: bool
+    kind: Kind
     week: Week
+
+    def __str__(self) -> str:
+        return f'{self.subject}{self.kind.value}_{self.week}'
 
 
 def reported_in(week: Week) -> str:
     """The trait that says: the last report was in this week."""
-    return f'{catalogue.REPORTED_TRAIT}_{week}'
-
-
-def unknown_since(trait: str, week: Week) -> str:
-    """The trait that says: that one has been UNKNOWN since this week."""
-    return f'{trait}{catalogue.SINCE}{week}'
+    return str(Dated(catalogue.REPORTED_TRAIT, Kind.REPORTED, week))
 
 
 def parse(name: str) -> Dated | None:
@@ -53,5 +62,7 @@ def parse(name: str) -> Dated | None:
     week = Week.parse(text)
     if week is None:
         return None
-    trait = subject.removesuffix(catalogue.SINCE.rstrip('_'))
-    return Dated(trait, trait != subject, week)
+    for kind in (Kind.UNKNOWN, Kind.REMOVED):
+        if subject.endswith(kind.value):
+            return Dated(subject.removesuffix(kind.value), kind, week)
+    return Dated(subject, Kind.REPORTED, week)

@@ -88,6 +88,14 @@ class NotFound(PlacementError):
     code = 'not_found'
 
 
+class WrongProvider(PlacementError):
+    """Which provider is this host's cannot be decided, or what decides it
+    belongs to another host. Nothing was written.
+    """
+
+    code = 'wrong_provider'
+
+
 class Conflict(PlacementError):
     """Somebody else changed the thing first, or still uses it: 409.
 

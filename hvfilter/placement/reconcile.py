@@ -16,6 +16,7 @@ the names, then everything is written or nothing).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import random
@@ -23,7 +24,7 @@ import time
 from collections.abc import Callable
 
 from hvfilter.model import catalogue
-from hvfilter.placement import client, errors
+from hvfilter.placement import client, errors, whose
 from hvfilter.rules.traits import Wanted
 
 LOG = logging.getLogger(__name__)
@@ -34,11 +35,15 @@ class Target:
     """Which provider is meant.
 
     :param uuid: its uuid, None to look it up by name.
-    :param names: names it may have, the likeliest first; used without uuid.
+    :param names: names it may have, the likeliest first.
+    :param origin: the file that the uuid was read from. A file can be copied
+        to another host, so the provider's name is compared with ``names``
+        before the first write; empty: the uuid is an operator's word.
     """
 
     uuid: str | None = None
     names: tuple[str, ...] = ()
+    origin: str = ''
 
     def __post_init__(self) -> None:
         if self.uuid is None and not self.names:
@@ -56,12 +61,14 @@ class Plan:
     :param removed: our names that it has and should not have.
     :param kept: our names that it has and that stay.
     :param result: its whole set afterwards, foreign names included.
+    :param unverified: names among ``kept`` whose state is UNKNOWN now.
     """
 
     added: frozenset[str]
     removed: frozenset[str]
     kept: frozenset[str]
     result: frozenset[str]
+    unverified: frozenset[str] = frozenset()
 
     @property
     def idle(self) -> bool:
@@ -88,6 +95,7 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
         removed=current - result,
         kept=catalogue.own(result & current),
         result=result,
+        unverified=wanted.unverified(result),
     )
 
 
@@ -111,6 +119,10 @@ class Change:
     :param requests: how many requests were sent to Placement.
     :param conflicts: how many times another writer was faster.
     :param created: trait names that were made known to Placement.
+    :param unverified: names among ``kept`` whose state is UNKNOWN now.
+    :param unknown_for_too_long: names among ``removed`` that were UNKNOWN
+        for longer than they may stay so.
+    :param returning: names among ``removed`` that had been removed before.
     """
 
     uuid: str
@@ -120,6 +132,9 @@ class Change:
     requests: int
     conflicts: int = 0
     created: frozenset[str] = frozenset()
+    unverified: frozenset[str] = frozenset()
+    unknown_for_too_long: frozenset[str] = frozenset()
+    returning: frozenset[str] = frozenset()
 
     @property
     def idle(self) -> bool:
@@ -180,14 +195,20 @@ class Reconciler:
         """
         run = _Run(self._client, target, wanted, self._chance)
         uuid, _, step = run.read()
-        return Change(uuid, step.added, step.removed, step.kept, run.requests)
+        if not step.idle:
+            run.check_name()
+        return run.change(uuid, step)
 
-    def reconcile(self, target: Target, wanted: Wanted) -> Change:
+    def reconcile(
+        self, target: Target, wanted: Wanted, *, await_provider: bool = True
+    ) -> Change:
         """Make the provider's traits of ours what is wanted.
 
         A name that is neither wanted nor unwanted stays as it is, and so
         does every name that is not ours.
 
+        :param await_provider: a provider that does not exist may come yet.
+        :raises errors.WrongProvider: it seems to be another host's.
         :raises errors.PlacementError: the last failure, when patience ends;
             the provider then has its old traits or the new ones, whole.
         """
@@ -206,7 +227,8 @@ class Reconciler:
                     run.conflicts,
                 )
             except errors.PlacementError as error:
-                if not (error.transient or isinstance(error, errors.NotFound)):
+                missing = isinstance(error, errors.NotFound)
+                if not (error.transient or (missing and await_provider)):
                     raise
                 run.failures += 1
                 pause = self._pause(error, run.failures)
@@ -246,6 +268,7 @@ class _Run:
         self._first: frozenset[str] | None = None
         self._creating = False
         self._named = False
+        self._checked = not target.origin
         self.created: frozenset[str] = frozenset()
         self.requests = 0
         self.conflicts = 0
@@ -254,6 +277,7 @@ class _Run:
     def attempt(self) -> Change:
         uuid, now, step = self.read()
         if not step.idle:
+            self.check_name()
             try:
                 self._write(uuid, now, step)
             except errors.UnknownTrait as error:
@@ -265,26 +289,64 @@ class _Run:
         if self._creating:
             # It was interrupted in an earlier attempt.
             self._create(frozenset())
-        return self._change(uuid, step)
+        return self.change(uuid, step)
 
     def read(self) -> tuple[str, client.ProviderTraits, Plan]:
         uuid = self._target.uuid or self._find()
         self.requests += 1
-        now = self._client.traits_of(uuid)
+        try:
+            now = self._client.traits_of(uuid)
+        except errors.NotFound:
+            self._refuse_other_uuid()
+            raise
         if self._first is None:
             self._first = now.traits
         return uuid, now, plan(now.traits, self._wanted)
 
+    def check_name(self) -> None:
+        """Refuse a provider that bears none of this host's names."""
+        if self._checked or self._target.uuid is None:
+            return
+        self.requests += 1
+        provider = self._client.provider(self._target.uuid)
+        if not whose.bears_name_of(provider.name, self._target.names):
+            raise whose.uuid_of_another(
+                self._target.origin,
+                self._target.names,
+                provider,
+                self._named_so(),
+            )
+        self._checked = True
+
+    def _refuse_other_uuid(self) -> None:
+        """The uuid is nobody's: is there a provider with this host's name?"""
+        uuid, origin = self._target.uuid, self._target.origin
+        if uuid is not None and origin:
+            for other in self._named_so():
+                raise whose.uuid_of_nobody(origin, uuid, other)
+
     def _find(self) -> str:
-        missing: errors.NotFound | None = None
+        found = self._named_so()
+        if len(found) > 1:
+            raise whose.ambiguous(found)
+        for provider in found:
+            return provider.uuid
+        raise errors.NotFound(
+            'Placement has no resource provider named '
+            + ' or '.join(repr(name) for name in self._target.names),
+            'nova-compute creates it at its first start, under the name '
+            'shown by "openstack hypervisor list"; set [hvfilter] '
+            'provider_uuid or provider_name if it differs from this.',
+        )
+
+    def _named_so(self) -> list[client.Provider]:
+        """The providers that bear one of this host's names."""
+        found = []
         for name in self._target.names:
             self.requests += 1
-            try:
-                return self._client.provider_named(name).uuid
-            except errors.NotFound as error:
-                missing = missing or error
-        assert missing is not None  # a target without uuid has a name
-        raise missing
+            with contextlib.suppress(errors.NotFound):
+                found.append(self._client.provider_named(name))
+        return found
 
     def _write(
         self, uuid: str, now: client.ProviderTraits, step: Plan
@@ -321,9 +383,11 @@ class _Run:
             if self._client.ensure_trait(name):
                 self.created |= {name}
 
-    def _change(self, uuid: str, step: Plan) -> Change:
+    def change(self, uuid: str, step: Plan) -> Change:
+        """What this run has changed, or would change, so far."""
         before = catalogue.own(self._first or frozenset())
         after = catalogue.own(step.result)
+        returning = self._wanted.returning(before)
         return Change(
             uuid,
             added=after - before,
@@ -332,6 +396,10 @@ class _Run:
             requests=self.requests,
             conflicts=self.conflicts,
             created=self.created,
+            unverified=step.unverified,
+            unknown_for_too_long=self._wanted.unverified(before - after)
+            - returning,
+            returning=returning,
         )
 
 

@@ -51,10 +51,13 @@ class Identity:
         and text
     :ivar names: the names under which nova-compute may have registered it,
         the likeliest first
+    :ivar unreadable: identity files, or what tells where they are, that could
+        not be read: which, and why
     """
 
     compute_ids: tuple[tuple[str, str], ...] = ()
     names: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +76,10 @@ class Outcome:
     :ivar content: the whole new content, for publishers that write a file
     :ivar failure: why it failed; everything else is then empty
     :ivar failure_code: the same as a word for machines
+    :ivar unverified: trait names among ``kept`` that were published when the
+        state was known; now it is UNKNOWN
+    :ivar returning: trait names that should not be there, and that something
+        else keeps adding, such as a nova-compute with a provider.yaml
     """
 
     publisher: str
@@ -87,6 +94,13 @@ class Outcome:
     content: str = ''
     failure: str = ''
     failure_code: str = ''
+    unverified: frozenset[str] = frozenset()
+    returning: frozenset[str] = frozenset()
+
+    @property
+    def settled(self) -> bool:
+        """What is published now is true, and stays so."""
+        return not (self.failure or self.unverified or self.returning)
 
 
 @dataclasses.dataclass(frozen=True)

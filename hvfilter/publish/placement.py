@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
 
 from hvfilter.conf import agent
 from hvfilter.placement import client, errors, reconcile
-from hvfilter.publish import base
+from hvfilter.publish import base, drivers, left_over
 from hvfilter.rules import traits
 from hvfilter.rules.traits import Wanted
 
@@ -50,29 +51,48 @@ class PlacementPublisher(base.Publisher):
         self, identity: base.Identity, *, dry_run: bool = False
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
-        return self._run(identity, traits.withdrawn(), dry_run=dry_run)
+        wanted = traits.withdrawn()
+        return self._run(identity, wanted, dry_run=dry_run, leaving=True)
 
     def _run(
-        self, identity: base.Identity, wanted: Wanted, *, dry_run: bool = False
+        self,
+        identity: base.Identity,
+        wanted: Wanted,
+        *,
+        dry_run: bool = False,
+        leaving: bool = False,
     ) -> base.Outcome:
         target = target_of(self.conf, identity)
-        options = self.conf.hvfilter
-        patience = reconcile.Patience(
-            deadline_s=options.publish_deadline_s,
-            conflicts=options.publish_conflict_retries,
-        )
+        left = self._left_over()
+        notes = (*left_over.notes(left), *_notes_on(identity, target))
+        added_again = frozenset[str]().union(*(each.traits for each in left))
         try:
-            transport = self._transport or transport_of(self.conf)
-            reconciler = reconcile.Reconciler(
-                client.PlacementClient(transport), patience
+            reconciler = self._reconciler()
+            change = (
+                reconciler.preview(target, wanted)
+                if dry_run
+                else reconciler.reconcile(
+                    target, wanted, await_provider=not leaving
+                )
             )
-            act = reconciler.preview if dry_run else reconciler.reconcile
-            change = act(target, wanted)
         except errors.PlacementError as error:
+            missing = isinstance(error, errors.NotFound)
+            if missing and leaving:
+                return base.Outcome(
+                    self.name,
+                    f'resource provider {target}',
+                    notes=(
+                        f'{error.what}: nothing is left to remove.',
+                        *notes,
+                    ),
+                    returning=added_again,
+                )
             # nova-compute may yet create the provider.
-            passes = error.transient or isinstance(error, errors.NotFound)
             raise base.Failed(
-                error.what, error.remedy, transient=passes, code=error.code
+                error.what,
+                error.remedy,
+                transient=error.transient or missing,
+                code=error.code,
             ) from error
         return base.Outcome(
             self.name,
@@ -81,16 +101,72 @@ class PlacementPublisher(base.Publisher):
             removed=change.removed,
             kept=change.kept,
             changed=not change.idle,
-            notes=_notes(change),
+            notes=(*_notes(change, wanted), *notes),
             requests=change.requests,
             conflicts=change.conflicts,
+            unverified=change.unverified,
+            returning=change.returning
+            | (added_again - change.added - change.kept),
+        )
+
+    def _reconciler(self) -> reconcile.Reconciler:
+        options = self.conf.hvfilter
+        return reconcile.Reconciler(
+            client.PlacementClient(self._transport or transport_of(self.conf)),
+            reconcile.Patience(
+                deadline_s=options.publish_deadline_s,
+                conflicts=options.publish_conflict_retries,
+            ),
+        )
+
+    def _left_over(self) -> tuple[left_over.Found, ...]:
+        """Files that make nova-compute add traits of ours beside us."""
+        options = self.conf.hvfilter
+        own = Path(options.provider_config_file)
+        return left_over.files(
+            (own.parent, Path(self.conf.compute.provider_config_location)),
+            apart_from=[own]
+            if 'provider-config' in options.publishers
+            else [],
         )
 
 
-def _notes(change: reconcile.Change) -> tuple[str, ...]:
-    if not change.created:
+def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
+    notes = []
+    if change.created:
+        notes.append(
+            f'{len(change.created)} trait names were new to Placement.'
+        )
+    if change.returning:
+        notes.append(
+            f'{", ".join(sorted(change.returning))}: removed again; something '
+            'else added it after the last removal. Either nova-compute '
+            'still holds a provider.yaml that names it: restart '
+            'nova-compute. Or another host publishes to this resource '
+            'provider: look for a copy of the compute_id file.'
+        )
+    if change.unknown_for_too_long:
+        notes.append(
+            f'{", ".join(sorted(change.unknown_for_too_long))}: removed, '
+            f'since it has been unknown for more than {wanted.max_age_weeks} '
+            'weeks whether the host still has it.'
+        )
+    return tuple(notes)
+
+
+def _notes_on(
+    identity: base.Identity, target: reconcile.Target
+) -> tuple[str, ...]:
+    """What could not be read of who this host is, and what was used."""
+    if target.uuid is not None:
         return ()
-    return (f'{len(change.created)} trait names were new to Placement.',)
+    return tuple(
+        f'Cannot read {what}: {why}. The resource provider was looked up by '
+        f'the name {target} instead. Run this as a user who may read it, '
+        'such as a member of the group nova, or set [hvfilter] '
+        'provider_uuid.'
+        for what, why in identity.unreadable
+    )
 
 
 def target_of(
@@ -110,14 +186,7 @@ def target_of(
         )
     if options.provider_name:
         return reconcile.Target(names=(options.provider_name,))
-    if 'ironic' in (conf.compute_driver or '').lower():
-        raise base.Failed(
-            f'This nova-compute ({conf.compute_driver}) manages bare metal '
-            'nodes, each with a resource provider of its own, and none of '
-            'them is this host',
-            'Run hvfilter on hosts that run guests; Ironic nodes get their '
-            'traits from Ironic ("openstack baremetal node add trait").',
-        )
+    drivers.refuse_ironic(conf)
     found = {
         _uuid(text.strip(), path): path for path, text in identity.compute_ids
     }
@@ -129,8 +198,8 @@ def target_of(
             '"openstack hypervisor list" shows, or set '
             '[hvfilter]provider_uuid.',
         )
-    for uuid in found:
-        return reconcile.Target(uuid=uuid)
+    for uuid, path in found.items():
+        return reconcile.Target(uuid, identity.names, path)
     if not identity.names:
         raise base.Failed(
             'It is not known which resource provider is this host',

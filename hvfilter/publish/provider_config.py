@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from hvfilter.model.catalogue import OWN_TRAITS
-from hvfilter.publish import base, file
+from hvfilter.model import catalogue, dated
+from hvfilter.publish import base, drivers, file
 from hvfilter.rules.traits import Wanted
 
 EVERY_NODE = '$COMPUTE_NODE'
@@ -29,6 +29,10 @@ LEFT_BEHIND = 'hvfilter_left_behind'
 """Our key under ``meta``, where Nova allows any: names that were in the file
 once, are not any more, and may still be in Placement."""
 
+UNKNOWN_SINCE = 'hvfilter_unknown_since'
+"""Our other key there: since when names in the file have been UNKNOWN, as
+:mod:`hvfilter.model.dated` writes it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Content:
@@ -36,10 +40,14 @@ class Content:
 
     :ivar traits: names that nova-compute is to add
     :ivar left_behind: names that it may have added before and now should not
+    :ivar unknown_since: names with a week, one for each of the traits that is
+        UNKNOWN now. The week of the last report is never among the traits:
+        nova-compute would add all the weeks that it ever read.
     """
 
     traits: frozenset[str] = frozenset()
     left_behind: frozenset[str] = frozenset()
+    unknown_since: frozenset[str] = frozenset()
 
 
 class ProviderConfigPublisher(base.Publisher):
@@ -66,21 +74,24 @@ class ProviderConfigPublisher(base.Publisher):
         old = parse(raw, path)
         if not dry_run:
             file.remove(path)
+        gone = old.traits | old.left_behind
         return base.Outcome(
             self.name,
             str(path),
             removed=old.traits,
             changed=True,
-            notes=_notes(Content(left_behind=old.traits | old.left_behind)),
+            notes=(_RESTART, *_left_behind(gone, 'withdraw')),
+            returning=gone,
         )
 
     def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
         path = self._path()
+        drivers.refuse_ironic(self.conf)
         others = tuple(_others(path))
         _refuse_rivals(path, others, occasion.identity)
         raw = file.read(path)
         old = Content() if raw is None else parse(raw, path)
-        new = merge(old, occasion.wanted, clean=_cleaned(occasion))
+        new = merge(old, occasion.wanted, removed=_removed(occasion, raw))
         text = render(new)
         changed = raw != text.encode()
         if changed and not dry_run:
@@ -94,7 +105,12 @@ class ProviderConfigPublisher(base.Publisher):
             kept=new.traits & old.traits,
             changed=changed,
             content=text,
-            notes=_notes(new, changed=old.traits != new.traits),
+            notes=(
+                *((_RESTART,) if old.traits != new.traits else ()),
+                *_left_behind(new.left_behind, 'publish'),
+            ),
+            unverified=occasion.wanted.unverified(new.traits),
+            returning=new.left_behind,
         )
 
     def _path(self) -> Path:
@@ -108,15 +124,30 @@ class ProviderConfigPublisher(base.Publisher):
         return path
 
 
-def merge(old: Content, wanted: Wanted, *, clean: bool) -> Content:
+def merge(
+    old: Content, wanted: Wanted, *, removed: frozenset[str] | None
+) -> Content:
     """What the file should say. Pure.
 
-    :param clean: Placement itself was brought up to date: what this file
-        does not name is not there either.
+    :param removed: what another publisher had to take off the provider just
+        now; None: none did, and what was once added is still there.
+
+    What had to be taken off was added by a nova-compute that holds an older
+    file, at least where an older one there was.
     """
-    names = wanted.undated().applied_to(old.traits)
-    gone = (old.left_behind | old.traits) - names
-    return Content(names, frozenset() if clean else gone)
+    after = wanted.applied_to(old.traits | old.unknown_since)
+    marks = {name: dated.parse(name) for name in after}
+    names = frozenset(name for name, mark in marks.items() if mark is None)
+    since = {
+        name
+        for name, mark in marks.items()
+        if mark is not None and mark.kind is dated.Kind.UNKNOWN
+    }
+    if removed is None:
+        gone = old.traits | old.left_behind
+    else:
+        gone = old.traits | (removed & catalogue.OWN_TRAITS)
+    return Content(names, gone - names, frozenset(since))
 
 
 def render(content: Content) -> str:
@@ -126,9 +157,13 @@ def render(content: Content) -> str:
         'meta:',
         "  schema_version: '1.0'",
     ]
-    if content.left_behind:
-        lines.append(f'  {LEFT_BEHIND}:')
-        lines += [f'    - {name}' for name in sorted(content.left_behind)]
+    for key, names in (
+        (LEFT_BEHIND, content.left_behind),
+        (UNKNOWN_SINCE, content.unknown_since),
+    ):
+        if names:
+            lines.append(f'  {key}:')
+            lines += [f'    - {name}' for name in sorted(names)]
     lines += [
         'providers:',
         '  - identification:',
@@ -152,13 +187,15 @@ def parse(raw: bytes, path: Path) -> Content:
         (provider,) = document['providers']
         named = provider['traits']['additional']
         left_behind = meta.get(LEFT_BEHIND, [])
+        since = meta.get(UNKNOWN_SINCE, [])
         ours = (
             set(document) == {'meta', 'providers'}
-            and set(meta) <= {'schema_version', LEFT_BEHIND}
+            and set(meta) <= {'schema_version', LEFT_BEHIND, UNKNOWN_SINCE}
             and set(provider) == {'identification', 'traits'}
             and provider['identification'] == {'uuid': EVERY_NODE}
             and set(provider['traits']) == {'additional'}
-            and {*named, *left_behind} <= OWN_TRAITS
+            and {*named, *left_behind} <= catalogue.OWN_TRAITS
+            and {*since} == catalogue.own(since)
         )
     except (
         AttributeError,
@@ -174,15 +211,18 @@ def parse(raw: bytes, path: Path) -> Content:
             'Move what was added to a file of its own, or remove the file; '
             'or set [hvfilter]provider_config_file to another name.',
         )
-    return Content(frozenset(named), frozenset(left_behind))
+    return Content(frozenset(named), frozenset(left_behind), frozenset(since))
 
 
-def _cleaned(occasion: base.Occasion) -> bool:
-    """Whether a publisher before this one has mended Placement itself."""
-    return any(
-        outcome.publisher == 'placement' and not outcome.failure
-        for outcome in occasion.earlier
-    )
+def _removed(
+    occasion: base.Occasion, raw: bytes | None
+) -> frozenset[str] | None:
+    """What the publisher before this one took off the provider itself."""
+    for outcome in occasion.earlier:
+        if outcome.publisher == 'placement' and not outcome.failure:
+            # Without an older file nova-compute has nothing of ours to add.
+            return frozenset() if raw is None else outcome.removed
+    return None
 
 
 def _others(path: Path) -> Iterator[tuple[Path, Any]]:
@@ -221,18 +261,17 @@ def _refuse_rivals(
             )
 
 
-def _notes(content: Content, *, changed: bool = True) -> tuple[str, ...]:
-    notes = []
-    if changed:
-        notes.append(
-            'Restart nova-compute: it reads the file only when it starts.'
-        )
-    if content.left_behind:
-        notes.append(
-            f'{", ".join(sorted(content.left_behind))} may still be in '
-            'Placement, for nova-compute only adds. After its restart run '
-            '"hvfilter publish --to placement" with credentials for '
-            'Placement, or set the other traits again with "openstack '
-            '--os-placement-api-version 1.6 resource provider trait set".'
-        )
-    return tuple(notes)
+_RESTART = 'Restart nova-compute: it reads the file only when it starts.'
+
+
+def _left_behind(names: frozenset[str], command: str) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return (
+        f'{", ".join(sorted(names))}: still in Placement, or added again by '
+        'nova-compute, which never removes a trait and keeps adding those '
+        'that it read when it started. Restart nova-compute, then run '
+        f'"hvfilter {command} --to placement" with credentials for Placement, '
+        'or set the other traits again with "openstack '
+        '--os-placement-api-version 1.6 resource provider trait set".',
+    )

@@ -151,6 +151,16 @@ class _Metrics:
                 'How often another writer was faster.',
                 [float(each.conflicts) for each in outcomes],
             ),
+            (
+                'hvfilter_publish_unverified',
+                'Published traits whose state is unknown now.',
+                [float(len(each.unverified)) for each in outcomes],
+            ),
+            (
+                'hvfilter_publish_returning',
+                'Removed traits that something else keeps adding.',
+                [float(len(each.returning)) for each in outcomes],
+            ),
         ):
             samples = list(zip(names, values, strict=True))
             yield _family(metric, text, samples)

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hvfilter.model import catalogue, dated
+from hvfilter.model.dated import Dated, Kind
 from hvfilter.model.finding import HostReport, State
 from hvfilter.model.week import Week, is_stale
 
@@ -23,8 +24,9 @@ class Wanted:
         0: for ever
 
     A name in neither is UNKNOWN: it stays as it is for ``max_age_weeks``
-    after the week in which it became so, and is removed then. That week is
-    kept beside it, as a trait of its own: :mod:`hvfilter.model.dated`.
+    after the week in which it became so, and is removed then. That week, and
+    the week in which a name was removed, are kept beside it as traits of
+    their own: :mod:`hvfilter.model.dated`.
     """
 
     present: frozenset[str]
@@ -34,57 +36,110 @@ class Wanted:
 
     def applied_to(self, traits: frozenset[str]) -> frozenset[str]:
         """The provider's whole trait set as it should become."""
-        parsed = {name: dated.parse(name) for name in traits}
-        marks = [mark for mark in parsed.values() if mark is not None]
-        undated = {name for name, mark in parsed.items() if mark is None}
-        result = frozenset(undated - self.absent) | self.present
-        result -= self._expired(result, marks)
-        return result | frozenset(self._dates(result, marks))
+        marks, before = _parted(traits)
+        unwanted = self.absent | self._expired(before, marks)
+        after = (before - unwanted) | self.present
+        dates = [
+            *self._reported(after, marks),
+            *self._unknown(after, marks),
+            *self._removed(before - after, after, marks),
+        ]
+        return after | frozenset(map(str, dates))
 
     def unverified(self, traits: frozenset[str]) -> frozenset[str]:
         """Names of ours in a set that stay there although they are UNKNOWN."""
         return (traits & catalogue.OWN_TRAITS) - self.present - self.absent
 
-    def undated(self) -> Wanted:
-        """The same for a place that cannot forget: no week is written."""
-        return dataclasses.replace(self, week=None)
+    def returning(self, traits: frozenset[str]) -> frozenset[str]:
+        """Names that were removed before, and are in the set again.
+
+        Something else adds them: a nova-compute that holds a provider.yaml,
+        or an agent that takes this provider for its own.
+        """
+        marks, undated = _parted(traits)
+        return (undated - self.present) & _subjects(marks, Kind.REMOVED)
 
     def _expired(
-        self, traits: frozenset[str], marks: list[dated.Dated]
+        self, traits: frozenset[str], marks: frozenset[Dated]
     ) -> frozenset[str]:
-        """UNKNOWN for longer than such a name may stay."""
+        """UNKNOWN for longer than such a name may stay, or removed before."""
         now = self.week
         if now is None:
             return frozenset()
-        return self.unverified(traits) & {
-            mark.subject
-            for mark in marks
-            if mark.unknown
-            and mark.week < now
-            and is_stale(mark.week, now, self.max_age_weeks)
-        }
+        return self.unverified(traits) & _subjects(
+            (
+                mark
+                for mark in marks
+                if mark.kind is Kind.REMOVED
+                or (
+                    mark.week < now
+                    and is_stale(mark.week, now, self.max_age_weeks)
+                )
+            ),
+            Kind.UNKNOWN,
+            Kind.REMOVED,
+        )
 
-    def _dates(
-        self, traits: frozenset[str], marks: list[dated.Dated]
-    ) -> Iterator[str]:
-        """All the names with a week that belong beside these traits."""
-        now = self.week
-        if catalogue.REPORTED_TRAIT in traits:
-            weeks = [mark.week for mark in marks if not mark.unknown]
-            if now and catalogue.REPORTED_TRAIT in self.present:
-                weeks = [now]
-            # One is enough, should there ever be more.
-            yield from map(dated.reported_in, weeks and [max(weeks)])
-        for trait in self.unverified(traits):
+    def _reported(
+        self, after: frozenset[str], marks: frozenset[Dated]
+    ) -> Iterator[Dated]:
+        """The one week of the last report."""
+        marker = catalogue.REPORTED_TRAIT
+        if marker not in after:
+            return
+        if self.week is not None and marker in self.present:
+            yield Dated(marker, Kind.REPORTED, self.week)
+            return
+        weeks = [mark.week for mark in marks if mark.kind is Kind.REPORTED]
+        if weeks:
+            # Should there ever be more than one.
+            yield Dated(marker, Kind.REPORTED, max(weeks))
+
+    def _unknown(
+        self, after: frozenset[str], marks: frozenset[Dated]
+    ) -> Iterator[Dated]:
+        """Since when each trait that nobody can vouch for has been so."""
+        for trait in self.unverified(after):
             weeks = [
                 mark.week
                 for mark in marks
-                if mark.unknown and mark.subject == trait
+                if mark.kind is Kind.UNKNOWN and mark.subject == trait
             ]
-            if now and self.max_age_weeks:
+            if self.week is not None and self.max_age_weeks:
                 # A week ahead of today's comes from a clock that was wrong.
-                weeks = [min([now, *weeks])]
-            yield from (dated.unknown_since(trait, week) for week in weeks)
+                weeks = [min([self.week, *weeks])]
+            yield from (Dated(trait, Kind.UNKNOWN, week) for week in weeks)
+
+    def _removed(
+        self,
+        gone: frozenset[str],
+        after: frozenset[str],
+        marks: frozenset[Dated],
+    ) -> Iterator[Dated]:
+        """What was removed this week: by then it has come back, or never."""
+        if self.week is None:
+            return
+        for trait in gone & catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS:
+            yield Dated(trait, Kind.REMOVED, self.week)
+        for mark in marks:
+            now = mark.kind is Kind.REMOVED and mark.week == self.week
+            if now and mark.subject not in after:
+                yield mark
+
+
+def _parted(
+    traits: frozenset[str],
+) -> tuple[frozenset[Dated], frozenset[str]]:
+    """Names of ours with a week, taken apart, and all others."""
+    parsed = {name: dated.parse(name) for name in traits}
+    return (
+        frozenset(mark for mark in parsed.values() if mark is not None),
+        frozenset(name for name, mark in parsed.items() if mark is None),
+    )
+
+
+def _subjects(marks: Iterable[Dated], *kinds: Kind) -> frozenset[str]:
+    return frozenset(mark.subject for mark in marks if mark.kind in kinds)
 
 
 def wanted(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from hvfilter.model.catalogue import BY_KEY
 from hvfilter.model.finding import HostReport, Observation, State, Strength
+from hvfilter.model.week import Week
 from hvfilter.publish import base
 from hvfilter.rules import combine, traits
 
@@ -42,12 +43,16 @@ def occasion(
     *,
     now_s: float = 1_700_000_060.0,
     earlier: tuple[base.Outcome, ...] = (),
+    week: str = '',
 ) -> base.Occasion:
-    """The time to publish such a report, a minute after the probing."""
+    """The time to publish such a report, a minute after the probing.
+
+    :param week: in which to say that it is, as in 2026W48; empty: none
+    """
     made = report(present, absent)
     return base.Occasion(
         made,
-        traits.wanted(made),
+        traits.wanted(made, Week.parse(week), max_age_weeks=2),
         identity or base.Identity(),
         probed_s=1_700_000_000.0,
         now_s=now_s,

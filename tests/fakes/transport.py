@@ -88,6 +88,8 @@ class MemoryPlacement:
         self.generation = 1
         self.exists = True
         self.before = before
+        #: Other providers, which only their names find: name to uuid.
+        self.others: dict[str, str] = {}
         self.sent: list[Sent] = []
 
     def write(self, traits: Iterable[str]) -> None:
@@ -114,13 +116,19 @@ class MemoryPlacement:
         query = urllib.parse.parse_qs(url.query)
         steps = url.path.strip('/').split('/')
         if steps == ['resource_providers']:
-            found = self.exists and query['name'] == [self.NAME]
+            (name,) = query['name']
+            found = self.exists and name == self.NAME
             listed = [self._provider()] if found else []
+            if name in self.others:
+                other = {'name': name, 'uuid': self.others[name]}
+                listed.append({**self._provider(), **other})
             return answer(value={'resource_providers': listed})
         if steps[0] == 'traits':
             return self._serve_names(sent, steps[1:])
         if not self.exists or steps[1] != self.UUID:
             return problem(404, f'No resource provider with uuid {steps[1]}')
+        if steps[2:] == []:
+            return answer(value=self._provider())
         if sent.method == 'GET':
             return self._set()
         return self._replace(sent.body)

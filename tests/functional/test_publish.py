@@ -6,7 +6,7 @@ import pathlib
 
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.model.catalogue import OWN_TRAITS, REPORTED_TRAIT
+from hvfilter.model.catalogue import OWN_TRAITS, REPORTED_TRAIT, own
 from hvfilter.report.examine import examine
 from tests.fakes.compute import ComputeHost
 from tests.fakes.placement import writes_traits
@@ -37,7 +37,8 @@ class ProviderTestCase(base.CloudTestCase):
         return self.traits('node') & OWN_TRAITS
 
     def foreign(self) -> frozenset[str]:
-        return self.traits('node') - OWN_TRAITS
+        traits = self.traits('node')
+        return traits - own(traits)
 
     def nova_goes_first(self) -> None:
         """Nova's inventory and traits change just before our PUT."""

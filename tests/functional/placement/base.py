@@ -17,10 +17,24 @@ from keystoneauth1 import adapter, session, token_endpoint
 from placement import deploy
 from placement.tests.functional.fixtures import placement as placement_fixture
 
+from hvfilter.model import catalogue, dated
 from hvfilter.placement import client, keystone
 
 FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
 """Traits of others, one of each kind: a provider of every test has them."""
+
+
+def undated(traits: Iterable[str]) -> frozenset[str]:
+    """Those of ours that hold no week."""
+    return frozenset(traits) & catalogue.OWN_TRAITS
+
+
+def weeks(traits: Iterable[str]) -> set[str]:
+    """The weeks of the last report that a provider names: one, it should."""
+    marks = filter(None, map(dated.parse, traits))
+    return {
+        str(mark.week) for mark in marks if mark.kind is dated.Kind.REPORTED
+    }
 
 
 class _Handler(wsgiref.simple_server.WSGIRequestHandler):

@@ -111,6 +111,6 @@ class ConcurrencyTest(base.PlacementTestCase):
         self.assertGreater(nova.writes, 0)
         traits = self.traits()
         self.assertEqual(
-            base.FOREIGN | nova.holds, traits - catalogue.OWN_TRAITS
+            base.FOREIGN | nova.holds, traits - catalogue.own(traits)
         )
-        self.assertEqual(last.present, traits & catalogue.OWN_TRAITS)
+        self.assertEqual(last.present, base.undated(traits))

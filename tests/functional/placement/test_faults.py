@@ -62,8 +62,8 @@ class FaultTestCase(base.PlacementTestCase):
 
     def check(self, *allowed):
         traits = self.traits()
-        self.assertEqual(base.FOREIGN, traits - catalogue.OWN_TRAITS)
-        self.assertIn(traits & catalogue.OWN_TRAITS, allowed)
+        self.assertEqual(base.FOREIGN, traits - catalogue.own(traits))
+        self.assertIn(base.undated(traits), allowed)
 
     def misbehaviours(self):
         """What may happen by its name, and the error that it makes."""

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import fixtures
 
 from hvfilter.cli import main
-from hvfilter.model import catalogue, document
+from hvfilter.model import catalogue, dated, document
+from hvfilter.model.week import Week
 from tests.fakes import keystone, proxy, reports
 from tests.functional.placement import base
 
@@ -42,7 +44,8 @@ class CommandTestCase(base.PlacementTestCase):
     def setUp(self):
         super().setUp()
         self.useFixture(fixtures.FakeLogger())
-        for name in catalogue.OWN_TRAITS:
+        self.week = Week.at(time.time())
+        for name in (*catalogue.OWN_TRAITS, *self.dates()):
             self.create_trait(name)
         self.put_traits(base.FOREIGN | OLD)
         self.proxy = self.useFixture(proxy.Proxy(self.server.url))
@@ -50,7 +53,7 @@ class CommandTestCase(base.PlacementTestCase):
         self.folder = Path(self.useFixture(fixtures.TempDir()).path)
         self.report = self.folder / 'report.json'
         self.report.write_text(
-            document.dumps(reports.report(['kvm'], ['ept']))
+            document.dumps(reports.report(['kvm', 'sev'], ['ept']))
         )
         self.conf = self.folder / 'nova.conf'
         self.configure()
@@ -60,8 +63,15 @@ class CommandTestCase(base.PlacementTestCase):
         named = ['--config-file', str(self.conf), '--format', 'json']
         return [command, *named, *more]
 
+    def dates(self):
+        """Names with a week that the report of this test needs."""
+        removed = dated.Dated(EPT, dated.Kind.REMOVED, self.week)
+        return dated.reported_in(self.week), str(removed)
+
     def known(self):
-        return self.client().traits_known(catalogue.TRAIT_PREFIX)
+        """The names with a week not included."""
+        known = self.client().traits_known(catalogue.TRAIT_PREFIX)
+        return base.undated(known)
 
     def configure(self, **changes):
         options = {
@@ -131,8 +141,8 @@ class CommandTestCase(base.PlacementTestCase):
 
     def own(self):
         traits = self.traits()
-        self.assertEqual(base.FOREIGN, traits - catalogue.OWN_TRAITS)
-        return traits & catalogue.OWN_TRAITS
+        self.assertEqual(base.FOREIGN, traits - catalogue.own(traits))
+        return base.undated(traits)
 
 
 class PublishTest(CommandTestCase):
@@ -146,7 +156,8 @@ class PublishTest(CommandTestCase):
         self.assertEqual(told.stdout, done.stdout)
         self.assertEqual(
             {(KVM, 'added'), (EPT, 'removed'), (SEV, 'kept')}
-            | {(MARKER, 'kept')},
+            | {(MARKER, 'kept')}
+            | {(name, 'added') for name in self.dates()},
             {(row['Trait'], row['Change']) for row in json.loads(done.stdout)},
         )
         self.assertIn(self.uuid, done.stderr)

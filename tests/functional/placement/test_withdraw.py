@@ -60,9 +60,11 @@ class WithdrawTest(test_publish.CommandTestCase):
         for uuid in (self.uuid, *self.others):
             self.assertEqual(base.FOREIGN, self.traits(uuid))
         self.assertEqual(
-            catalogue.OWN_TRAITS,
+            catalogue.OWN_TRAITS | set(self.dates()),
             {row['Trait'] for row in json.loads(done.stdout)},
         )
+        prefix = catalogue.TRAIT_PREFIX
+        self.assertEqual(frozenset(), self.client().traits_known(prefix))
         again = self.publish('--all', '--yes', '--force')
         self.assertEqual(0, again.returncode, again.stderr)
 

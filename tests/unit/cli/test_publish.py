@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+import os
 import socket
 from unittest import mock
 
+import fixtures
 import testtools
 import yaml
 
 from hvfilter.cli import agent as common
 from hvfilter.conf import agent
 from hvfilter.host.door import Denied
+from hvfilter.model import document
 from hvfilter.publish import base, run
+from tests.fakes import reports
 from tests.unit.cli.base import CommandTestCase
 
 UUID = '6b8d6a2e-4f0b-4c86-9d4f-0e6f7f0f1c11'
@@ -76,13 +80,46 @@ class PublishTest(CommandTestCase):
     def test_no_marker_when_kvm_is_unknown(self):
         """It would turn "unknown" into "lacks it", a wrong no."""
         ran = self.publish(name='kvm-refused')
-        self.assertEqual(0, ran.status, ran.err)
-        self.assertIn('Whether this host runs KVM guests is unknown', ran.err)
-        self.assertIn('To know it: ', ran.err)
+        self.assertEqual(75, ran.status, ran.err)
+        self.assertIn('Could not determine whether this host', ran.err)
+        self.assertIn('To find out: ', ran.err)
         self.assertNotIn('CUSTOM_HVFILTER_REPORTED', self.traits())
         ran = self.publish(name='amd-everything')
-        self.assertNotIn('Whether this host', ran.err)
+        self.assertNotIn('Could not determine', ran.err)
         self.assertIn('CUSTOM_HVFILTER_REPORTED', self.traits())
+
+    def test_status_when_agent_may_no_longer_look(self):
+        """At the first run, and for as long as the traits stay."""
+        self.configure('report_max_age_weeks = 3')
+        self.assertEqual(0, self.publish(name='intel-all-on').status)
+        for _ in range(2):
+            ran = self.publish(name='kvm-refused')
+            self.assertEqual(75, ran.status, ran.err)
+            self.assertIn(f'{KVM} was published earlier', ran.err)
+            self.assertIn('unknown for more than 3 weeks', ran.err)
+            self.assertRegex(
+                self.prom.read_text(),
+                r'hvfilter_publish_unverified\{publisher="provider-config"\} '
+                r'[1-9]',
+            )
+        self.assertIn(KVM, self.traits())
+        self.assertEqual(0, self.publish(name='intel-all-on').status)
+        self.assertIn(
+            'hvfilter_publish_unverified{publisher="provider-config"} 0.0',
+            self.prom.read_text(),
+        )
+        self.configure('report_max_age_weeks = 0')
+        self.assertIn(
+            'It stays until it is known', self.publish(name='kvm-refused').err
+        )
+
+    def test_week_when_clock_was_never_set(self):
+        report = self.folder / 'report.json'
+        report.write_text(document.dumps(reports.report(['kvm'])))
+        os.utime(report, (0, 0))
+        ran = self.publish('--report', report)
+        self.assertEqual(0, ran.status, ran.err)
+        self.assertIn('Set the clock', ran.err)
 
     def test_publish_when_only_told(self):
         ran = self.publish('--dry-run')
@@ -152,9 +189,25 @@ class PublishTest(CommandTestCase):
     def test_withdraw_when_published(self):
         self.publish()
         ran = self.run_command('withdraw', '--config-file', self.conf)
-        self.assertEqual(0, ran.status, ran.err)
+        # nova-compute holds what it read.
+        self.assertEqual(75, ran.status, ran.err)
+        self.assertIn('hvfilter withdraw --to placement', ran.err)
         self.assertFalse(self.yaml.exists())
         self.assertFalse(self.prom.exists())
+        ran = self.run_command('withdraw', '--config-file', self.conf)
+        self.assertEqual(0, ran.status, ran.err)
+
+    def test_withdraw_when_a_timer_would_publish_again(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.publish.left_over.triggers',
+                lambda: ('hvfilter-publish.timer',),
+            )
+        )
+        ran = self.run_command('withdraw', '--config-file', self.conf)
+        self.assertEqual(75, ran.status, ran.err)
+        self.assertIn('hvfilter-publish.timer', ran.err)
+        self.assertIn('systemctl disable --now', ran.err)
 
 
 class Files:
@@ -197,11 +250,17 @@ class IdentityTest(CommandTestCase):
         path = '/var/lib/nova/compute_id'
         found = common.identity(Files({path: b'a'}), conf)
         self.assertEqual(((path, 'a'),), found.compute_ids)
+        ((what, why),) = found.unreadable
+        self.assertIn('state_path', what)
+        self.assertIn('pybasedir', why)
 
     def test_identity_when_file_is_closed(self):
         found = self.identity({'/var/lib/nova/compute_id': 'EACCES'})
         self.assertEqual((), found.compute_ids)
         self.assertTrue(found.names)
+        ((path, why),) = found.unreadable
+        self.assertEqual('/var/lib/nova/compute_id', path)
+        self.assertIn('EACCES', why)
 
 
 class HostNamesTest(testtools.TestCase):
@@ -237,3 +296,14 @@ class ResultTest(testtools.TestCase):
         ):
             result = run.Result((), failures)
             self.assertEqual(expected, common.status(result))
+
+    def test_status_when_not_all_is_settled(self):
+        for more, expected in (
+            ({}, 0),
+            ({'unverified': frozenset({KVM})}, 75),
+            ({'returning': frozenset({KVM})}, 75),
+        ):
+            outcome = base.Outcome('x', 'y', **more)
+            self.assertEqual(
+                expected, common.status(run.Result((outcome,), ()))
+            )

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import uuid
+
 import fixtures
 import testtools
 from hypothesis import given
@@ -362,6 +364,113 @@ class ReconcilerTest(testtools.TestCase):
         if not left:
             self.assertEqual(expected, placement.traits - OWN)
         self.assertEqual(len(placement.sent), change.requests)
+
+
+class WhoseTest(testtools.TestCase):
+    """A uuid that may be another host's, and names that two hosts bear."""
+
+    UUID = MemoryPlacement.UUID
+    OTHER = '0e3c2e0e-9d3b-4e52-8f0b-2d1f5a2f7a55'
+
+    def reconcile(self, target, *providers, traits=FOREIGN, **more):
+        self.placement = MemoryPlacement(traits, known=OWN)
+        self.placement.others = dict.fromkeys(providers, self.OTHER)
+        reconciler = reconcile.Reconciler(
+            client.PlacementClient(self.placement),
+            reconcile.Patience(0),
+        )
+        return reconciler.reconcile(target, WANTED, **more)
+
+    def refused(self, target, *providers):
+        error = self.assertRaises(
+            errors.WrongProvider, self.reconcile, target, *providers
+        )
+        self.assertNotIn(
+            'PUT', self.placement.methods, 'something was written'
+        )
+        return str(error)
+
+    def target(self, *names, uuid=None):
+        return reconcile.Target(uuid or self.UUID, names, '/nova/compute_id')
+
+    def test_uuid_when_it_is_this_hosts(self):
+        for names in (
+            (MemoryPlacement.NAME,),
+            ('NODE1.example.org.',),
+            # The resolver did not answer this time.
+            ('node1',),
+            ('other', MemoryPlacement.NAME),
+        ):
+            change = self.reconcile(self.target(*names))
+            self.assertEqual(3, change.requests)
+
+    def test_uuid_when_nothing_is_to_be_written(self):
+        """Steady state costs one request, and nothing can go wrong."""
+        change = self.reconcile(
+            self.target('clone7'), traits=FOREIGN | {KVM, MARKER}
+        )
+        self.assertEqual(1, change.requests)
+
+    def test_uuid_when_it_is_an_operators_word(self):
+        change = self.reconcile(reconcile.Target(self.UUID, ('clone7',)))
+        self.assertEqual(2, change.requests)
+
+    def test_uuid_when_it_is_another_hosts(self):
+        for names in (
+            ('clone7',),
+            ('node1.example.com', 'node1'),
+            ('node10',),
+            ('node',),
+        ):
+            text = self.refused(self.target(*names))
+            for word in (
+                names[0],
+                MemoryPlacement.NAME,
+                '/nova/compute_id',
+                'renamed',
+                'copy',
+            ):
+                self.assertIn(word, text)
+
+    def test_uuid_when_this_host_has_another(self):
+        text = self.refused(self.target('clone7'), 'clone7')
+        for word in ('clone7', MemoryPlacement.NAME, self.OTHER):
+            self.assertIn(word, text)
+        self.assertNotIn('renamed', text)
+
+    def test_uuid_when_host_was_installed_anew(self):
+        self.new = str(uuid.uuid4())
+        text = self.refused(
+            self.target('node1', MemoryPlacement.NAME, uuid=self.new)
+        )
+        for word in (self.new, self.UUID, MemoryPlacement.NAME):
+            self.assertIn(word, text)
+        # A new host: nova-compute has not started yet.
+        for target in (
+            self.target('fresh', uuid=self.new),
+            reconcile.Target(self.new, (MemoryPlacement.NAME,)),
+        ):
+            self.assertRaises(errors.NotFound, self.reconcile, target)
+
+    def test_names_when_two_providers_bear_them(self):
+        target = reconcile.Target(names=(MemoryPlacement.NAME, 'node1'))
+        text = self.refused(target, 'node1')
+        for word in (
+            MemoryPlacement.NAME,
+            'node1 ',
+            self.UUID,
+            self.OTHER,
+            'provider_name',
+        ):
+            self.assertIn(word, text)
+        self.assertEqual(4, self.reconcile(target).requests)
+
+    def test_reconcile_when_provider_will_not_come(self):
+        gone = reconcile.Target(str(uuid.uuid4()))
+        self.assertRaises(
+            errors.NotFound, self.reconcile, gone, await_provider=False
+        )
+        self.assertEqual(1, len(self.placement.sent))
 
 
 class TargetTest(testtools.TestCase):

@@ -8,7 +8,7 @@ import testtools
 
 from hvfilter.conf import agent
 from hvfilter.placement import errors, keystone, reconcile
-from hvfilter.publish import base, placement
+from hvfilter.publish import base, placement, provider_config
 from tests.fakes import reports
 from tests.fakes.transport import MemoryPlacement, answer
 
@@ -53,7 +53,9 @@ class TargetTest(ConfTestCase):
 
     def test_target_when_nova_keeps_an_identity(self):
         identity = base.Identity((('/a', f'{UUID}\n'), ('/b', UUID)), ('n',))
-        self.assertEqual(reconcile.Target(uuid=UUID), self.target(identity))
+        self.assertEqual(
+            reconcile.Target(UUID, ('n',), '/b'), self.target(identity)
+        )
 
     def test_target_when_identities_disagree(self):
         text = self.failure(base.Identity((('/a', UUID), ('/b', OTHER))))
@@ -148,8 +150,14 @@ class PublisherTest(ConfTestCase):
         self.placement = MemoryPlacement(
             {'OWNER_NOVA', 'CUSTOM_HVFILTER_EPT', 'CUSTOM_HVFILTER_SEV'}
         )
+        self.folder = Path(self.useFixture(fixtures.TempDir()).path)
         self.publisher = placement.PlacementPublisher(
-            self.conf('[hvfilter]\npublish_deadline_s = 0\n'), self.placement
+            self.conf(
+                '[hvfilter]\npublish_deadline_s = 0\n'
+                f'provider_config_file = {self.folder}/hvfilter.yaml\n'
+                f'[compute]\nprovider_config_location = {self.folder}\n'
+            ),
+            self.placement,
         )
         self.occasion = reports.occasion(['kvm'], ['ept'], NAMES)
 
@@ -204,3 +212,134 @@ class PublisherTest(ConfTestCase):
         done = self.publisher.withdraw(NAMES)
         self.assertEqual(told.removed, done.removed)
         self.assertEqual({'OWNER_NOVA'}, self.placement.traits)
+
+    def test_publish_when_unknown_for_too_long(self):
+        """In the week it becomes unknown nothing is lost, later it is."""
+        sev = 'CUSTOM_HVFILTER_SEV'
+        for week, kept in (('2026W48', True), ('2026W50', True)):
+            outcome = self.publish(week)
+            self.assertEqual(kept, sev in self.placement.traits)
+            self.assertEqual(frozenset({sev}), outcome.unverified)
+            self.assertFalse(outcome.settled)
+        outcome = self.publish('2026W51')
+        self.assertNotIn(sev, self.placement.traits)
+        self.assertIn(sev, outcome.removed)
+        self.assertIn('unknown for more than 2 weeks', ' '.join(outcome.notes))
+        self.assertTrue(outcome.settled)
+
+    def publish(self, week='2026W48'):
+        return self.publisher.publish(
+            reports.occasion(['kvm'], ['ept'], NAMES, week=week)
+        )
+
+    def test_publish_when_the_week_turns(self):
+        self.publish('2026W53')
+        self.assertIn(
+            'CUSTOM_HVFILTER_REPORTED_2026W53', self.placement.traits
+        )
+        sent = len(self.placement.sent)
+        outcome = self.publish('2027W01')
+        weeks = {
+            name for name in self.placement.traits if '_REPORTED_' in name
+        }
+        self.assertEqual({'CUSTOM_HVFILTER_REPORTED_2027W01'}, weeks)
+        self.assertTrue(outcome.changed)
+        writes = [
+            each
+            for each in self.placement.sent[sent:]
+            if each.method == 'PUT' and each.path.endswith('/traits')
+        ]
+        # The first host of a cloud in a new week: its name was not known.
+        self.assertEqual(2, len(writes))
+        self.assertFalse(self.publish('2027W01').changed)
+
+    def test_publish_when_something_else_adds_it_again(self):
+        ept = 'CUSTOM_HVFILTER_EPT'
+        self.assertEqual(frozenset(), self.publish().returning)
+        self.placement.write(self.placement.traits | {ept})
+        outcome = self.publish()
+        self.assertEqual(frozenset({ept}), outcome.returning)
+        self.assertIn('restart nova-compute', ' '.join(outcome.notes))
+        self.assertNotIn(ept, self.placement.traits)
+        self.assertTrue(self.publish().returning == frozenset())
+
+    def test_publish_when_compute_id_cannot_be_read(self):
+        identity = base.Identity((), NAMES.names, (('/x/compute_id', 'why'),))
+        occasion = reports.occasion(['kvm'], [], identity)
+        notes = ' '.join(self.publisher.publish(occasion).notes)
+        for word in ('/x/compute_id', 'why', 'node1 ', 'provider_uuid'):
+            self.assertIn(word, notes)
+        identity = base.Identity((('/y', UUID),), NAMES.names, (('/x', 'a'),))
+        occasion = reports.occasion(['kvm'], ['ept'], identity)
+        self.assertEqual((), self.publisher.publish(occasion).notes)
+
+    def test_publish_when_file_is_left_behind(self):
+        """nova-compute adds what it names, whoever removes it."""
+        ept = 'CUSTOM_HVFILTER_EPT'
+        path = self.provider_yaml(ept, 'CUSTOM_HVFILTER_KVM', 'CUSTOM_GOLD')
+        for _ in range(2):
+            outcome = self.publish()
+            notes = ' '.join(outcome.notes)
+            self.assertIn(str(path), notes)
+            self.assertNotIn('GOLD', notes)
+            self.assertEqual(frozenset({ept}), outcome.returning)
+        # It says what is so: no harm, but it will not stay so.
+        self.provider_yaml('CUSTOM_HVFILTER_KVM')
+        outcome = self.publish()
+        self.assertIn(str(path), ' '.join(outcome.notes))
+        self.assertEqual(frozenset(), outcome.returning)
+        done = self.publisher.withdraw(NAMES)
+        self.assertEqual(frozenset({'CUSTOM_HVFILTER_KVM'}), done.returning)
+        path.unlink()
+        done = self.publisher.withdraw(NAMES)
+        self.assertTrue(done.settled)
+        self.assertEqual((), done.notes)
+
+    def told(self):
+        self.publish()
+        outcome = self.publish()
+        return outcome.returning, outcome.notes
+
+    def provider_yaml(self, *names):
+        path = self.folder / 'hvfilter.yaml'
+        content = provider_config.Content(frozenset(names))
+        path.write_text(provider_config.render(content))
+        return path
+
+    def test_publish_when_publisher_writes_the_file_itself(self):
+        self.provider_yaml('CUSTOM_HVFILTER_EPT')
+        conf = self.publisher.conf
+        conf.set_override(
+            'publishers', ['placement', 'provider-config'], 'hvfilter'
+        )
+        self.assertEqual((frozenset(), ()), self.told())
+        other = self.folder / 'zz.yaml'
+        self.provider_yaml('CUSTOM_HVFILTER_EPT').rename(other)
+        self.assertIn(str(other), ' '.join(self.publish().notes))
+
+    def test_withdraw_when_provider_is_gone(self):
+        self.placement.exists = False
+        identity = base.Identity((('/y', UUID),), NAMES.names)
+        for who in (NAMES, identity):
+            done = self.publisher.withdraw(who)
+            self.assertTrue(done.settled)
+            self.assertFalse(done.changed)
+            self.assertIn('nothing is left', ' '.join(done.notes))
+
+    def test_publish_when_compute_id_is_anothers(self):
+        identity = base.Identity((('/nova/compute_id', UUID),), ('clone7',))
+        before = self.placement.traits
+        for act in (
+            lambda: self.publisher.publish(
+                reports.occasion(['kvm'], ['ept'], identity)
+            ),
+            lambda: self.publisher.preview(
+                reports.occasion(['kvm'], ['ept'], identity)
+            ),
+            lambda: self.publisher.withdraw(identity),
+        ):
+            failed = self.assertRaises(base.Failed, act)
+            self.assertFalse(failed.transient)
+            for word in ('clone7', 'node1.example.org', '/nova/compute_id'):
+                self.assertIn(word, str(failed))
+        self.assertEqual(before, self.placement.traits)

@@ -32,18 +32,17 @@ class ContentTest(testtools.TestCase):
             content, provider_config.parse(text.encode(), Path('x'))
         )
 
-    @given(names, names, names, names, st.booleans())
+    @given(names, names, names, names, st.none() | names)
     def test_merge_when_anything_is_wanted(
-        self, old, left_behind, present, absent, clean
+        self, old, left_behind, present, absent, removed
     ):
         wanted = Wanted(present, absent - present)
         new = provider_config.merge(
-            Content(old, left_behind), wanted, clean=clean
+            Content(old, left_behind), wanted, removed=removed
         )
         self.assertEqual(wanted.applied_to(old), new.traits)
-        self.assertFalse(new.traits & new.left_behind)
-        gone = (old | left_behind) - new.traits
-        self.assertEqual(frozenset() if clean else gone, new.left_behind)
+        gone = old | (left_behind if removed is None else removed)
+        self.assertEqual(gone - new.traits, new.left_behind)
 
 
 class PublisherTest(testtools.TestCase):
@@ -110,11 +109,44 @@ class PublisherTest(testtools.TestCase):
         again = self.publish(['kvm'], ['ept'])
         self.assertFalse(again.changed)
         self.assertIn(EPT, ' '.join(again.notes))
-        mended = (base.Outcome('placement', 'x'),)
-        self.assertEqual(
-            (), self.publish(['kvm'], ['ept'], earlier=mended).notes
-        )
+        self.assertEqual(frozenset({EPT}), again.returning)
+        # It had to be removed again: nova-compute adds what it read.
+        gone = frozenset({EPT})
+        holding = (base.Outcome('placement', 'x', removed=gone),)
+        again = self.publish(['kvm'], ['ept'], earlier=holding)
+        self.assertIn(EPT, ' '.join(again.notes))
+        self.assertEqual(gone, again.returning)
+        clean = (base.Outcome('placement', 'x'),)
+        again = self.publish(['kvm'], ['ept'], earlier=clean)
+        self.assertEqual((), again.notes)
+        self.assertTrue(again.settled)
         self.assertEqual((), self.publish(['kvm'], ['ept']).notes)
+        # And once more, after all: it was not restarted.
+        again = self.publish(['kvm'], ['ept'], earlier=holding)
+        self.assertEqual(gone, again.returning)
+
+    def test_publish_when_there_was_no_file(self):
+        """nova-compute cannot have read it."""
+        gone = (base.Outcome('placement', 'x', removed=frozenset({EPT})),)
+        outcome = self.publish(['kvm'], ['ept'], earlier=gone)
+        self.assertEqual(frozenset(), outcome.returning)
+
+    def test_publish_when_unknown_for_too_long(self):
+        self.publish(['kvm', 'ept'], week='2026W48')
+        outcome = self.publish(['kvm'], week='2026W49')
+        self.assertEqual(frozenset({EPT}), outcome.unverified)
+        self.assertEqual({KVM, EPT, MARKER}, self.traits())
+        self.assertFalse(self.publish(['kvm'], week='2026W51').changed)
+        outcome = self.publish(['kvm'], week='2026W52')
+        self.assertEqual({KVM, MARKER}, self.traits())
+        self.assertEqual(frozenset({EPT}), outcome.removed)
+        self.assertNotIn('2026', self.path.read_text())
+
+    def test_publish_when_nodes_are_ironics(self):
+        self.conf.set_override('compute_driver', 'ironic.IronicDriver')
+        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        self.assertIn('Ironic', str(failed))
+        self.assertFalse(self.path.exists())
 
     def test_publish_when_placement_failed_before(self):
         self.publish(['kvm', 'ept'])
@@ -197,6 +229,7 @@ class PublisherTest(testtools.TestCase):
         self.assertFalse(self.path.exists())
         self.assertEqual(told, done)
         self.assertEqual(frozenset({KVM, MARKER}), done.removed)
+        self.assertEqual(done.removed, done.returning)
         self.assertIn(KVM, ' '.join(done.notes))
         again = self.publisher.withdraw(base.Identity())
         self.assertFalse(again.changed)

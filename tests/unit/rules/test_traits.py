@@ -36,6 +36,10 @@ def unknown(trait, number):
     return f'{trait}_UNKNOWN_2026W{number:02}'
 
 
+def removed(trait, number):
+    return f'{trait}_REMOVED_2026W{number:02}'
+
+
 def names(*listed):
     return frozenset(listed)
 
@@ -172,10 +176,14 @@ class TestDates(testtools.TestCase):
             self.after(after, ['kvm'], [], 50),
         )
         self.assertEqual(
-            names(MARKER, reported(50)), self.after(after, [], ['kvm'], 50)
+            names(MARKER, reported(50), removed(KVM, 50)),
+            self.after(after, [], ['kvm'], 50),
         )
-        # Or not: the host never reported.
-        self.assertEqual(names(), self.after(after, [], [], 51))
+        # Or not: the host counts as one that never reported.
+        self.assertEqual(
+            names(removed(KVM, 51), removed(MARKER, 51)),
+            self.after(after, [], [], 51),
+        )
 
     def test_capability_when_it_stays_unknown(self):
         before = [KVM, NESTED, MARKER, reported(47)]
@@ -185,7 +193,9 @@ class TestDates(testtools.TestCase):
         after = self.after(after, ['kvm'], [], 50)
         self.assertEqual(names(KVM, NESTED, MARKER, reported(50), mark), after)
         after = self.after(after, ['kvm'], [], 51)
-        self.assertEqual(names(KVM, MARKER, reported(51)), after)
+        self.assertEqual(
+            names(KVM, MARKER, reported(51), removed(NESTED, 51)), after
+        )
 
     def test_capability_when_unknown_may_stay_for_ever(self):
         before = [NESTED, MARKER, reported(48), unknown(NESTED, 1)]
@@ -201,12 +211,39 @@ class TestDates(testtools.TestCase):
             self.after(before, [], [], 48),
         )
 
-    def test_dates_when_place_cannot_forget(self):
-        made = reports.report(['kvm'], [])
-        wanted = traits.wanted(made, week(48), 2).undated()
+    def test_capability_when_removed_and_added_by_something_else(self):
+        before = [KVM, NESTED, MARKER, reported(48)]
+        now = names(KVM, MARKER, reported(48), removed(NESTED, 48))
+        self.assertEqual(now, self.after(before, ['kvm'], ['nested'], 48))
+        lost = reports.report(['kvm'], ['nested'])
+        wanted = traits.wanted(lost, week(48), 2)
+        self.assertEqual(names(), wanted.returning(frozenset(before)))
+        self.assertEqual(names(), wanted.returning(now))
+        again = now | {NESTED}
+        self.assertEqual(names(NESTED), wanted.returning(again))
+        self.assertEqual(now, wanted.applied_to(again))
+        # In another week, too, as long as it comes back.
         self.assertEqual(
-            names(KVM, MARKER, NESTED), wanted.applied_to(names(NESTED))
+            names(KVM, MARKER, reported(49), removed(NESTED, 49)),
+            self.after(again, ['kvm'], ['nested'], 49),
         )
+        self.assertEqual(
+            names(KVM, MARKER, reported(49)),
+            self.after(now, ['kvm'], ['nested'], 49),
+        )
+        # It is there again in truth.
+        found = names(KVM, NESTED, MARKER, reported(48))
+        self.assertEqual(found, self.after(again, ['kvm', 'nested'], [], 48))
+        self.assertEqual(found, self.after(now, ['kvm', 'nested'], [], 48))
+
+    def test_capability_when_unknown_and_added_by_something_else(self):
+        """It was unknown for too long once: no second time of grace."""
+        before = [KVM, NESTED, MARKER, reported(50), unknown(NESTED, 47)]
+        gone = names(KVM, MARKER, reported(50), removed(NESTED, 50))
+        self.assertEqual(gone, self.after(before, ['kvm'], [], 50))
+        self.assertEqual(gone, self.after(gone | {NESTED}, ['kvm'], [], 50))
+        wanted = traits.wanted(reports.report(['kvm'], []), week(50), 2)
+        self.assertEqual(names(NESTED), wanted.returning(gone | {NESTED}))
 
     def test_nothing_stays_when_withdrawn(self):
         dates = names(reported(48), unknown(KVM, 47), KVM, MARKER)
@@ -226,6 +263,7 @@ class TestDates(testtools.TestCase):
     ):
         dates = {reported(number) for number in weeks}
         dates |= {unknown(trait, now) for trait in own}
+        dates |= {removed(trait, 7) for trait in own}
         before = foreign | own | dates
         wanted = traits.wanted(report, week(now), most)
         after = wanted.applied_to(before)

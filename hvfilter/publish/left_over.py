@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What would publish again on this host after something was removed.
+
+nova-compute adds the traits of its provider.yaml files at each update of its
+resource provider, whoever removed them meanwhile, and goes on with what it
+read at its start after a file is gone. A timer publishes again by itself.
+
+Source: Nova ``nova/compute/resource_tracker.py``, ``_merge_provider_configs``;
+``nova/compute/provider_config.py`` (every ``*.yaml`` in the folder, once).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hvfilter.model import catalogue
+from hvfilter.publish import base, file
+
+SERVICE = 'hvfilter-publish.service'
+"""What the timer, and the udev rule through another timer, start."""
+
+TIMER = 'hvfilter-publish.timer'
+WRITER = 'hvfilter-provider-config.service'
+RULE = '90-hvfilter.rules'
+
+UNIT_FOLDERS = ('etc/systemd/system', 'run/systemd/system')
+"""Where ``systemctl enable`` and ``mask`` make links, below the root."""
+
+RULE_FOLDERS = ('etc/udev/rules.d', 'run/udev/rules.d', 'usr/lib/udev/rules.d')
+"""Where udev finds rules, the first word counts (udev(7))."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A provider.yaml in nova-compute's folder with traits of ours.
+
+    :ivar path: the file
+    :ivar traits: our names that nova-compute adds because of it
+    :ivar unreadable: why it is not known whether there are any
+    """
+
+    path: Path
+    traits: frozenset[str] = frozenset()
+    unreadable: str = ''
+
+
+def files(
+    folders: Iterable[Path], apart_from: Iterable[Path] = ()
+) -> tuple[Found, ...]:
+    """The provider.yaml files with traits of ours, and the unreadable ones.
+
+    :param folders: where nova-compute looks for them.
+    :param apart_from: files that a publisher is writing anyway.
+    """
+    known = {os.path.realpath(path) for path in apart_from}
+    found = []
+    for folder in dict.fromkeys(folders):
+        try:
+            paths = sorted(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            why = f'Cannot list {folder}: {error.strerror}'
+            found.append(Found(folder, unreadable=why))
+            continue
+        for path in paths:
+            new = os.path.realpath(path) not in known
+            if path.suffix == '.yaml' and new:
+                known.add(os.path.realpath(path))
+                found.append(_look(path))
+    return tuple(each for each in found if each.traits or each.unreadable)
+
+
+def _look(path: Path) -> Found:
+    try:
+        raw = file.read(path) or b''
+    except base.Failed as failed:
+        return Found(path, unreadable=failed.what)
+    if catalogue.TRAIT_PREFIX.encode() not in raw:
+        return Found(path)
+    # Not before: it takes longer to import than a whole run otherwise needs.
+    import yaml
+
+    try:
+        return Found(path, catalogue.own(_additional(yaml.safe_load(raw))))
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        yaml.YAMLError,
+    ):
+        # nova-compute does not start with it either.
+        return Found(path)
+
+
+def _additional(document: Any) -> Iterator[str]:
+    for provider in document['providers']:
+        for name in provider.get('traits', {}).get('additional', ()):
+            yield str(name)
+
+
+def notes(found: Iterable[Found]) -> tuple[str, ...]:
+    """What a person should know and do about these files."""
+    return tuple(
+        f'{each.unreadable}, so it is not known whether nova-compute adds '
+        'traits of hvfilter because of it. Run this as a user who may read '
+        'it.'
+        if each.unreadable
+        else f'{each.path} names traits of hvfilter, which nova-compute adds '
+        'again at each update of its resource provider, whoever removes '
+        f'them: {", ".join(sorted(each.traits))}. Remove the file and '
+        'restart nova-compute; then run this again.'
+        for each in found
+    )
+
+
+def triggers(root: Path = Path('/')) -> tuple[str, ...]:
+    """What of hvfilter is started on this host without being asked.
+
+    A timer that was started but not enabled is not seen: it ends with the
+    next boot.
+
+    :param root: where the host's files are.
+    :returns: names of units, and the path of the udev rule.
+    """
+    units = [root / folder for folder in UNIT_FOLDERS]
+    rules = [root / folder / RULE for folder in RULE_FOLDERS]
+    found = []
+    if not _masked(SERVICE, units):
+        found += [TIMER] * _enabled(TIMER, units)
+        # A link to /dev/null switches off the rule of a package.
+        rule = next((each for each in rules if os.path.lexists(each)), None)
+        if rule is not None and not _is_null(rule):
+            found.append(str(rule))
+    if not _masked(WRITER, units):
+        found += [WRITER] * _enabled(WRITER, units)
+    return tuple(found)
+
+
+def _enabled(unit: str, folders: Iterable[Path]) -> bool:
+    return any(
+        os.path.lexists(wants / unit)
+        for folder in folders
+        for wants in folder.glob('*.wants')
+    )
+
+
+def _masked(unit: str, folders: Iterable[Path]) -> bool:
+    return any(_is_null(folder / unit) for folder in folders)
+
+
+def _is_null(path: Path) -> bool:
+    return os.path.realpath(path) == os.devnull
