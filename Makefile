@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet cloud clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -19,8 +19,9 @@ help:
 	@echo '            make lab-quick: the few that tell most'
 	@echo 'make fleet  10,000 hosts publish to a real Placement on PostgreSQL'
 	@echo '            ARGS="--providers 1000 --workers 4 --spread 30"'
-	@echo 'make cloud  a whole OpenStack of real processes, and hvfilter in it (Debian)'
-	@echo '            ARGS=--keep: leave it running afterwards, to play with'
+	@echo 'make e2e    hvfilter in a whole OpenStack on real libvirt, judged by what'
+	@echo '            its guests print (Debian, root, /dev/kvm)'
+	@echo 'make cloud  that OpenStack with hvfilter in it, to play with'
 	@echo 'make clean  remove what the above made'
 
 demo:
@@ -56,8 +57,11 @@ lab-shell:
 fleet:
 	@tools/in-env fleet python -m tests.fleet $(ARGS)
 
-cloud:
+e2e:
 	@tools/in-env cloud python -m tests.cloud $(ARGS)
 
+cloud:
+	@tools/in-env cloud python -m tests.cloud --up
+
 clean:
-	rm -rf .make-venv* .lab .cloud .cloud.lock .stestr .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .make-venv* .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache

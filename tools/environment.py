@@ -2,10 +2,11 @@
 """Make a virtual environment of this checkout, or bring it up to date.
 
 ``environment.py demo|fleet|lab|test`` installs hvfilter in editable mode into
-``.make-venv`` with what that purpose needs; ``environment.py cloud`` into
-``.make-venv-cloud``, lest all of OpenStack crowds the others; ``environment.py
-2023.1``, or another OpenStack release, into ``.make-venv-2023.1`` with the
-Nova and the Placement of that release. A stamp keeps the digest of everything
+``.make-venv`` with what that purpose needs; ``environment.py cloud`` makes
+``.make-venv-cloud`` with all of OpenStack and without hvfilter, which ``make
+e2e`` installs there as a user does; ``environment.py 2023.1``, or another
+OpenStack release, ``.make-venv-2023.1`` with the Nova and the Placement of
+that release. A stamp keeps the digest of everything
 that went in, so that a second run has nothing to do. Standard library only: it
 runs before anything is installed.
 """
@@ -35,7 +36,7 @@ REQUIREMENTS = {
     'lab': ('requirements.txt',),
     'demo': ('requirements.txt', FUNCTIONAL),
     'fleet': ('requirements.txt', FUNCTIONAL, 'fleet-requirements.txt'),
-    'cloud': ('requirements.txt', FUNCTIONAL, 'cloud-requirements.txt'),
+    'cloud': (FUNCTIONAL, 'cloud-requirements.txt'),
     'test': (
         'requirements.txt',
         FUNCTIONAL,
@@ -50,7 +51,7 @@ SATISFIED_BY = {
     'cloud': ('cloud',),
     'test': ('test',),
 }
-# The purposes that do not share VENV.
+# The purposes that do not share VENV, and get no hvfilter from the checkout.
 APART = ('cloud',)
 RELEASES = ROOT / 'tests' / 'releases'
 CONSTRAINTS_URL = 'https://releases.openstack.org/constraints/upper/{}'
@@ -133,7 +134,8 @@ class Environment:
         What OpenStack publishes for a release is not asked each time.
         """
         total = hashlib.sha256(interpreter().encode())
-        for name in METADATA + self.requirements:
+        editable = () if self.purpose in APART else METADATA
+        for name in editable + self.requirements:
             total.update((ROOT / name).read_bytes())
         total.update(self.constraints_at_hand().read_bytes())
         return total.hexdigest()
@@ -191,7 +193,8 @@ def pip_install(wanted: Environment, constraints: pathlib.Path) -> int:
     command += ['--no-compile', '-c', str(constraints)]
     for name in wanted.requirements:
         command += ['-r', name]
-    command += ['-e', '.']
+    if wanted.purpose not in APART:
+        command += ['-e', '.']
     started = told = time.monotonic()
     with (
         wanted.log.open('w') as log,

@@ -1,38 +1,116 @@
 # SPDX-License-Identifier: Apache-2.0
 """hvfilter in a real OpenStack, every part of it a process of its own.
 
-``python -m tests.cloud [--keep]``
+``python -m tests.cloud [--keep] [--up] [--only WORD]``
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
+import os
+import pathlib
+import platform
 import signal
 import sys
 import time
+from collections.abc import Callable
 
-from tests.cloud import checks, cloud, layout, processes, servers
+from tests.cloud import (
+    checks,
+    cloud,
+    guest_image,
+    guests,
+    installation,
+    installing,
+    layout,
+    machines,
+    processes,
+    seed,
+    servers,
+)
 from tests.lab import debian
 
 LOCK = layout.ROOT / '.cloud.lock'
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog='make cloud', description=__doc__)
+    parser = argparse.ArgumentParser(prog='make e2e', description=__doc__)
     parser.add_argument(
         '--keep',
         action='store_true',
         help='after the checks leave it running, until Ctrl-C',
     )
+    parser.add_argument(
+        '--up',
+        action='store_true',
+        help='only bring it up with hvfilter in it, and leave it running',
+    )
+    parser.add_argument(
+        '--only',
+        action='append',
+        default=[],
+        metavar='WORD',
+        help='only the checks that have this in their title, and those that '
+        'install hvfilter; may be repeated',
+    )
     return parser.parse_args()
 
 
-def tell(text: str) -> None:
-    print(text, flush=True)
+class Transcript:
+    """Shows lines, and keeps them."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._lines: list[str] = []
+        self._file: pathlib.Path | None = None
+
+    def keep_in(self, path: pathlib.Path) -> None:
+        """From now on, and what there was."""
+        self._file = path
+        path.write_text(''.join(self._lines))
+
+    def __call__(self, text: str) -> None:
+        now = time.monotonic() - self._began
+        for line in text.splitlines() or ['']:
+            shown = f'{now:5.0f} s | {line}\n'
+            print(shown, end='', flush=True)
+            self._lines.append(shown)
+            if self._file:
+                with self._file.open('a') as file:
+                    file.write(shown)
 
 
-def keep(place: layout.Layout) -> None:
+def require() -> None:
+    """What no package can bring.
+
+    :raises Missing: it is not here
+    """
+    for lacking, remedy in (
+        (os.geteuid() != 0, 'run it as root: hosts are made of namespaces'),
+        (
+            platform.machine() != 'x86_64',
+            'run it on x86_64: the guest is a Linux for that',
+        ),
+        (
+            not os.access('/dev/kvm', os.R_OK | os.W_OK),
+            '/dev/kvm is needed: one of the hosts has virt_type = kvm',
+        ),
+        (
+            any(
+                str(layout.ROOT).startswith(f'{each}/')
+                for each in machines.OVERLAID
+            ),
+            f'put the checkout elsewhere than {layout.ROOT}: hosts have '
+            f'their own {", ".join(machines.OVERLAID)}',
+        ),
+    ):
+        if lacking:
+            raise debian.Missing(remedy)
+
+
+def keep(place: layout.Layout, tell: Callable[[str], None]) -> None:
     """Tell how to talk to it, and wait."""
     tell(
         f"""
@@ -40,35 +118,80 @@ The cloud goes on until Ctrl-C. To talk to it:
 
     export OS_CLIENT_CONFIG_FILE={place.clouds_yaml} OS_CLOUD=hvfilter
     openstack hypervisor list     # pip install python-openstackclient
-    {layout.program('hvfilter')} prepare
 
 Logs are in {place.logs}, configuration in {place.folder / 'etc'}."""
     )
     signal.pause()
 
 
-def run(here: cloud.Cloud) -> bool:
-    """Bring it up and check everything."""
+def prepared(tell: Callable[[str], None]) -> None:
+    """What can be done before anything runs, and stays."""
+    require()
     began = time.monotonic()
-    cloud.up(here, tell)
-    tell(f'{time.monotonic() - began:5.1f} s  until the cloud was up\n')
+    installed = debian.install(servers.NEEDED, 'the cloud')
+    if installed:
+        tell(f'installed {" ".join(installed)}')
+        tell(f'{time.monotonic() - began:5.1f} s  Debian packages')
+
+
+@contextlib.contextmanager
+def running(tell: Transcript):
+    """The cloud, up and without hvfilter; ends with all of it."""
+    machines.end_leftovers()
+    place, filled = seed.plant()
+    tell.keep_in(place.transcript)
+    began = time.monotonic()
+    binding = installation.bindings(place)
+    installation.pip(place, 'uninstall', '-y', 'hvfilter')
+    wheel = installation.build_wheel(place)
+    built = guest_image.build(place.folder)
+    tell(
+        f'{time.monotonic() - began:5.1f} s  {wheel.name}, {binding}, and a '
+        f'guest of {built.kernel.name} with a userland of '
+        f'{built.ramdisk.stat().st_size >> 10} KiB'
+    )
+    with (
+        processes.Processes(place.logs) as beneath,
+        machines.Machines(place) as hosts,
+        processes.Processes(place.logs) as others,
+    ):
+        here = cloud.Cloud(place, beneath, hosts, others, tell)
+        here.wheel = wheel
+        cloud.up(here, filled=filled)
+        guests.upload(here, built)
+        yield here
+
+
+def run(here: cloud.Cloud, only: list[str]) -> bool:
+    """Check everything; whether all is as it should be."""
+    began = time.monotonic()
     outcomes = []
-    for title, check in checks.ALL:
+    for title, check in checks.chosen(only):
+        here.tell('')
+        here.tell(f'== {title}')
         outcome = checks.examine(title, check, here)
-        tell(str(outcome))
+        here.tell(str(outcome))
         outcomes.append(outcome)
     wrong = [outcome.title for outcome in outcomes if outcome.wrong]
-    tell(
-        f'cloud: {len(outcomes) - len(wrong)} checks ok, {len(wrong)} wrong, '
+    here.tell('')
+    here.tell(
+        f'{len(outcomes) - len(wrong)} checks ok, {len(wrong)} wrong, '
         f'in {time.monotonic() - began:.0f} s'
-        + (f'; logs are in {here.layout.logs}' if wrong else '')
+        + (
+            f': {"; ".join(wrong)}; logs are in {here.layout.logs}'
+            if wrong
+            else ''
+        )
     )
+    here.tell(f'transcript: {here.layout.transcript}')
     return not wrong
 
 
 def main() -> int:
     """0 only if all is as it should be."""
     options = parsed()
+    tell = Transcript()
+    right = True
     # However it ends, all processes end too.
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, lambda number, _: sys.exit(128 + number))
@@ -76,22 +199,19 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell('Another "make cloud" runs in this checkout.')
+            tell('Another "make e2e" or "make cloud" runs in this checkout.')
             return 1
         try:
-            installed = debian.install(servers.NEEDED, 'the cloud')
-            if installed:
-                tell(f'installed {" ".join(installed)}')
-            place = layout.fresh()
-            with (
-                processes.Processes(place.logs) as beneath,
-                processes.Processes(place.logs) as running,
-            ):
-                right = run(cloud.Cloud(place, beneath, running))
-                if options.keep:
-                    keep(place)
+            prepared(tell)
+            with running(tell) as here:
+                if options.up:
+                    installing.install(here)
+                else:
+                    right = run(here, options.only)
+                if options.keep or options.up:
+                    keep(here.layout, tell)
         except (debian.Missing, processes.Failed) as failed:
-            print(f'cloud: {failed}', file=sys.stderr)
+            print(f'e2e: {failed}', file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 130

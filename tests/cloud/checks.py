@@ -5,31 +5,65 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tests.cloud import guests, landing, moving, operating, processes
+from tests.cloud import (
+    failures,
+    guests,
+    installing,
+    landing,
+    leaving,
+    moving,
+    operating,
+    policies,
+    processes,
+    without,
+)
 from tests.cloud.cloud import Cloud
 
 Check = Callable[[Cloud], str]
 
+_INSTALL: tuple[tuple[str, Check], ...] = (
+    ('hvfilter is installed by the guide', installing.install),
+)
 ALL: tuple[tuple[str, Check], ...] = (
-    ('prepare and publish', operating.publish),
-    ('the documented nova.conf', operating.loaded),
+    ('without hvfilter', without.before),
+    *_INSTALL,
     ('nova-api and extra specs', operating.extra_specs),
-    ('landing', landing.landing),
+    ('KVM guests and the host that emulates KVM', landing.refused),
+    ('img_hv_type=qemu, ten out of ten', landing.ten),
+    ('required and forbidden', landing.landing),
     ('nobody can', landing.nobody),
+    ('multi-create', landing.multi_create),
     ('resize', moving.resize),
     ('cold migration', moving.cold_migration),
     ('live migration', moving.live_migration),
     ('shelve and unshelve', moving.unshelve),
+    ('rebuild', moving.rebuild),
     ('evacuation', moving.evacuation),
-    ('mode = permissive by SIGHUP', operating.permissive),
+    ('aggregates', policies.aggregates),
+    ('SIGHUP with good values', policies.permissive),
+    ('SIGHUP with bad values', policies.nonsense),
     ('a report of each worker', operating.report),
-    ('a host loses nested', operating.lost),
-    ('Placement is down and comes back', operating.outage),
-    ('the prefilter', operating.prefilter),
-    ('the end, and all logs', operating.logs),
+    ('a host loses nested and gets it back', operating.lost),
+    ('Placement, Keystone, RabbitMQ are away', failures.outages),
+    ('restarts of each service', failures.restarts),
+    ('preferred, reserved, prefilter', policies.prefilter),
+    ('provider.yaml', leaving.provider_yaml),
+    ('hvfilter is removed by the guide', leaving.remove),
+    ('all logs', operating.logs),
 )
+
+
+def chosen(only: Sequence[str]) -> list[tuple[str, Check]]:
+    """The checks with such words in their titles; without words, all."""
+    if not only:
+        return list(ALL)
+    return [
+        each
+        for each in ALL
+        if each in _INSTALL or any(word in each[0] for word in only)
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import getpass
+import os
+import pathlib
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,8 +16,8 @@ from collections.abc import Callable, Mapping
 import keystoneauth1.exceptions
 from openstack import config, connection
 
-from tests.cloud import configuration, processes, servers
-from tests.cloud.hosts import HOSTS, Host
+from tests.cloud import configuration, machines, processes, seed, servers
+from tests.cloud.hosts import BY_NAME, HOSTS, Host
 from tests.cloud.layout import ADDRESS, REGION, ROOT, Layout, program
 
 _APPLICATIONS = {
@@ -34,23 +37,40 @@ _ENDPOINTS = {
 class Cloud:
     """All of it, and a connection to it as its operator.
 
-    :ivar admin: of openstacksdk; there after ``start``
+    :ivar admin: of openstacksdk; there after ``start_keystone``
+    :ivar weigher: ours is used
+    :ivar there: a guest that a check left
+    :ivar wheel: hvfilter, as it would be released
+    :ivar boots_from: image properties that name kernel and ramdisk
+    :ivar policy: [hvfilter] of nova-scheduler; None: without hvfilter
     """
 
     admin: connection.Connection
+    wheel: pathlib.Path
+    there: dict
+    weigher = False
+    policy: Mapping[str, object] | None = None
 
     def __init__(
         self,
         layout: Layout,
         beneath: processes.Processes,
+        hosts: machines.Machines,
         running: processes.Processes,
+        tell: Callable[[str], None],
     ) -> None:
         """Nothing starts yet.
 
         :param beneath: gets database and broker
+        :param hosts: the machines of nova-compute
         :param running: gets the others, which have to end before those
+        :param tell: shows a line to whoever watches
         """
         self.layout = layout
+        self.hosts = hosts.by_name
+        self.tell = tell
+        self.boots_from: dict[str, str] = {}
+        self._machines = hosts
         self._beneath = beneath
         self._running = running
         self._one: dict[str, processes.Process] = {}
@@ -75,24 +95,44 @@ class Cloud:
         configuration.write_glance(layout)
         for service in ('nova-api', 'nova-conductor'):
             configuration.write_controller(layout, service)
-        configuration.write_scheduler(layout)
-        for host in HOSTS:
-            configuration.write_compute(layout, host.name)
+        configuration.write_scheduler(layout, None)
         configuration.write_clouds(layout)
         for service, application in _APPLICATIONS.items():
             configuration.write_gunicorn(layout, service, application)
 
     def start_servers(self) -> None:
         """The database, and the broker beside it."""
-        layout, beneath = self.layout, self._beneath
-        self._together(
-            lambda: servers.start_database(layout, beneath),
-            lambda: servers.start_broker(layout, beneath),
+        self._together(self.start_database, self._start_first_broker)
+
+    def start_database(self) -> None:
+        """MariaDB, with what it has."""
+        self._one['mariadb'] = servers.start_database(
+            self.layout, self._beneath
         )
+
+    def _start_first_broker(self) -> None:
+        self._one['epmd'] = servers.start_names(self.layout, self._beneath)
+        self.start_broker()
+
+    def start_broker(self) -> None:
+        """RabbitMQ, with what it has."""
+        self._one['rabbitmq'] = servers.start_broker(
+            self.layout, self._beneath
+        )
+
+    def create_database(self) -> None:
+        """MariaDB's own."""
+        servers.create_database(self.layout, self._beneath)
 
     def fill_databases(self) -> None:
         """The tables of all services; two at a time."""
         self._together(self._fill_nova, self._fill_keystone, self._fill_others)
+
+    def keep_databases(self) -> None:
+        """For the next run."""
+        self.end('mariadb')
+        seed.keep(self.layout)
+        self.start_database()
 
     def _together(self, *steps: Callable[[], None]) -> None:
         """Some steps, two at a time; where one fails, none goes on."""
@@ -164,9 +204,13 @@ class Cloud:
         )
 
     def start_keystone(self) -> None:
-        """Keystone, and everybody it has to know."""
+        """Keystone, with what it has."""
         self.start_api('keystone')
-        identity = self._connected().identity
+        self.admin = self._connected()
+
+    def fill_keystone(self) -> None:
+        """Everybody that Keystone has to know."""
+        identity = self.admin.identity
         project = identity.create_project(name='service', domain_id='default')
         user = identity.create_user(
             name='service',
@@ -208,20 +252,43 @@ class Cloud:
             self._wait_for_api(service)
         self.start_scheduler()
         for host in HOSTS:
+            if host.virt_type:
+                self._start_libvirt(host)
             self.start_compute(host)
-        self._wait_for_computes()
+        self.wait_for_computes()
+
+    def start_machines(self) -> None:
+        """The compute hosts, with nova.conf and nothing that runs."""
+        self._machines.start()
+        for host in HOSTS:
+            path = self.hosts[host.name].path(machines.NOVA_CONF)
+            path.write_text(configuration.compute(self.layout, host))
+
+    def _start_libvirt(self, host: Host) -> None:
+        name = f'libvirtd-{host.name}'
+        machine = self.hosts[host.name]
+        process = self._running.start(
+            name, machine.command('/usr/sbin/libvirtd')
+        )
+        self._one[name] = process
+        process.wait_until(
+            machine.path('/run/libvirt/libvirt-sock').exists,
+            f'libvirt on {host.name} listens',
+        )
 
     def start_compute(self, host: Host) -> None:
         """The nova-compute of a host."""
         name = f'nova-compute-{host.name}'
+        environment = {}
+        if host.virt_type:
+            command = [program('nova-compute')]
+        else:
+            command = [sys.executable, '-m', 'tests.fakes.nova_compute']
+            command.append(host.arguments)
+            environment['PYTHONPATH'] = str(ROOT)
+        machine = self.hosts[host.name]
         self._one[name] = self._running.start(
-            name,
-            [
-                sys.executable,
-                *('-m', 'tests.fakes.nova_compute', host.arguments),
-                *('--config-file', str(self.layout.nova_conf(name))),
-            ],
-            {'PYTHONPATH': str(ROOT)},
+            name, machine.command(*command), environment
         )
 
     def start_api(self, service: str, *, wait: bool = True) -> None:
@@ -246,14 +313,11 @@ class Cloud:
             f'{service} listens on port {port}',
         )
 
-    def start_scheduler(
-        self, options: Mapping[str, object] | None = None
-    ) -> None:
-        """nova-scheduler, ready to be asked.
-
-        :param options: for [hvfilter]
-        """
-        configuration.write_scheduler(self.layout, options)
+    def start_scheduler(self) -> None:
+        """nova-scheduler with the policy, ready to be asked."""
+        configuration.write_scheduler(
+            self.layout, self.policy, weigher=self.weigher
+        )
         begun = self.scheduler_log_size()
         process = self._nova('nova-scheduler')
         process.wait_until(
@@ -272,7 +336,9 @@ class Cloud:
         self._one[service] = process
         return process
 
-    def _wait_for_computes(self) -> None:
+    def wait_for_computes(self) -> None:
+        """Until all are up, and Placement has their providers."""
+
         def all_up() -> bool:
             # Before nova-scheduler has looked for new hosts there are none.
             try:
@@ -307,13 +373,69 @@ class Cloud:
             return frozenset(answer.json()['traits'])
         return frozenset()
 
+    def trait_names(self, prefix: str) -> list[str]:
+        """Those that Placement knows."""
+        answer = self.admin.placement.get(
+            f'/traits?name=startswith:{prefix}', microversion='1.6'
+        )
+        return sorted(answer.json()['traits'])
+
+    def hvfilter(self, *arguments: str) -> str:
+        """Run the command as the cloud's operator; what it printed.
+
+        :raises Failed: its exit code is not 0
+        """
+        done = subprocess.run(
+            [program('hvfilter'), *arguments],
+            env={
+                **os.environ,
+                'OS_CLOUD': 'hvfilter',
+                'OS_CLIENT_CONFIG_FILE': str(self.layout.clouds_yaml),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        line = f'$ hvfilter {" ".join(arguments)}'
+        with (self.layout.logs / 'hvfilter.log').open('a') as log:
+            log.write(f'{line}\n{done.stdout}[{done.returncode}]\n\n')
+        if done.returncode:
+            raise processes.Failed(
+                f'{line} ended with {done.returncode}: {done.stdout[-500:]}'
+            )
+        return f'{line}\n{done.stdout.strip()}'
+
+    def restart(self, service: str) -> None:
+        """End it and start it again."""
+        self.end(service)
+        kind, _, host = service.rpartition('-')
+        if service in _APPLICATIONS:
+            self.start_api(service)
+        elif service == 'nova-scheduler':
+            self.start_scheduler()
+        elif service == 'mariadb':
+            self.start_database()
+        elif service == 'rabbitmq':
+            self.start_broker()
+        elif kind == 'libvirtd':
+            self._start_libvirt(BY_NAME[host])
+        elif kind == 'nova-compute':
+            self.start_compute(BY_NAME[host])
+        else:
+            self._nova(service)
+
     def end(self, service: str) -> int:
         """TERM; the exit code."""
         return self._one[service].end()
 
     def reload_scheduler(self, options: Mapping[str, object]) -> None:
-        """Change its nova.conf and send SIGHUP."""
-        configuration.write_scheduler(self.layout, options)
+        """Change its policy and send SIGHUP."""
+        self.policy = options
+        configuration.write_scheduler(
+            self.layout, self.policy, weigher=self.weigher
+        )
         self._one['nova-scheduler'].send(signal.SIGHUP)
 
     def scheduler_log_size(self) -> int:
@@ -332,15 +454,26 @@ class Cloud:
         return [n for n, each in self._one.items() if not each.running]
 
 
-def up(cloud: Cloud, tell) -> None:
-    """All steps; tells how long each took."""
-    for what, step in (
-        ('configuration', cloud.configure),
-        ('MariaDB and RabbitMQ', cloud.start_servers),
+def up(cloud: Cloud, *, filled: bool) -> None:
+    """All steps; shows how long each took.
+
+    :param filled: the databases hold all that they need
+    """
+    fill = (
         ('the databases of all services', cloud.fill_databases),
         ('Keystone', cloud.start_keystone),
-        ('Placement, Glance, Nova', cloud.start_others),
-    ):
+        ('users, roles and endpoints', cloud.fill_keystone),
+        ('a copy of the databases, for the next time', cloud.keep_databases),
+    )
+    steps = (
+        ('configuration', cloud.configure),
+        ('the namespaces of the compute hosts', cloud.start_machines),
+        *(() if filled else (("MariaDB's own data", cloud.create_database),)),
+        ('MariaDB and RabbitMQ', cloud.start_servers),
+        *((('Keystone', cloud.start_keystone),) if filled else fill),
+        ('Placement, Glance, Nova, libvirt', cloud.start_others),
+    )
+    for what, step in steps:
         began = time.monotonic()
         step()
-        tell(f'{time.monotonic() - began:5.1f} s  {what}')
+        cloud.tell(f'{time.monotonic() - began:5.1f} s  {what}')

@@ -9,11 +9,21 @@ from collections.abc import Mapping
 
 import yaml
 
-from tests.cloud.layout import ADDRESS, REGION, ROOT, Layout, program
+from tests.cloud import machines
+from tests.cloud.hosts import Host
+from tests.cloud.layout import ADDRESS, REGION, Layout, program
 
-EXCERPT = ROOT / 'etc' / 'hvfilter' / 'nova.conf.excerpt'
+EXCERPT = pathlib.Path(sys.prefix) / 'etc' / 'hvfilter' / 'nova.conf.excerpt'
+"""Where the wheel installs it."""
+
 DRIVER = 'fake.RecordedHostDriver'
 WORKERS = 2
+REFRESH_S = 2
+"""[hvfilter]refresh_s."""
+
+REFRESH_NOVA_S = 10
+"""How often nova-compute renews what Placement has; its default is 300."""
+
 _FOLDERS = pathlib.Path(sys.prefix) / 'etc'
 PASTE = _FOLDERS / 'nova' / 'api-paste.ini'
 
@@ -113,10 +123,12 @@ def write_glance(layout: Layout) -> pathlib.Path:
     )
 
 
-def _nova(layout: Layout, service: str) -> Sections:
-    state = layout.folder_of('nova') / service
-    (state / 'instances').mkdir(parents=True, exist_ok=True)
-    path = layout.nova_conf(service)
+def _nova(layout: Layout, state: pathlib.Path, path: pathlib.Path) -> Sections:
+    """What all services of Nova have in common.
+
+    :param state: state_path
+    :param path: where the service finds this
+    """
     helper = {
         'helper_command': f'{program("privsep-helper")} --config-file {path}'
     }
@@ -127,6 +139,8 @@ def _nova(layout: Layout, service: str) -> Sections:
             'state_path': state,
             'my_ip': ADDRESS,
             'graceful_shutdown_timeout': 5,
+            # Guests do not listen when asked to shut down.
+            'shutdown_timeout': 3,
             'service_down_time': 30,
             'report_interval': 5,
         },
@@ -153,12 +167,17 @@ def _databases(layout: Layout) -> Sections:
     }
 
 
+def _controller(layout: Layout, service: str) -> Sections:
+    state = layout.folder_of('nova') / service
+    return _nova(layout, state, layout.nova_conf(service))
+
+
 def write_controller(layout: Layout, service: str) -> pathlib.Path:
     """nova.conf of nova-api or nova-conductor."""
     return _write(
         layout.nova_conf(service),
         ini(
-            _nova(layout, service),
+            _controller(layout, service),
             _databases(layout),
             {
                 'conductor': {'workers': 1},
@@ -169,14 +188,19 @@ def write_controller(layout: Layout, service: str) -> pathlib.Path:
 
 
 def write_scheduler(
-    layout: Layout, options: Mapping[str, object] | None = None
+    layout: Layout,
+    options: Mapping[str, object] | None,
+    *,
+    weigher: bool = False,
 ) -> pathlib.Path:
-    """nova.conf of nova-scheduler, with our excerpt as it is.
+    """nova.conf of nova-scheduler.
 
-    :param options: for [hvfilter]
+    :param weigher: with the lines about it
+    :param options: for [hvfilter], beside the excerpt as the wheel has it;
+        without any, hvfilter is not in it
     """
     text = ini(
-        _nova(layout, 'nova-scheduler'),
+        _controller(layout, 'nova-scheduler'),
         _databases(layout),
         {
             'DEFAULT': {'debug': True},
@@ -184,27 +208,61 @@ def write_scheduler(
                 'workers': WORKERS,
                 'discover_hosts_in_cells_interval': 5,
             },
+            # What memory is free decides, and nothing else.
+            'filter_scheduler': {
+                'cpu_weight_multiplier': 0,
+                'disk_weight_multiplier': 0,
+                'io_ops_weight_multiplier': 0,
+                'build_failure_weight_multiplier': 0,
+                'hypervisor_version_weight_multiplier': 0,
+                'image_props_weight_multiplier': 0,
+                'num_instances_weight_multiplier': 0,
+            },
         },
     )
-    text += EXCERPT.read_text()
-    text += ini({'hvfilter': {'refresh_s': 2, **(options or {})}})
+    if options is not None:
+        excerpt = EXCERPT.read_text()
+        if weigher:
+            excerpt = excerpt.replace('#weight_classes', 'weight_classes')
+        text += excerpt
+        text += ini({'hvfilter': {'refresh_s': REFRESH_S, **options}})
     return _write(layout.nova_conf('nova-scheduler'), text)
 
 
-def write_compute(layout: Layout, host: str) -> pathlib.Path:
+def compute(layout: Layout, host: Host) -> str:
     """nova.conf of one nova-compute; it knows no database."""
-    service = f'nova-compute-{host}'
-    state = layout.folder_of('nova') / service
-    return _write(
-        layout.nova_conf(service),
-        ini(
-            _nova(layout, service),
-            {
-                'DEFAULT': {'host': host, 'compute_driver': DRIVER},
-                'compute': {'provider_config_location': state / 'providers'},
+    parts = [
+        _nova(layout, pathlib.Path('/var/lib/nova'), machines.NOVA_CONF),
+        {
+            'DEFAULT': {
+                'host': host.name,
+                'initial_cpu_allocation_ratio': 64,
+                'update_resources_interval': REFRESH_NOVA_S,
             },
-        ),
-    )
+            # Often, so that what comes back comes soon.
+            'compute': {
+                'resource_provider_association_refresh': REFRESH_NOVA_S
+            },
+        },
+    ]
+    if host.virt_type:
+        parts.append(
+            {
+                'DEFAULT': {
+                    'compute_driver': 'libvirt.LibvirtDriver',
+                    'reserved_host_memory_mb': host.memory_mb,
+                },
+                'libvirt': {
+                    'virt_type': host.virt_type,
+                    'images_type': 'qcow2',
+                    # Nova's default for KVM needs a processor that it knows.
+                    'cpu_mode': 'none',
+                },
+            }
+        )
+    else:
+        parts.append({'DEFAULT': {'compute_driver': DRIVER}})
+    return ini(*parts)
 
 
 def write_clouds(layout: Layout) -> None:

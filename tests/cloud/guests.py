@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from tests.cloud import processes
+from tests.cloud import guest_image, processes
 from tests.cloud.cloud import Cloud
 from tests.cloud.hosts import HOSTS
 
 MICROVERSION = '2.87'
 """From 2.86 on nova-api looks at extra specs."""
+
+SPEAKS_S = 90.0
+"""An emulated guest takes some seconds; several at once, some more."""
 
 HOST = 'OS-EXT-SRV-ATTR:host'
 _SETTLED = frozenset({'ACTIVE', 'ERROR', 'VERIFY_RESIZE', 'SHELVED_OFFLOADED'})
@@ -32,7 +35,7 @@ def flavor(cloud: Cloud, specs: Mapping[str, str] | None = None) -> str:
     compute = cloud.admin.compute
     body = {
         'name': f'flavor-{_tail()}',
-        'ram': 512,
+        'ram': 192,
         'vcpus': 1,
         'disk': 1,
     }
@@ -54,16 +57,34 @@ def set_specs(cloud: Cloud, flavor_id: str, specs: Mapping[str, str]):
 
 
 def image(cloud: Cloud, properties: Mapping[str, str] | None = None) -> str:
-    """The id of a new one."""
+    """The id of a new one, of the guest that speaks."""
     found = cloud.admin.image.create_image(
         name=f'image-{_tail()}',
         container_format='bare',
         disk_format='raw',
-        data=b'no guest ever runs',
+        data=bytes(1 << 20),
         validate_checksum=False,
+        os_command_line=guest_image.COMMAND_LINE,
+        **cloud.boots_from,
         **(properties or {}),
     )
     return str(found.id)
+
+
+def upload(cloud: Cloud, built: guest_image.GuestImage) -> None:
+    """Kernel and ramdisk of the guest that speaks, for all images."""
+    for name, kind, path in (
+        ('kernel_id', 'aki', built.kernel),
+        ('ramdisk_id', 'ari', built.ramdisk),
+    ):
+        found = cloud.admin.image.create_image(
+            name=name,
+            container_format=kind,
+            disk_format=kind,
+            data=path.read_bytes(),
+            validate_checksum=False,
+        )
+        cloud.boots_from[name] = str(found.id)
 
 
 def boot(
@@ -72,15 +93,28 @@ def boot(
     properties: Mapping[str, str] | None = None,
     *,
     count: int = 1,
+    where: Mapping[str, object] | None = None,
 ) -> list[dict]:
-    """Servers of one flavor, as they came out; each a request of its own."""
+    """Servers of one flavor, as they came out; each a request of its own.
+
+    :param where: what else nova-api is asked: host, availability_zone
+    """
     return boot_of(
-        cloud, flavor(cloud, specs), image(cloud, properties), count=count
+        cloud,
+        flavor(cloud, specs),
+        image(cloud, properties),
+        count=count,
+        where=where,
     )
 
 
 def boot_of(
-    cloud: Cloud, flavor_id: str, image_id: str, *, count: int = 1
+    cloud: Cloud,
+    flavor_id: str,
+    image_id: str,
+    *,
+    count: int = 1,
+    where: Mapping[str, object] | None = None,
 ) -> list[dict]:
     """Servers of a flavor and an image that are there."""
     ids = []
@@ -93,6 +127,7 @@ def boot_of(
                     'flavorRef': flavor_id,
                     'imageRef': image_id,
                     'networks': 'none',
+                    **(where or {}),
                 }
             },
             **_ADMIN,
@@ -100,6 +135,70 @@ def boot_of(
         answer.raise_for_status()
         ids.append(answer.json()['server']['id'])
     return [settled(cloud, each) for each in ids]
+
+
+def boot_many(
+    cloud: Cloud, count: int, specs: Mapping[str, str]
+) -> list[dict]:
+    """Servers of one request, as they came out."""
+    name = f'many-{_tail()}'
+    answer = cloud.admin.compute.post(
+        '/servers',
+        json={
+            'server': {
+                'name': name,
+                'flavorRef': flavor(cloud, specs),
+                'imageRef': image(cloud),
+                'networks': 'none',
+                'min_count': count,
+                'max_count': count,
+            }
+        },
+        **_ADMIN,
+    )
+    answer.raise_for_status()
+    there = cloud.get(f'/servers?name={name}')['servers']
+    if len(there) != count:
+        raise Wrong(f'{len(there)} servers are there, not {count}')
+    return [settled(cloud, each['id']) for each in there]
+
+
+def aggregate(
+    cloud: Cloud,
+    name: str,
+    hosts: Iterable[str],
+    metadata: Mapping[str, str],
+) -> str:
+    """The id of a new one."""
+    compute = cloud.admin.compute
+    answer = compute.post(
+        '/os-aggregates', json={'aggregate': {'name': name}}, **_ADMIN
+    )
+    answer.raise_for_status()
+    found = str(answer.json()['aggregate']['id'])
+    for host in hosts:
+        _aggregate_action(cloud, found, 'add_host', {'host': host})
+    set_metadata(cloud, found, metadata)
+    return found
+
+
+def set_metadata(
+    cloud: Cloud, aggregate_id: str, metadata: Mapping[str, str | None]
+) -> None:
+    """Set keys of an aggregate, or remove those with None."""
+    _aggregate_action(
+        cloud, aggregate_id, 'set_metadata', {'metadata': dict(metadata)}
+    )
+
+
+def _aggregate_action(
+    cloud: Cloud, aggregate_id: str, action: str, arguments: object
+) -> None:
+    cloud.admin.compute.post(
+        f'/os-aggregates/{aggregate_id}/action',
+        json={action: arguments},
+        **_ADMIN,
+    ).raise_for_status()
 
 
 def settled(cloud: Cloud, server_id: str, *, status: str = '') -> dict:
@@ -136,6 +235,37 @@ def act(
     if answer.status_code >= 400:
         raise Wrong(f'{action} is refused: {answer.text[:300]}')
     return settled(cloud, str(server['id']), status=status)
+
+
+def console(cloud: Cloud, server: Mapping[str, object]) -> str:
+    """All that a guest printed."""
+    answer = cloud.admin.compute.post(
+        f'/servers/{server["id"]}/action',
+        json={'os-getConsoleOutput': {}},
+        **_ADMIN,
+    )
+    return str(answer.json().get('output', '')) if answer.ok else ''
+
+
+def spoken(cloud: Cloud, server: Mapping[str, object]) -> str:
+    """The line that a guest prints once it runs, or nothing."""
+    for line in console(cloud, server).splitlines():
+        if guest_image.SPOKEN in line and str(server['id']) in line.lower():
+            return line.strip()
+    return ''
+
+
+def speaks(cloud: Cloud, server: Mapping[str, object]) -> str:
+    """That it runs: its line.
+
+    :raises Failed: it says nothing
+    """
+    processes.wait_until(
+        lambda: bool(spoken(cloud, server)),
+        f'guest {server["id"]} on {host_of(server)} speaks',
+        patience_s=SPEAKS_S,
+    )
+    return spoken(cloud, server)
 
 
 def delete_all(cloud: Cloud) -> None:

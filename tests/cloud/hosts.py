@@ -16,13 +16,18 @@ _RECORDED = ROOT / 'tests' / 'hosts'
 class Host:
     """One nova-compute.
 
-    :ivar recorded: the host of tests/hosts that it publishes
-    :ivar memory_mb: Nova likes best who has most
+    :ivar virt_type: of a host with a real libvirt; empty: the driver is
+        pretended
+    :ivar memory_mb: Nova prefers the host that has most; a real libvirt finds
+        out itself, and this much of it is set aside
+    :ivar recorded: the host of tests/hosts that it publishes; a host with a
+        real libvirt publishes what the agent finds
     """
 
     name: str
-    recorded: str
-    memory_mb: int
+    virt_type: str = ''
+    memory_mb: int = 0
+    recorded: str = ''
     amd: bool = False
 
     @property
@@ -38,13 +43,18 @@ def recording(name: str) -> pathlib.Path:
     return _RECORDED / f'{name}.json'
 
 
-# Left to itself, Nova takes the worst.
+# In the order of their memory: left to itself, Nova takes the first.
 HOSTS = (
-    Host('emulating', 'intel-no-vtx', 65_536),
-    Host('flat', 'intel-nested-off', 32_768),
-    Host('intel', 'intel-all-on', 16_384),
-    Host('amd', 'amd-everything', 8_192, amd=True),
+    Host('emulating', virt_type='kvm', memory_mb=512),
+    Host('qemu', virt_type='qemu', memory_mb=1_536),
+    Host('flat', memory_mb=3_072, recorded='intel-nested-off'),
+    Host('intel', memory_mb=2_560, recorded='intel-all-on'),
+    Host('amd', memory_mb=2_048, recorded='amd-everything', amd=True),
 )
-ALL = frozenset(host.name for host in HOSTS)
+BY_NAME = {host.name: host for host in HOSTS}
+ALL = frozenset(BY_NAME)
+REAL = frozenset(host.name for host in HOSTS if host.virt_type)
+RECORDED = ALL - REAL
 KVM = frozenset({'flat', 'intel', 'amd'})
 NESTED = frozenset({'intel', 'amd'})
+TCG = frozenset({'qemu'})

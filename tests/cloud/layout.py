@@ -58,6 +58,11 @@ class Layout:
         return self.folder_of('log')
 
     @property
+    def transcript(self) -> pathlib.Path:
+        """All that was shown."""
+        return self.folder / 'transcript.txt'
+
+    @property
     def clouds_yaml(self) -> pathlib.Path:
         return self.folder / 'clouds.yaml'
 
@@ -66,12 +71,33 @@ class Layout:
         return self.folder_of('etc') / service / 'nova.conf'
 
 
-def fresh() -> Layout:
-    """An empty folder, and ports that nobody listens on."""
+def fresh(
+    ports: dict[str, int] | None = None, secret: str | None = None
+) -> Layout:
+    """An empty folder, and ports that nobody listens on.
+
+    :param ports: take these
+    """
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
     FOLDER.mkdir()
-    return Layout(FOLDER, _free_ports(), secrets.token_hex(16))
+    return Layout(
+        FOLDER, ports or _free_ports(), secret or secrets.token_hex(16)
+    )
+
+
+def free(ports: dict[str, int]) -> bool:
+    """Whether all services are among them, and nobody listens there."""
+    if set(ports) != set(_PORTS):
+        return False
+    try:
+        for port in ports.values():
+            with socket.socket() as each:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                each.bind((ADDRESS, port))
+    except OSError:
+        return False
+    return True
 
 
 def program(name: str) -> str:

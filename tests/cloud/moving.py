@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from tests.cloud import guests, processes
+from tests.cloud import guests, landing, processes
 from tests.cloud.cloud import Cloud
-from tests.cloud.hosts import HOSTS, NESTED
+from tests.cloud.hosts import HOSTS, NESTED, TCG
 
 _SPECS = {'hvfilter:nested': 'required'}
 _WHAT = 'the nested guest'
@@ -87,13 +87,47 @@ def _until_moved(cloud: Cloud, before: dict) -> dict:
 
 
 def unshelve(cloud: Cloud) -> str:
-    """It comes back on a host that nests."""
+    """A nested guest comes back on a host that nests; and one really runs."""
+    landing.zone(cloud)
+    where = {'availability_zone': landing.ZONE}
+    (real,) = guests.boot(cloud, {}, landing.QEMU, where=where)
+    guests.landed(real, TCG, 'the emulated guest')
+    cloud.tell(f'qemu: {guests.speaks(cloud, real)}')
+    shelved = guests.act(cloud, real, 'shelve', status='SHELVED_OFFLOADED')
+    real = guests.act(cloud, shelved, 'unshelve', status='ACTIVE')
+    guests.landed(real, TCG, 'the emulated guest, unshelved,')
+    cloud.tell(f'qemu, unshelved: {guests.speaks(cloud, real)}')
     before = _begin(cloud)
     guests.landed(before, NESTED, _WHAT)
     shelved = guests.act(cloud, before, 'shelve', status='SHELVED_OFFLOADED')
     after = guests.act(cloud, shelved, 'unshelve', status='ACTIVE')
     at = guests.landed(after, NESTED, _WHAT)
     return f'from {guests.host_of(before)} to {at}'
+
+
+def rebuild(cloud: Cloud) -> str:
+    """With another image; and not with one that would not have landed there.
+
+    An emulated guest becomes what its host makes of it, so a plain image is
+    refused on a host without KVM.
+    """
+    (server,) = guests.boot(cloud, {}, landing.QEMU, where={'host': 'qemu'})
+    guests.landed(server, TCG, 'the emulated guest')
+    cloud.tell(f'qemu: {guests.speaks(cloud, server)}')
+    other = guests.image(cloud, landing.QEMU)
+    server = guests.act(cloud, server, 'rebuild', {'imageRef': other})
+    if server['status'] != 'ACTIVE' or server['image']['id'] != other:
+        raise guests.Wrong(f'the rebuild came to {server["status"]}')
+    cloud.tell(f'qemu, rebuilt: {guests.speaks(cloud, server)}')
+    begun = cloud.scheduler_log_size()
+    plain = guests.image(cloud)
+    after = guests.act(cloud, server, 'rebuild', {'imageRef': plain})
+    if after['image']['id'] == plain and after['status'] == 'ACTIVE':
+        raise guests.Wrong('a plain image is let onto a host without KVM')
+    return (
+        'with img_hv_type=qemu again it runs; with a plain image: '
+        f'{after["status"]}; {landing.why(cloud, begun, server)}'
+    )
 
 
 def evacuation(cloud: Cloud) -> str:

@@ -12,8 +12,13 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from tests.cloud.layout import ROOT
+
 PATIENCE_S = 120.0
 END_S = 20.0
+RECORD = ROOT / '.cloud.pids'
+"""Who runs, should this process be killed before it can end them."""
+
 _TAIL_LINES = 15
 _IMPATIENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,6 +51,8 @@ class Process:
                 # send signals to their whole process group.
                 start_new_session=True,
             )
+        with RECORD.open('a') as record:
+            record.write(f'{self.pid} {_started(self.pid)}\n')
 
     @property
     def pid(self) -> int:
@@ -158,6 +165,36 @@ class Processes:
                 f'{" ".join(command)} failed with exit code {code}; '
                 f'{tail(process.log)}'
             )
+
+
+def leftovers() -> list[int]:
+    """The processes that a run left behind because it was killed."""
+    if not RECORD.exists():
+        return []
+    found = []
+    for line in RECORD.read_text().splitlines():
+        pid, _, started = line.partition(' ')
+        # The number may be somebody else's by now.
+        if started and _started(int(pid)) == started:
+            found.append(int(pid))
+    return found
+
+
+def end_leftovers() -> None:
+    """End them."""
+    for pid in leftovers():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    RECORD.unlink(missing_ok=True)
+
+
+def _started(pid: int) -> str:
+    """When a process began, in the kernel's words; nothing if it is gone."""
+    try:
+        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return ''
+    return stat.rpartition(')')[2].split()[19]
 
 
 def wait_until(

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import getpass
+import pathlib
 
 from tests.cloud import processes
 from tests.cloud.layout import ADDRESS, Layout
-from tests.lab.debian import Program
+from tests.lab.debian import QEMU_X86, Program
 
 # Not the packages that start a server for the whole machine, where there is
 # a choice.
@@ -18,6 +19,21 @@ NEEDED = (
     Program('/usr/bin/my_print_defaults', 'mariadb-client-core'),
     Program('/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server'),
     Program('/usr/bin/epmd', 'erlang-base'),
+    Program('/usr/sbin/libvirtd', 'libvirt-daemon'),
+    Program('/etc/libvirt/qemu.conf', 'libvirt-daemon-system'),
+    Program(
+        '/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so',
+        'libvirt-daemon-driver-qemu',
+    ),
+    Program('/usr/bin/virsh', 'libvirt-clients'),
+    *QEMU_X86,
+    Program('/usr/bin/qemu-img', 'qemu-utils'),
+    # For the libvirt of Python, which is compiled here.
+    Program('/usr/include/libvirt/libvirt.h', 'libvirt-dev'),
+    Program('pkg-config', 'pkg-config'),
+    Program('cc', 'gcc'),
+    # For the hosts.
+    Program('unshare', 'util-linux'),
 )
 DATABASES = (
     'keystone',
@@ -30,20 +46,25 @@ DATABASES = (
 _BROKER = 'rabbitmq-server'
 
 
-def start_database(layout: Layout, running: processes.Processes) -> None:
-    """MariaDB, with an empty database for everybody."""
-    folder = layout.folder_of('mariadb')
-    data = folder / 'data'
+def create_database(layout: Layout, running: processes.Processes) -> None:
+    """The data of MariaDB, without a table of anybody's."""
     running.run(
         'mariadb-install-db',
         [
             'mariadb-install-db',
             '--no-defaults',
             f'--user={getpass.getuser()}',
-            f'--datadir={data}',
+            f'--datadir={_data(layout)}',
             '--skip-test-db',
         ],
     )
+
+
+def start_database(
+    layout: Layout, running: processes.Processes
+) -> processes.Process:
+    """MariaDB, with an empty database for everybody if it is new."""
+    folder = layout.folder_of('mariadb')
     first = folder / 'first.sql'
     first.write_text(_statements(layout))
     server = running.start(
@@ -52,7 +73,7 @@ def start_database(layout: Layout, running: processes.Processes) -> None:
             '/usr/sbin/mariadbd',
             '--no-defaults',
             f'--user={getpass.getuser()}',
-            f'--datadir={data}',
+            f'--datadir={_data(layout)}',
             # Relative to the data: the path of a socket may not be long.
             '--socket=socket',
             f'--pid-file={folder / "pid"}',
@@ -65,27 +86,43 @@ def start_database(layout: Layout, running: processes.Processes) -> None:
         ],
     )
     _wait(server, layout.ports['mariadb'])
+    return server
+
+
+def _data(layout: Layout) -> pathlib.Path:
+    return layout.folder_of('mariadb') / 'data'
 
 
 def _statements(layout: Layout) -> str:
-    lines = [f"CREATE USER cloud@'%' IDENTIFIED BY '{layout.secret}';"]
+    lines = [
+        f"CREATE USER IF NOT EXISTS cloud@'%' IDENTIFIED BY '{layout.secret}';"
+    ]
     for name in DATABASES:
-        lines.append(f'CREATE DATABASE {name} CHARACTER SET utf8mb3;')
+        lines.append(
+            f'CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb3;'
+        )
         lines.append(f"GRANT ALL ON {name}.* TO cloud@'%';")
     return '\n'.join(lines) + '\n'
 
 
-def start_broker(layout: Layout, running: processes.Processes) -> None:
-    """RabbitMQ as a single node, and the name server of Erlang."""
+def start_names(
+    layout: Layout, running: processes.Processes
+) -> processes.Process:
+    """The name server of Erlang, which RabbitMQ needs."""
+    port = layout.ports['epmd']
+    epmd = running.start(
+        'epmd', ['epmd', '-address', ADDRESS, '-port', str(port)]
+    )
+    _wait(epmd, port)
+    return epmd
+
+
+def start_broker(
+    layout: Layout, running: processes.Processes
+) -> processes.Process:
+    """RabbitMQ as a single node."""
     folder = layout.folder_of(_BROKER)
     ports = layout.ports
-    names = {'ERL_EPMD_PORT': str(ports['epmd']), 'HOME': str(folder)}
-    epmd = running.start(
-        'epmd',
-        ['epmd', '-address', ADDRESS, '-port', str(ports['epmd'])],
-        names,
-    )
-    _wait(epmd, ports['epmd'])
     configuration = folder / 'rabbitmq.conf'
     configuration.write_text(
         f'listeners.tcp.1 = {ADDRESS}:{ports["rabbitmq"]}\n'
@@ -96,7 +133,8 @@ def start_broker(layout: Layout, running: processes.Processes) -> None:
         _BROKER,
         ['/usr/lib/rabbitmq/bin/rabbitmq-server'],
         {
-            **names,
+            'ERL_EPMD_PORT': str(ports['epmd']),
+            'HOME': str(folder),
             'RABBITMQ_NODENAME': 'hvfilter-cloud@localhost',
             'RABBITMQ_DIST_PORT': str(ports['rabbitmq-dist']),
             'RABBITMQ_CONFIG_FILE': str(configuration),
@@ -110,6 +148,7 @@ def start_broker(layout: Layout, running: processes.Processes) -> None:
         },
     )
     _wait(broker, ports['rabbitmq'])
+    return broker
 
 
 def _wait(server: processes.Process, port: int) -> None:

@@ -16,10 +16,6 @@ import time
 from tests.hosts import make
 from tests.lab import debian, image, run, table
 
-FOLDER = pathlib.Path(
-    os.environ.get('HVFILTER_LAB_FOLDER', image.ROOT / '.lab')
-)
-
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='make lab')
@@ -98,7 +94,7 @@ def examine_all(
     start = time.monotonic()
     failed: list[str] = []
     passed: list[run.Outcome] = []
-    keep = FOLDER / 'results'
+    keep = image.FOLDER / 'results'
     # The slow ones first, lest one of them is left for the end.
     hosts.sort(key=lambda host: -host.emulator.limit_s)
     print(f'lab: {len(hosts)} hosts, {arguments.jobs} at a time', flush=True)
@@ -158,7 +154,7 @@ def main() -> int:
         return 0
     try:
         hosts = chosen(arguments)
-        images = image.Images(FOLDER)
+        images = image.Images(image.FOLDER)
         prepare(images, hosts)
         if arguments.shell:
             return shell(images, hosts[0])

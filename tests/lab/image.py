@@ -14,6 +14,7 @@ import importlib.metadata
 import io
 import json
 import lzma
+import os
 import pathlib
 import re
 import shutil
@@ -26,6 +27,8 @@ from tests.lab import cpio, debian, emulators
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GUEST = pathlib.Path(__file__).resolve().parent / 'guest'
+FOLDER = pathlib.Path(os.environ.get('HVFILTER_LAB_FOLDER', ROOT / '.lab'))
+"""Where everything that was downloaded stays."""
 
 USERLAND_SUITES = {
     'amd64': 'trixie',

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of another way to publish, and of leaving without a trace."""
+
+from __future__ import annotations
+
+import time
+
+from hvfilter.model import catalogue
+from tests.cloud import configuration, guests, installation, landing, without
+from tests.cloud.cloud import Cloud
+from tests.cloud.hosts import BY_NAME, HOSTS, TCG
+from tests.cloud.installing import HVFILTER, on, publish
+
+QUIET_S = 3 * configuration.REFRESH_NOVA_S + 5
+"""nova-compute renews its provider three times within it; with Nova's default
+of 60 s that is three minutes."""
+
+_CONF = """
+[hvfilter]
+publishers = provider-config
+provider_config_file = /etc/nova/provider_config/hvfilter.yaml
+"""
+_HOST = 'qemu'
+_LATER = 75
+
+
+def _own(cloud: Cloud, host: str) -> frozenset[str]:
+    return catalogue.own(cloud.traits(host))
+
+
+def provider_yaml(cloud: Cloud) -> str:
+    """Used instead of Placement's API, changed over from, and removed."""
+    machine = cloud.hosts[_HOST]
+    before = _own(cloud, _HOST)
+    on(cloud, _HOST, HVFILTER, 'withdraw')
+    if _own(cloud, _HOST):
+        raise guests.Wrong(f'{_HOST} still has {_own(cloud, _HOST)}')
+    folder = machine.path('/etc/nova/provider_config')
+    folder.mkdir(parents=True, exist_ok=True)
+    conf = machine.path('/etc/hvfilter/hvfilter.conf')
+    conf.parent.mkdir(exist_ok=True)
+    conf.write_text(_CONF)
+    try:
+        cloud.tell(on(cloud, _HOST, HVFILTER, '-q', 'publish').strip()[-300:])
+        cloud.restart(f'nova-compute-{_HOST}')
+        cloud.wait_for_computes()
+        used = _own(cloud, _HOST)
+        if catalogue.BY_KEY['tcg'].trait not in used:
+            raise guests.Wrong(f'nova-compute published {sorted(used)}')
+        cloud.tell(f'nova-compute published {", ".join(sorted(used))}')
+        _runs(cloud)
+    finally:
+        conf.unlink()
+    # The file is still there, and nova-compute holds what it read.
+    printed = on(cloud, _HOST, HVFILTER, 'publish', status=None)
+    if 'provider_config' not in printed and 'hvfilter.yaml' not in printed:
+        raise guests.Wrong(f'publish does not speak of the file: {printed}')
+    cloud.tell(
+        'changed over: '
+        + ' '.join(
+            line for line in printed.splitlines() if 'provider' in line
+        )[:400]
+    )
+    for file in folder.glob('*.yaml'):
+        file.unlink()
+    cloud.restart(f'nova-compute-{_HOST}')
+    cloud.wait_for_computes()
+    publish(cloud, BY_NAME[_HOST])
+    _runs(cloud)
+    if _own(cloud, _HOST) != before:
+        raise guests.Wrong(f'{_HOST} has {sorted(_own(cloud, _HOST))}')
+    return 'used, changed over to the API, and removed'
+
+
+def _runs(cloud: Cloud) -> None:
+    time.sleep(configuration.REFRESH_S)
+    (server,) = guests.boot(cloud, {}, landing.QEMU, where={'host': _HOST})
+    guests.landed(server, TCG, 'the emulated guest')
+    cloud.tell(f'{_HOST}: {guests.speaks(cloud, server)}')
+    guests.delete_all(cloud)
+
+
+def remove(cloud: Cloud) -> str:
+    """Filter out, traits off, packages away; and nothing comes back."""
+    cloud.policy = None
+    cloud.restart('nova-scheduler')
+    cloud.tell(cloud.hvfilter('withdraw', '--all', '--yes', '--force'))
+    installation.pip(cloud.layout, 'uninstall', '-y', 'hvfilter')
+    cloud.restart('nova-api')
+    cloud.restart('nova-scheduler')
+    began = time.monotonic()
+    seen = without.schedules(cloud)
+    guests.delete_all(cloud)
+    rest = QUIET_S - (time.monotonic() - began)
+    time.sleep(max(0.0, rest))
+    left = {
+        host.name: sorted(_own(cloud, host.name))
+        for host in HOSTS
+        if _own(cloud, host.name)
+    }
+    names = cloud.trait_names('CUSTOM_HVFILTER_')
+    if left or names:
+        raise guests.Wrong(f'came back: {left}; names: {names}')
+    return f'nothing is left after {QUIET_S} s; as before: {seen}'

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the operator's policy, and of how it is changed."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from tests.cloud import configuration, guests, processes
+from tests.cloud.cloud import Cloud
+from tests.cloud.hosts import ALL, KVM, NESTED
+from tests.cloud.landing import why
+from tests.cloud.operating import ROUNDS, workers
+
+_NESTED = {'hvfilter:nested': 'required'}
+_NOBODY = {'hvfilter:sev_snp': 'required', 'hvfilter:vtx': 'required'}
+_NONSENSE = (
+    ('required', 'kvm,nestd'),
+    ('mode', 'permisive'),
+    ('refresh_s', '-1'),
+)
+
+
+def aggregates(cloud: Cloud) -> str:
+    """The metadata of an aggregate replaces the policy for its hosts."""
+    found = guests.aggregate(
+        cloud, 'strict', ['flat'], {'hvfilter:required': 'kvm,nested'}
+    )
+    try:
+        time.sleep(configuration.REFRESH_S)
+        begun = cloud.scheduler_log_size()
+        (server,) = guests.boot(cloud, where={'host': 'flat'})
+        guests.refused(server, 'a plain guest where nested is required')
+        cloud.tell(
+            f'hvfilter:required=kvm,nested: {why(cloud, begun, server)}'
+        )
+        (server,) = guests.boot(cloud)
+        guests.landed(server, NESTED, 'a plain guest')
+        begun = cloud.scheduler_log_size()
+        guests.set_metadata(cloud, found, {'hvfilter:required': 'kvm,nestd'})
+        time.sleep(configuration.REFRESH_S)
+        (server,) = guests.boot(cloud)
+        guests.landed(server, KVM, 'a plain guest, with a bad value')
+        warnings = warned(cloud.scheduler_log(begun))
+        if not any('nestd' in each for each in warnings):
+            raise guests.Wrong(f'no warning names the bad value: {warnings}')
+        cloud.tell(f'hvfilter:required=kvm,nestd: {warnings[0]}')
+    finally:
+        guests.set_metadata(cloud, found, {'hvfilter:required': None})
+    time.sleep(configuration.REFRESH_S)
+    (server,) = guests.boot(cloud)
+    guests.landed(server, frozenset({'flat'}), 'a plain guest')
+    return 'another policy for one host, and back'
+
+
+def permissive(cloud: Cloud) -> str:
+    """By SIGHUP there and back, in each worker, without a restart of ours."""
+    begun = cloud.scheduler_log_size()
+    try:
+        cloud.reload_scheduler({'mode': 'permissive'})
+        _settle(cloud, begun)
+        begun = cloud.scheduler_log_size()
+        for server in guests.boot(cloud, _NOBODY, count=ROUNDS):
+            guests.landed(server, ALL, 'in permissive mode')
+        seen = workers(cloud.scheduler_log(begun), r' INFO .*permissive')
+    finally:
+        begun = cloud.scheduler_log_size()
+        cloud.reload_scheduler({})
+        _settle(cloud, begun)
+    for server in guests.boot(cloud, _NOBODY, count=ROUNDS):
+        guests.refused(server, 'a guest for nobody, enforcing again')
+    if len(seen) < configuration.WORKERS:
+        raise guests.Wrong(f'only the workers {sorted(seen)} were seen')
+    return (
+        f'mode = permissive: {ROUNDS} guests for nobody land by {len(seen)} '
+        f'workers, and {ROUNDS} are refused once it is enforcing again'
+    )
+
+
+def nonsense(cloud: Cloud) -> str:
+    """The last good policy goes on, and the log names what is wrong."""
+    shown = []
+    for option, value in _NONSENSE:
+        begun = cloud.scheduler_log_size()
+        cloud.reload_scheduler({option: value})
+        processes.wait_until(
+            lambda begun=begun, value=value: (
+                value.rpartition(',')[2] in cloud.scheduler_log(begun)
+            ),
+            f'the log names {option} = {value}',
+            patience_s=20.0,
+        )
+        time.sleep(configuration.REFRESH_S)
+        for server in guests.boot(cloud, _NOBODY, count=2):
+            guests.refused(server, f'a guest for nobody, {option} = {value}')
+        for server in guests.boot(cloud, count=2):
+            guests.landed(server, KVM, f'a plain guest, {option} = {value}')
+        guests.delete_all(cloud)
+        lines = [
+            line
+            for line in warned(cloud.scheduler_log(begun))
+            if value.rpartition(',')[2] in line
+        ]
+        if not lines:
+            raise guests.Wrong(f'no warning names {option} = {value}')
+        cloud.tell(f'{option} = {value} ({len(lines)} lines): {lines[0]}')
+        shown.append(option)
+    begun = cloud.scheduler_log_size()
+    cloud.reload_scheduler({})
+    time.sleep(configuration.REFRESH_S)
+    return f'with bad values of {", ".join(shown)} the last good ones hold'
+
+
+def prefilter(cloud: Cloud) -> str:
+    """Weigher, reservation and prefilter, after a restart with them."""
+    code = cloud.end('nova-scheduler')
+    if code:
+        raise guests.Wrong(f'nova-scheduler ended with {code} on TERM')
+    try:
+        cloud.weigher = True
+        cloud.policy = {'prefilter': True, 'reserved': 'nested'}
+        cloud.start_scheduler()
+        _prefiltered(cloud)
+        cloud.end('nova-scheduler')
+        cloud.policy = {}
+        cloud.start_scheduler()
+        (server,) = guests.boot(cloud, {'hvfilter:nested': 'preferred'})
+        host = guests.landed(server, NESTED, 'nested preferred')
+        cloud.tell(f'hvfilter:nested=preferred: on {host}')
+        (server,) = guests.boot(cloud)
+        host = guests.landed(server, KVM - NESTED, 'plain, with the weigher')
+        cloud.tell(f'plain: on {host}')
+    finally:
+        cloud.end('nova-scheduler')
+        cloud.weigher, cloud.policy = False, {}
+        cloud.start_scheduler()
+    return 'each narrows as it should, and says why'
+
+
+def _prefiltered(cloud: Cloud) -> None:
+    begun = cloud.scheduler_log_size()
+    (server,) = guests.boot(cloud)
+    guests.landed(server, KVM - NESTED, 'a plain guest, nested reserved')
+    (server,) = guests.boot(cloud, _NESTED)
+    guests.landed(server, NESTED, 'a nested guest')
+    log = cloud.scheduler_log(begun)
+    if 'CUSTOM_HVFILTER_NESTED' not in log:
+        raise guests.Wrong('Placement was not asked for nested')
+    for what, specs, where in (
+        ('plain on intel', {}, {'host': 'intel'}),
+        ('for nobody', _NOBODY, {}),
+    ):
+        begun = cloud.scheduler_log_size()
+        (server,) = guests.boot(cloud, specs, where=where)
+        guests.refused(server, what)
+        cloud.tell(f'prefilter, {what}: {why(cloud, begun, server)}')
+
+
+def warned(log: str) -> list[str]:
+    """What hvfilter warns of, without where and when."""
+    return re.findall(r' (?:WARNING|ERROR) hvfilter\S* \[[^]]*\] (.*)', log)
+
+
+def _settle(cloud: Cloud, begun: int) -> None:
+    """Until SIGHUP has arrived everywhere."""
+    processes.wait_until(
+        lambda: 'Option hvfilter.mode changed' in cloud.scheduler_log(begun),
+        'nova-scheduler reads its configuration at SIGHUP',
+        patience_s=15.0,
+    )
+    # On native threads each worker ends now, and a new one takes its place.
+    time.sleep(configuration.REFRESH_S * 2)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cloud without hvfilter: the fault that it is for."""
+
+from __future__ import annotations
+
+import time
+
+from tests.cloud import guests
+from tests.cloud.cloud import Cloud
+from tests.cloud.hosts import REAL
+
+_QEMU = {'img_hv_type': 'qemu'}
+_FACTOR = 3
+_LEAST_S = 15.0
+
+
+def before(cloud: Cloud) -> str:
+    """Guests are ACTIVE on the host whose KVM emulates, and silent."""
+    return schedules(cloud)
+
+
+def schedules(cloud: Cloud) -> str:
+    """What Nova does by itself: it prefers the host that runs no guest.
+
+    A guest that was sent to the host without KVM speaks, so the image is
+    good; so long as it took, and longer, those on the other host say nothing.
+    """
+    flavor = guests.flavor(cloud)
+    plain, emulated = guests.image(cloud), guests.image(cloud, _QEMU)
+    began = time.monotonic()
+    (control,) = guests.boot_of(cloud, flavor, plain, where={'host': 'qemu'})
+    guests.landed(control, frozenset({'qemu'}), 'the guest on virt_type=qemu')
+    cloud.tell(f'qemu: {guests.speaks(cloud, control)}')
+    took = time.monotonic() - began
+    silent = []
+    for what, image in (('plain', plain), ('img_hv_type=qemu', emulated)):
+        (server,) = guests.boot_of(cloud, flavor, image)
+        guests.landed(server, frozenset({'emulating'}), f'a {what} guest')
+        cloud.tell(f'emulating: {server["id"]} ({what}) is ACTIVE')
+        silent.append(server)
+    wait = max(_LEAST_S, _FACTOR * took)
+    time.sleep(wait)
+    for server in silent:
+        if guests.spoken(cloud, server):
+            raise guests.Wrong(
+                f'{server["id"]} on emulating runs: KVM of this machine does '
+                'not emulate'
+            )
+        printed = guests.console(cloud, server).strip()
+        cloud.tell(
+            f'emulating: {server["id"]} printed '
+            f'{printed[-60:]!r} in {wait:.0f} s'
+        )
+    return (
+        f'of {len(silent)} guests that Nova put on emulating none runs after '
+        f'{wait:.0f} s; the same on {sorted(REAL - {"emulating"})} ran '
+        f'{took:.0f} s after it was asked for'
+    )
