@@ -219,11 +219,11 @@ class TestX86Firmware(ProbeTestCase):
             self.assertEqual(keys, self.register(look).remedy.keys)
 
     def test_word_when_the_command_line_hides_it(self):
-        for cpuid, word, cmdline in (
-            (VMX, 'vmx', 'clearcpuid=vmx'),
-            (VMX, 'vmx', 'clearcpuid=5,133'),
-            (SVM, 'svm', 'clearcpuid=svm'),
-            (SVM, 'svm', 'clearcpuid=194'),
+        for cpuid, cmdline in (
+            (VMX, 'clearcpuid=vmx'),
+            (VMX, 'clearcpuid=5,133'),
+            (SVM, 'clearcpuid=svm'),
+            (SVM, 'clearcpuid=194'),
         ):
             files = flags('fpu') | {'/proc/cmdline': f'ro {cmdline}'}
             said = self.firmware(look_at(cpuid=cpuid, files=files), 'hvm')
