@@ -8,6 +8,7 @@ import dataclasses
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes.remedies import NONE, Advice, Remedy
 
 SHOWN = 80
 """Characters of a raw value that are kept as evidence."""
@@ -72,21 +73,53 @@ class Question:
         )
 
 
-def access(denied: Denied) -> str:
-    """What a person can do to have the fact after all, '' when nothing."""
+RECORD_AGAIN = Remedy(
+    'access_record_again',
+    'record the host again: this recording does not hold it',
+    'a recording does not hold a fact',
+    source='hvfilter record',
+)
+KVM_GROUP = Remedy(
+    'access_kvm_group',
+    'let the user who looks open /dev/kvm, as a member of its group',
+    'KVM could not be asked for want of permission',
+    source='udev rule 50-udev-default.rules of systemd, group kvm',
+)
+MSR_AS_ROOT = Remedy(
+    'access_msr',
+    'load the module msr (modprobe msr) and look as root',
+    'a model-specific register could not be read',
+    machine='any with x86 processors',
+    source='msr(4)',
+)
+AS_ROOT = Remedy(
+    'access_as_root',
+    'look as root, who may {what}',
+    'a source could not be asked for want of permission',
+    source='the errno EACCES or EPERM',
+)
+ON_THE_HOST = Remedy(
+    'access_on_the_host',
+    'look on the host itself, not in a container that hides /sys',
+    'sysfs is not shown',
+    machine='a container',
+    source='sysfs(5)',
+)
+
+
+def access(denied: Denied) -> Advice:
+    """What a person can do to have the fact after all; NONE when nothing."""
     if denied.error == NOT_RECORDED:
-        return 'record the host again: this recording does not hold it'
+        return RECORD_AGAIN()
     if denied.refused and '/dev/kvm' in denied.what:
-        return 'let the user who looks open /dev/kvm, as a member of its group'
+        return KVM_GROUP()
     if 'MSR' in denied.what and (denied.refused or denied.missing):
-        return 'load the module msr (modprobe msr) and look as root'
+        return MSR_AS_ROOT()
     if denied.refused:
-        return f'look as root, who may {denied.what}'
-    if not denied.missing:
-        return ''
-    if '/sys/' in denied.what:
-        return 'look on the host itself, not in a container that hides /sys'
-    return ''
+        return AS_ROOT(what=denied.what)
+    if denied.missing and '/sys/' in denied.what:
+        return ON_THE_HOST()
+    return NONE
 
 
 def shortened(value: str) -> str:

@@ -14,10 +14,11 @@ from hvfilter.host import smoke
 from hvfilter.host.door import NOT_RECORDED, Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes import per_arch, smoke_verdict
+from hvfilter.probes import kvm_remedies, per_arch, smoke_verdict
 from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.remedies import NONE, Advice, all_of
 from hvfilter.probes.x86_readings import vendor_module
 
 DEVICE = '/dev/kvm'
@@ -93,7 +94,7 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
             f'not there; {denied}',
             'the kernel offers no KVM: its module is not loaded or '
             'refused to start',
-            f'{_start(look)}, and read what the kernel says of kvm in dmesg',
+            all_of(_start(look), kvm_remedies.READ_DMESG()),
         )
         for key in _NEEDS_KVM:
             yield dataclasses.replace(nothing, capability=key)
@@ -152,14 +153,14 @@ def _left_only_files(look: Look) -> Iterator[Observation]:
         )
 
 
-def _start(look: Look) -> str:
+def _start(look: Look) -> Advice:
     """How to make the kernel offer KVM."""
     if look.arch is not Arch.X86:
         return per_arch.start(look)
     module = vendor_module(look)
     if not module:
-        return 'load kvm_intel or kvm_amd (modprobe)'
-    return f'load {module} (modprobe {module})'
+        return kvm_remedies.LOAD_EITHER()
+    return kvm_remedies.LOAD_MODULE(module=module)
 
 
 def _permission_remedy(look: Look) -> str:
@@ -236,9 +237,9 @@ def _loaded(look: Look, module: str) -> bool:
 
 
 def _not_run(denied: Denied) -> Observation:
-    remedy = ''
+    remedy = NONE
     if denied.error == 'ECANCELED':
-        remedy = 'let the smoke run happen (no --no-smoke)'
+        remedy = kvm_remedies.LET_IT_RUN()
     elif denied.error == NOT_RECORDED:
         remedy = access(denied)
     return _kvm(
@@ -273,34 +274,22 @@ def _ran(run: SmokeRun) -> Iterator[Observation]:
                 yield dataclasses.replace(said, capability=key)
 
 
-def _ruling(outcome: smoke_verdict.Outcome, error: str) -> tuple[State, str]:
+def _ruling(
+    outcome: smoke_verdict.Outcome, error: str
+) -> tuple[State, Advice]:
     """State and remedy; everything but NATIVE leaves kvm not PRESENT."""
     if outcome is smoke_verdict.Outcome.NATIVE:
-        return State.PRESENT, ''
+        return State.PRESENT, NONE
     if outcome is smoke_verdict.Outcome.EMULATED:
-        return State.ABSENT, (
-            'this KVM emulates its guests: use hardware, or a host under '
-            'this VM, that gives it VT-x or AMD-V'
-        )
+        return State.ABSENT, kvm_remedies.HARDWARE()
     if outcome is smoke_verdict.Outcome.FAILED:
-        return State.ABSENT, _FAILED_REMEDIES.get(
-            error, 'read what KVM says in dmesg'
-        )
+        failed = kvm_remedies.FAILED.get(error, kvm_remedies.GUEST_FAILED)
+        return State.ABSENT, failed()
     if error in smoke.REFUSED:
-        return State.UNKNOWN, (
-            'let this process run KVM guests: read what the security module '
-            'or the seccomp filter of this service or container denied'
-        )
-    return State.UNKNOWN, 'probe again when the host is less busy'
+        return State.UNKNOWN, kvm_remedies.SECURITY_MODULE()
+    return State.UNKNOWN, kvm_remedies.LESS_BUSY()
 
 
 def _steps(run: SmokeRun) -> str:
     """How far the guest came, in the words of the run."""
     return ', '.join(f'{step}: {outcome}' for step, outcome in run.steps)
-
-
-_FAILED_REMEDIES = {
-    'EBUSY': 'another hypervisor on this host (VirtualBox, VMware) holds '
-    'the virtualization extensions: stop it',
-    'ENODEV': 'reload the KVM module and read what it says in dmesg',
-}

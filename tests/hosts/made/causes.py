@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hvfilter.host.door import CpuidRegs
-from tests.hosts.made.machine import FORBIDDEN, Made
+from hvfilter.host.snapshot import Refusal
+from tests.hosts.made import others
+from tests.hosts.made.machine import FORBIDDEN, MISSING, Made, failed
 from tests.hosts.made.x86 import Amd, Intel
 
 QEMU = ('QEMU', 'Standard PC (Q35 + ICH9, 2009)', 'SeaBIOS')
@@ -258,6 +260,59 @@ def xen_dom0_amd() -> Made:
     return _under_xen(made)
 
 
+def kvm_not_to_be_run() -> Made:
+    made = Intel('Intel server, looked at with --no-smoke').make()
+    made.smoke = Refusal('ECANCELED', what='run a small guest')
+    return made
+
+
+def kvm_guest_refused() -> Made:
+    made = Intel('A container that may open KVM and run no guest').make()
+    made.smoke = failed('create_vm', 'EPERM')
+    return made
+
+
+def kvm_without_device() -> Made:
+    made = Amd('KVM whose module is about to go').make()
+    made.smoke = failed('create_vm', 'ENODEV')
+    return made
+
+
+def x86_of_unknown_maker() -> Made:
+    made = Intel('A host that names neither maker nor model').make()
+    for leaves in made.cpuid.values():
+        del leaves[0, 0]
+        leaves[1, 0] = CpuidRegs(0x5F5, 0, 0, 0x80803035)
+    made.misc(kvm=False)
+    made.no_kvm()
+    made.modules({'kvm': {}})
+    for path in list(made.files):
+        if path.startswith('/sys/class/dmi/'):
+            made.files[path] = MISSING
+    made.text('/proc/cpuinfo', 'processor\t: 0', 'flags\t\t: fpu de pse tsc')
+    return made
+
+
+def arm64_without_iommu() -> Made:
+    made = others.arm64(
+        'arm64 server whose SMMU is not in use',
+        '6.12.63+deb13-arm64',
+        extensions={},
+    )
+    made.iommu(table='IORT')
+    return made
+
+
+def arm64_guest_fails() -> Made:
+    made = others.arm64(
+        'arm64 server whose KVM runs no guest',
+        '6.12.63+deb13-arm64',
+        extensions={},
+    )
+    made.smoke = failed('create_vm', 'EIO')
+    return made
+
+
 CAUSES: tuple[Callable[[], Made], ...] = (
     amd_iommu_unused,
     amd_iommu_off,
@@ -286,6 +341,12 @@ CAUSES: tuple[Callable[[], Made], ...] = (
     centaur_c5a,
     xen_dom0,
     xen_dom0_amd,
+    kvm_not_to_be_run,
+    kvm_guest_refused,
+    kvm_without_device,
+    x86_of_unknown_maker,
+    arm64_without_iommu,
+    arm64_guest_fails,
 )
 
 HOSTS: Mapping[str, Callable[[], Made]] = {
