@@ -1,58 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is the host itself a guest?
 
-x86 guests see CPUID.1:ECX[31], reserved for hypervisors to set; where one
-hides it, the firmware's tables often still name a virtual machine. Xen
-shows itself in /sys/hypervisor, s390x in /proc/sysinfo (a partition of
-PR/SM alone counts as bare metal), ppc64 in cpuinfo's platform, arm64 and
-riscv64 in the device tree.
+What shows a virtual machine is collected by :mod:`.machine_signs`, and any
+sign of one decides. That there is none proves a real machine only together
+with something positive:
+
+* x86: CPUID.1:ECX[31], reserved for hypervisors to set, is clear, and DMI or
+  the PCI devices could be looked at too: hypervisors have been seen to hide
+  the bit, and then these still show them;
+* arm64, riscv64, loongarch64: the firmware names a maker of machines, a
+  cloud's size of bare metal, or a board; on arm64 a kernel that was not
+  entered at EL2 makes it doubtful;
+* ppc64: the platform in cpuinfo; s390x: /proc/sysinfo (a partition of PR/SM
+  alone counts as bare metal).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-
-_DMI = '/sys/class/dmi/id'
-_TREE = '/proc/device-tree'
-
-_VIRTUAL = re.compile(
-    r'\b(?:QEMU|KVM|VMware|VirtualBox|innotek GmbH|Xen|Bochs|Parallels|BHYVE|'
-    r'Google Compute Engine|OpenStack|KubeVirt|Virtual Machine|Firecracker|'
-    r'Cloud Hypervisor|Alibaba Cloud ECS|Apple Virtualization)\b',
-    re.IGNORECASE,
-)
-"""What makers of virtual machines write into DMI tables."""
-
-_EC2_METAL = '.metal'
-_VIRTUAL_TREES = ('linux,dummy-virt', 'riscv-virtio', 'qemu')
-"""Words in the device trees that QEMU makes."""
+from hvfilter.probes.machine_signs import Sign, Survey
+from hvfilter.probes.sysinfo import PATH as SYSINFO
+from hvfilter.probes.sysinfo import control_program
 
 _REMEDY = 'none on this machine: it is a guest of another'
+
+_SIGNATURES = frozenset(
+    {
+        b'ACRNACRNACRN',
+        b'bhyve bhyve ',
+        b'Jailhouse\0\0\0',
+        b'KVMKVMKVM\0\0\0',
+        b'Linux KVM Hv',
+        b' lrpepyh  vr',
+        b'Microsoft Hv',
+        b'prl hyperv  ',
+        b'TCGTCGTCGTCG',
+        b'VBoxVBoxVBox',
+        b'VMwareVMware',
+        b'XenVMMXenVMM',
+    }
+)
+"""What hypervisors answer in CPUID.40000000: EBX, ECX, EDX."""
 
 
 class BareMetal(Probe):
     """Signs of a hypervisor under this machine."""
 
     def observe(self, look: Look) -> Iterator[Observation]:
+        survey = Survey(look)
+        for sign in survey.virtual:
+            yield _absent(sign)
+        for path, denied in survey.refused:
+            yield _denied(Strength.FLAGS, path, 'signs of a guest', denied)
         if look.arch is Arch.X86:
-            yield from _hypervisor_bit(look)
-            yield from _hypervisor_flag(look)
+            yield from _x86(look, survey)
         elif look.arch is Arch.S390X:
             yield from _sysinfo(look)
         elif look.arch is Arch.PPC64:
             yield from _platform(look)
         else:
-            yield from _device_tree(look)
-        yield from _dmi(look)
-        yield from _sys_hypervisor(look)
+            yield from _named(look, survey)
+
+
+def _absent(sign: Sign) -> Observation:
+    return _said(
+        State.ABSENT, sign.strength, sign.source, sign.asked, sign.value
+    )
 
 
 def _said(
@@ -62,17 +82,18 @@ def _said(
     asked: str,
     value: str,
     remedy: str = '',
+    reason: str = '',
 ) -> Observation:
-    reason = {
+    reasons = {
         State.PRESENT: 'nothing shows a hypervisor under this machine',
         State.ABSENT: f'this machine is a guest: {source} says {value}',
         State.UNKNOWN: f'{source} does not tell whether this is a guest',
-    }[state]
+    }
     return Question(Stage.CPU, strength, source, asked).said(
         'bare_metal',
         state,
         value,
-        reason,
+        reason or reasons[state],
         _REMEDY if state is State.ABSENT else remedy,
     )
 
@@ -85,66 +106,114 @@ def _denied(
     )
 
 
-def _hypervisor_bit(look: Look) -> Iterator[Observation]:
+def _x86(look: Look, survey: Survey) -> Iterator[Observation]:
+    """The processor's word, and whether it is more than one word."""
+    guest = bool(survey.virtual)
+    clear: list[Sign] = []
+    for sign in (_hypervisor_bit(look), _hypervisor_flag(look)):
+        if isinstance(sign, Observation):
+            yield sign
+            guest = guest or sign.state is State.ABSENT
+        elif sign is not None:
+            clear.append(sign)
+    if guest:
+        # A bit that is clear says nothing against a sign of a hypervisor.
+        return
+    for sign in clear:
+        yield _clear(sign, survey)
+
+
+def _clear(sign: Sign, survey: Survey) -> Observation:
+    """What a clear bit proves, given what else could be looked at."""
+    if survey.refused:
+        path = survey.refused[0][0]
+        reason = (
+            f'no hypervisor shows in {sign.source}, but {path} may not be '
+            'looked at'
+        )
+    elif not survey.looked:
+        reason = (
+            f'no hypervisor shows in {sign.source}, where some hide, and '
+            'neither DMI nor the PCI devices can be looked at'
+        )
+    else:
+        return _said(
+            State.PRESENT, sign.strength, sign.source, sign.asked, sign.value
+        )
+    return _said(
+        State.UNKNOWN,
+        sign.strength,
+        sign.source,
+        sign.asked,
+        sign.value,
+        reason=reason,
+    )
+
+
+def _hypervisor_bit(look: Look) -> Sign | Observation:
+    """A sign when the bit is clear, else the observation it makes."""
     asked = '1:ECX[31] hypervisor'
+    strength = Strength.REGISTER
     try:
         guest = bool(look.cpuid(look.cpus[0], 1).ecx >> 31 & 1)
-        value = _vendor(look) if guest else '0'
     except Denied as denied:
-        yield _denied(Strength.REGISTER, 'CPUID', asked, denied)
-        return
-    state = State.ABSENT if guest else State.PRESENT
-    yield _said(state, Strength.REGISTER, 'CPUID', asked, value)
+        return _denied(strength, 'CPUID', asked, denied)
+    signature = _signature(look)
+    if guest:
+        name = signature.rstrip(b'\0').decode('ascii', 'replace')
+        value = f'1, {name!r}' if name.isprintable() and name else '1'
+        return _said(State.ABSENT, strength, 'CPUID', asked, value)
+    if signature in _SIGNATURES:
+        value = f'bit clear, {signature!r}'
+        asked = '40000000 signature'
+        return _said(State.ABSENT, Strength.FLAGS, 'CPUID', asked, value)
+    return Sign('CPUID', asked, '0', strength)
 
 
-def _vendor(look: Look) -> str:
-    """The hypervisor's signature, CPUID.40000000."""
+def _signature(look: Look) -> bytes:
+    """CPUID.40000000, which only hypervisors answer with their name."""
     try:
         regs = look.cpuid(look.cpus[0], 0x40000000)
     except Denied:
-        return '1'
-    raw = b''.join(
+        # The bit alone says that there is a hypervisor, if not which.
+        return b''
+    return b''.join(
         part.to_bytes(4, 'little') for part in (regs.ebx, regs.ecx, regs.edx)
     )
-    name = raw.rstrip(b'\0').decode('ascii', 'replace')
-    return f'1, {name!r}' if name.isprintable() and name else '1'
 
 
-def _hypervisor_flag(look: Look) -> Iterator[Observation]:
+def _hypervisor_flag(look: Look) -> Sign | Observation | None:
+    """A sign when the flag is missing, None where there are no flags."""
     asked = 'flags: hypervisor'
+    path = '/proc/cpuinfo'
     try:
         words = look.cpuinfo.words_anywhere('flags')
     except Denied as denied:
-        yield _denied(Strength.FLAGS, '/proc/cpuinfo', asked, denied)
-        return
+        return _denied(Strength.FLAGS, path, asked, denied)
     if not words:
-        return
-    guest = 'hypervisor' in words
-    yield _said(
-        State.ABSENT if guest else State.PRESENT,
-        Strength.FLAGS,
-        '/proc/cpuinfo',
-        asked,
-        'hypervisor' if guest else 'not there',
-    )
+        return None
+    if 'hypervisor' in words:
+        return _said(State.ABSENT, Strength.FLAGS, path, asked, 'hypervisor')
+    return Sign(path, asked, 'not there')
 
 
 def _sysinfo(look: Look) -> Iterator[Observation]:
     """Kernel arch/s390/kernel/sysinfo.c: VM00 is the innermost guest."""
-    path = '/proc/sysinfo'
     asked = 'VM00 Control Program'
     try:
-        text = look.text(path)
+        program = control_program(look)
     except Denied as denied:
-        yield _denied(Strength.FLAGS, path, asked, denied)
+        yield _denied(Strength.FLAGS, SYSINFO, asked, denied)
         return
-    found = re.search(r'(?m)^VM00 Control Program:[ \t]*(.*)$', text)
-    if found:
-        value = found[1].strip() or 'a hypervisor'
-        yield _said(State.ABSENT, Strength.FLAGS, path, asked, value)
-    elif text:
+    if program:
+        value = 'a hypervisor' if program == '?' else program
+        yield _said(State.ABSENT, Strength.FLAGS, SYSINFO, asked, value)
+    elif program is not None:
         value = 'not there: a partition of the machine'
-        yield _said(State.PRESENT, Strength.FLAGS, path, asked, value)
+        yield _said(State.PRESENT, Strength.FLAGS, SYSINFO, asked, value)
+    else:
+        value = 'neither a partition nor a guest is named'
+        yield _said(State.UNKNOWN, Strength.FLAGS, SYSINFO, asked, value)
 
 
 def _platform(look: Look) -> Iterator[Observation]:
@@ -163,84 +232,40 @@ def _platform(look: Look) -> Iterator[Observation]:
     )
 
 
-def _device_tree(look: Look) -> Iterator[Observation]:
-    """A hypervisor names itself, or QEMU its machine."""
-    path = f'{_TREE}/compatible'
-    hypervisor = f'{_TREE}/hypervisor/compatible'
-    try:
-        value = _strings(look, hypervisor)
-        yield _said(
-            State.ABSENT, Strength.FLAGS, hypervisor, 'compatible', value
-        )
+def _named(look: Look, survey: Survey) -> Iterator[Observation]:
+    """Where no flag tells: what the firmware calls the machine."""
+    if survey.virtual:
         return
-    except Denied:
-        pass
-    try:
-        value = _strings(look, path)
-    except Denied:
-        return
-    guest = any(word in value for word in _VIRTUAL_TREES) or (
-        look.arch is Arch.ARM64 and _under_hypervisor(look)
-    )
-    yield _said(
-        State.ABSENT if guest else State.PRESENT,
-        Strength.FLAGS,
-        path,
-        'compatible',
-        value,
-    )
-
-
-def _under_hypervisor(look: Look) -> bool:
-    """PSCI by HVC: what answers sits at EL2, above this kernel."""
-    try:
-        return _strings(look, f'{_TREE}/psci/method') == 'hvc'
-    except Denied:
-        return False
-
-
-def _strings(look: Look, path: str) -> str:
-    """A property of the device tree: strings, each ended by a NUL."""
-    return ', '.join(part for part in look.text(path).split('\0') if part)
-
-
-def _dmi(look: Look) -> Iterator[Observation]:
-    """DMI names a virtual machine; or, on arm64 and loongarch64, a real
-    one, where nothing else tells."""
-    seen = ''
-    product = ''
-    for name in ('sys_vendor', 'product_name', 'bios_vendor'):
-        try:
-            value = look.text(f'{_DMI}/{name}')
-        except Denied:
-            continue
-        seen = seen or value
-        product = value if name == 'product_name' else product
-        guest = _VIRTUAL.search(value) or (
-            seen == 'Amazon EC2'
-            and product
-            and not product.endswith(_EC2_METAL)
-        )
-        if guest:
-            yield _said(
-                State.ABSENT, Strength.FLAGS, f'{_DMI}/{name}', name, value
+    if not survey.real:
+        for path, denied in survey.unrecorded:
+            yield _denied(Strength.FLAGS, path, 'signs of a guest', denied)
+    for sign in survey.real:
+        doubt = ''
+        if survey.refused:
+            doubt = f'{survey.refused[0][0]} may not be looked at'
+        elif look.arch is Arch.ARM64 and _not_at_el2(look):
+            doubt = (
+                'its kernel was not entered at EL2: something else may run '
+                'there'
             )
-    if seen and look.arch in (Arch.ARM64, Arch.LOONGARCH64):
+        reason = f'{sign.source} names {sign.asked}, but {doubt}'
         yield _said(
-            State.PRESENT,
+            State.UNKNOWN if doubt else State.PRESENT,
             Strength.REGISTER,
-            f'{_DMI}/sys_vendor',
-            'sys_vendor',
-            seen,
+            sign.source,
+            sign.asked,
+            sign.value,
+            reason=reason if doubt else '',
         )
 
 
-def _sys_hypervisor(look: Look) -> Iterator[Observation]:
-    """Xen, its dom0 included: there too a hypervisor owns the processor."""
-    path = '/sys/hypervisor/type'
+def _not_at_el2(look: Look) -> bool:
+    """The kernel has KVM, was not to keep it off, and offers none."""
+    modes = look.boot_words('kvm-arm.mode')
+    if any(mode.value == 'none' for mode in modes):
+        return False
     try:
-        value = look.text(path)
-    except Denied:
-        return
-    if value:
-        yield _said(State.ABSENT, Strength.PARAMETER, path, 'type', value)
+        return look.module_loaded('kvm') and not look.kvm_registered
+    except Denied as denied:
+        # A recording that does not hold it leaves the firmware's word.
+        return denied.error != NOT_RECORDED

@@ -11,7 +11,6 @@ Control Program``, z/VM or KVM (arch/s390/kernel/sysinfo.c).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
@@ -23,10 +22,7 @@ from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.parameter_remedy import set_parameter, switched_on
 from hvfilter.probes.remedies import Advice, Remedy, first
-
-SYSINFO = '/proc/sysinfo'
-_CONTROL_PROGRAM = re.compile(r'(?m)^VM00 Control Program:[ \t]*(.*)$')
-_PARTITION = re.compile(r'(?m)^(?:LPAR |Type:)')
+from hvfilter.probes.sysinfo import control_program
 
 _SOURCE = 'kernel arch/s390/kernel/processor.c, sysinfo.c'
 _NO_SIE_LPAR = Remedy(
@@ -129,20 +125,6 @@ def _features(look: Look) -> Iterator[Observation]:
         'SIE',
         _no_sie(look),
     )
-
-
-def control_program(look: Look) -> str | None:
-    """The hypervisor of which the kernel is a guest.
-
-    :returns: '' in a partition of the machine, None where /proc/sysinfo
-        does not tell; a guest of a hypervisor without a name is '?'
-    :raises Denied: when /proc/sysinfo cannot be read
-    """
-    text = look.text(SYSINFO)
-    found = _CONTROL_PROGRAM.search(text)
-    if found:
-        return found[1].strip() or '?'
-    return '' if _PARTITION.search(text) else None
 
 
 def start(look: Look) -> Advice:

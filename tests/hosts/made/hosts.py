@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from hvfilter.host.snapshot import KvmAnswers, Refusal
-from tests.hosts.made import causes, elsewhere, others
+from tests.hosts.made import causes, clouds, elsewhere, others
 from tests.hosts.made.machine import (
     FORBIDDEN,
     MISSING,
@@ -262,7 +262,7 @@ def masked_sys() -> Made:
     for path in list(made.directories):
         if path.startswith('/sys'):
             made.directories[path] = MISSING
-    return made
+    return clouds.pci(made, '10221480', '10221481', '15b3101d')
 
 
 def vm_with_nested() -> Made:
@@ -556,6 +556,7 @@ REFUSING = ('x86_64', 's390x', 'ppc64le', 'aarch64', 'riscv64', 'loongarch64')
 
 HOSTS: Mapping[str, Callable[[], Made]] = {
     **causes.HOSTS,
+    **clouds.HOSTS,
     **elsewhere.HOSTS,
     **{
         f'refusing-{arch}'.replace('_', '-'): refusing(arch)

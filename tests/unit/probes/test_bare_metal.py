@@ -20,6 +20,9 @@ def dmi(vendor, product='', bios=''):
     }
 
 
+DELL = dmi('Dell Inc.', 'PowerEdge R650', 'Dell Inc.')
+
+
 class TestBareMetal(ProbeTestCase):
     probe = BareMetal
 
@@ -32,6 +35,9 @@ class TestBareMetal(ProbeTestCase):
                     observation.state.value == 'absent',
                     observation.remedy != '',
                 )
+            if observation.state.value == 'present':
+                states = {one.state.value for one in said}
+                self.assertNotIn('absent', states)
             refused = 'EACCES' in observation.value
             self.assertEqual(refused, 'look as root' in observation.remedy)
         return combine.decide(Stage.CPU, said)
@@ -44,7 +50,10 @@ class TestBareMetal(ProbeTestCase):
     def test_hypervisor_bit_when_read(self):
         guest = {1: regs(ecx=1 << 31)}
         self.check('absent', look_at(cpuid=guest), 'CPUID says 1')
-        self.check('present', look_at(cpuid={1: regs(ecx=~(1 << 31))}))
+        clear = {1: regs(ecx=~(1 << 31))}
+        self.check('present', look_at(cpuid=clear, files=DELL))
+        look = look_at(cpuid=clear, files={'/proc/cpuinfo': 'bugs :'})
+        self.check('unknown', look, 'where some hide')
 
     def test_signature_when_there_is_one(self):
         for name, value in (
@@ -69,7 +78,8 @@ class TestBareMetal(ProbeTestCase):
             ('flags : hypervisors', 'present'),
             ('', 'unknown'),
         ):
-            self.check(state, look_at(files={'/proc/cpuinfo': text}))
+            look = look_at(files={**DELL, '/proc/cpuinfo': text})
+            self.check(state, look)
 
     def test_unknown_when_nothing_can_be_asked(self):
         look = look_at(files={'/proc/cpuinfo': EACCES})
@@ -85,10 +95,14 @@ class TestBareMetal(ProbeTestCase):
             ('innotek GmbH', 'VirtualBox', 'innotek GmbH'),
             ('Microsoft Corporation', 'Virtual Machine', 'Microsoft'),
             ('Xen', 'HVM domU', 'Xen'),
-            ('Google', 'Google Compute Engine', 'Google'),
             ('OpenStack Foundation', 'OpenStack Nova', 'SeaBIOS'),
             ('Red Hat', 'KVM', 'SeaBIOS'),
             ('Amazon EC2', 'c5.large', 'Amazon EC2'),
+            ('Amazon EC2', 'u7i-12tb.224xlarge', 'Amazon EC2'),
+            ('DigitalOcean', 'Droplet', 'DigitalOcean'),
+            ('Hetzner', 'vServer', 'Hetzner'),
+            ('Nutanix', 'AHV', 'SeaBIOS'),
+            ('Oracle Corporation', 'VirtualBox', 'innotek GmbH'),
             (ENOENT, 'KVM', ENOENT),
         ):
             look = look_at(
@@ -103,9 +117,21 @@ class TestBareMetal(ProbeTestCase):
         for vendor, product, bios in (
             ('Dell Inc.', 'PowerEdge R650', 'Dell Inc.'),
             ('Amazon EC2', 'c5.metal', 'Amazon EC2'),
+            ('Amazon EC2', 'm7i.metal-24xl', 'Amazon EC2'),
+            ('Amazon EC2', 'm7a.metal-48xl', 'Amazon EC2'),
+            ('Amazon EC2', 'x99.whole-machine', 'Amazon EC2'),
+            ('Google', 'Google Compute Engine', 'Google'),
+            ('Google', 'c3-standard-192-metal', 'Google'),
+            ('Oracle Corporation', 'BM.Standard3.64', 'Oracle'),
+            ('Oracle Corporation', 'ORACLE SERVER E4-2c', 'Oracle'),
+            ('IBM:VPC', 'bx2-metal-96x384', 'IBM'),
+            ('Alibaba Cloud', 'ebmg7', 'SEABIO'),
+            ('Alibaba Cloud', 'Alibaba Cloud ECS', 'Alibaba'),
+            ('Huawei Cloud', 'physical.s4.3xlarge', 'Huawei'),
             ('Microsoft Corporation', 'Surface Book', 'Microsoft'),
             ('Xenon Systems', 'R1', 'AMI'),
             ('Amazon EC2', ENOENT, ENOENT),
+            ('Dell Inc.', ENOENT, ENOENT),
             ('ASUSTeK COMPUTER INC.', 'RS720-E11', 'AMI'),
         ):
             look = look_at(
@@ -116,20 +142,185 @@ class TestBareMetal(ProbeTestCase):
             )
             self.check('present', look)
 
-    def test_dmi_tells_on_arm64_but_not_on_x86(self):
+    def test_maker_counts_where_no_flag_shows_a_guest(self):
         self.check('present', look_at('aarch64', files=dmi('HPE', 'RL300')))
         self.check('present', look_at('loongarch64', files=dmi('Loongson')))
+        self.check('present', look_at('riscv64', files=dmi('Dell Inc.')))
         self.check('unknown', look_at('riscv64', files=dmi('X')))
         self.check('unknown', look_at(files=dmi('Dell Inc.')))
+
+    def test_no_machine_when_its_maker_is_not_known(self):
+        """That no known word of a virtual machine is there proves nothing."""
+        files = dmi('Somebody', 'Something', 'Somebody')
+        self.check('unknown', look_at('aarch64', files=files))
+        chassis = f'{DMI}/chassis_type'
+        for kind, state in (('1', 'unknown'), ('23', 'present')):
+            look = look_at('aarch64', files={**files, chassis: kind})
+            self.check(state, look)
+        look = look_at('aarch64', files={**files, chassis: EACCES})
+        self.check('unknown', look)
+
+    def test_sizes_of_clouds_on_arm64(self):
+        for vendor, product, kvm, state in (
+            ('Amazon EC2', 'm8g.metal-24xl', True, 'present'),
+            ('Amazon EC2', 'm6g.metal', False, 'present'),
+            ('Amazon EC2', 'm8g.large', True, 'absent'),
+            ('Amazon EC2', 'm8g.strange', True, 'unknown'),
+            ('Amazon EC2', 'm8g.strange', False, 'absent'),
+            ('Google', 'Google Compute Engine', False, 'absent'),
+            ('Google', 'Google Compute Engine', True, 'unknown'),
+            ('Google', 'c4a-highmem-96-metal', True, 'present'),
+            ('Oracle Corporation', 'BM.Standard.A1.160', True, 'present'),
+            ('Alibaba Cloud', 'Alibaba Cloud ECS', False, 'absent'),
+            ('Alibaba Cloud', 'ebmg8y', True, 'present'),
+            ('Microsoft Corporation', 'Virtual Machine', False, 'absent'),
+            ('GIGABYTE', 'R152-P30-00', True, 'present'),
+            ('Giga Computing', 'R163-P30', True, 'present'),
+            ('Heavy Metal Inc', 'Box', True, 'unknown'),
+        ):
+            files = {
+                **dmi(vendor, product, vendor),
+                '/proc/misc': '232 kvm' if kvm else '126 tun',
+            }
+            self.check(state, look_at('aarch64', files=files))
+        files = dmi('Google', 'Google Compute Engine')
+        look = look_at('aarch64', files={**files, '/proc/misc': EACCES})
+        self.check('unknown', look)
+
+    def test_doubt_when_the_kernel_was_not_entered_at_el2(self):
+        for modules, misc, cmdline, state in (
+            ({'kvm'}, '126 tun', 'ro', 'unknown'),
+            ({'kvm'}, '232 kvm', 'ro', 'present'),
+            ({'loop'}, '126 tun', 'ro', 'present'),
+            ({'kvm'}, '126 tun', 'kvm_arm.mode=none', 'present'),
+            ({'kvm'}, EACCES, 'ro', 'unknown'),
+            (None, '126 tun', 'ro', 'present'),
+        ):
+            look = look_at(
+                'aarch64',
+                modules=modules,
+                files={
+                    **dmi('HPE', 'RL300'),
+                    '/proc/misc': misc,
+                    '/proc/cmdline': cmdline,
+                },
+            )
+            self.check(state, look)
+
+    def test_smbios_when_it_says_virtual(self):
+        raw = '/sys/firmware/dmi/entries/0-0/raw'
+        for table, state in (
+            (bytes([0, 24, *[0] * 17, 0x1C, 0, 0]), 'absent'),
+            (bytes([0, 24, *[0] * 17, 0x0C, 0, 0]), 'present'),
+            (bytes([0, 18, *[0] * 17, 0x1C, 0, 0]), 'present'),
+            (b'', 'present'),
+            (EACCES, 'present'),
+        ):
+            look = look_at('aarch64', files={**dmi('HPE'), raw: table})
+            self.check(state, look)
+
+    def test_unknown_when_one_word_of_dmi_is_refused(self):
+        for name in ('sys_vendor', 'product_name', 'bios_vendor'):
+            files = {
+                '/proc/cpuinfo': 'flags : fpu',
+                **DELL,
+                f'{DMI}/{name}': EACCES,
+            }
+            self.check('unknown', look_at(files=files), 'may not be')
+
+    def test_unknown_when_only_part_of_dmi_was_recorded(self):
+        files = {
+            '/proc/cpuinfo': 'flags : fpu',
+            f'{DMI}/sys_vendor': 'Dell Inc.',
+        }
+        self.check('unknown', look_at(files=files), 'where some hide')
+
+    def test_signature_when_the_bit_is_hidden(self):
+        words = [
+            int.from_bytes(b'VBoxVBoxVBox'[at : at + 4], 'little')
+            for at in (0, 4, 8)
+        ]
+        cpuid = {1: regs(), 0x40000000: regs(0, *words)}
+        self.check('absent', look_at(cpuid=cpuid, files=DELL), 'VBox')
+        cpuid[0x40000000] = regs(7, 2, 4, 8)
+        self.check('present', look_at(cpuid=cpuid, files=DELL))
+
+    def test_guest_when_a_pci_device_is_a_hypervisors(self):
+        for identity, state in (
+            ('80eebeef', 'absent'),
+            ('80eecafe', 'absent'),
+            ('15ad0740', 'absent'),
+            ('58530001', 'absent'),
+            ('1b360008', 'absent'),
+            ('12341111', 'absent'),
+            ('14145353', 'absent'),
+            ('1ab84005', 'absent'),
+            ('fb5d40fb', 'absent'),
+            ('1af41110', 'absent'),
+            ('1af41041', 'present'),
+            ('12342222', 'present'),
+            ('8086a708', 'present'),
+            ('1d0fec20', 'present'),
+            ('rubbish', 'unknown'),
+            ('', 'unknown'),
+        ):
+            files = {
+                '/proc/cpuinfo': 'flags : fpu',
+                '/proc/bus/pci/devices': f'0010\t{identity}\t0\n',
+            }
+            self.check(state, look_at(files=files))
+            sysfs = '/sys/bus/pci/devices'
+            files = {
+                '/proc/cpuinfo': 'flags : fpu',
+                f'{sysfs}/0000:00:02.0/vendor': f'0x{identity[:4]}',
+                f'{sysfs}/0000:00:02.0/device': f'0x{identity[4:]}',
+            }
+            look = look_at(files=files, directories={sysfs: ('0000:00:02.0',)})
+            self.check(state, look)
+
+    def test_unknown_when_pci_may_not_be_looked_at(self):
+        files = {'/proc/cpuinfo': 'flags : fpu', **DELL}
+        self.check('present', look_at(files=files))
+        files['/proc/bus/pci/devices'] = EACCES
+        self.check('unknown', look_at(files=files), '/proc/bus/pci')
+
+    def test_guest_when_a_bus_or_an_acpi_device_is_a_hypervisors(self):
+        for path, names, state in (
+            ('/sys/bus/acpi/devices', ('PNP0A08:00', 'QEMU0002:00'), 'absent'),
+            ('/sys/bus/acpi/devices', ('LNRO0005:00',), 'absent'),
+            ('/sys/bus/acpi/devices', ('VMBUS:00',), 'absent'),
+            (
+                '/sys/bus/acpi/devices',
+                ('PNP0A08:00', 'ACPI0007:00'),
+                'present',
+            ),
+            ('/sys/bus/acpi/devices', EACCES, 'unknown'),
+            ('/sys/bus/vmbus/devices', ('1eccfd72-4b41',), 'absent'),
+            ('/sys/bus/vmbus/devices', (), 'present'),
+            ('/sys/bus/xen/devices', ('vif-0',), 'absent'),
+            ('/sys/bus/xen/devices', (), 'present'),
+        ):
+            look = look_at(
+                files={'/proc/cpuinfo': 'flags : fpu', **DELL},
+                directories={path: names},
+            )
+            self.check(state, look)
 
     def test_xen_when_it_shows_itself(self):
         files = {
             '/sys/hypervisor/type': 'xen\n',
             '/proc/cpuinfo': 'flags : fpu',
+            **DELL,
         }
         self.check('absent', look_at(files=files), 'xen')
         files['/sys/hypervisor/type'] = ''
         self.check('present', look_at(files=files))
+        files['/sys/hypervisor/type'] = EACCES
+        self.check('unknown', look_at(files=files), '/sys/hypervisor/type')
+        files['/sys/hypervisor/type'] = ENOENT
+        for domain in ('control_d\n', ''):
+            files['/proc/xen/capabilities'] = domain
+            self.check('absent', look_at(files=files), 'capabilities says')
 
     def test_sysinfo_on_s390x(self):
         for text, state, words in (
@@ -142,6 +333,7 @@ class TestBareMetal(ProbeTestCase):
             ('VM00 Control Program:\n', 'absent', 'says a hyp'),
             ('Type: 8561\nLPAR Number: 1\n', 'present', ''),
             ('', 'unknown', ''),
+            ('rubbish', 'unknown', ''),
             (EACCES, 'unknown', ''),
         ):
             look = look_at('s390x', files={'/proc/sysinfo': text})
@@ -169,15 +361,26 @@ class TestBareMetal(ProbeTestCase):
     def test_device_tree_when_it_names_the_machine(self):
         for arch, text, state in (
             ('aarch64', 'linux,dummy-virt\0', 'absent'),
+            ('aarch64', 'xen,xenvm-4.17\0xen,xenvm\0', 'absent'),
             ('riscv64', 'riscv-virtio\0', 'absent'),
             ('riscv64', 'sifive,hifive-unmatched\0sifive,fu740\0', 'present'),
             ('aarch64', 'raspberrypi,4\0', 'present'),
+            ('aarch64', '', 'unknown'),
         ):
-            files = {f'{TREE}/compatible': text}
+            files = {
+                f'{TREE}/compatible': text,
+                f'{TREE}/hypervisor/compatible': ENOENT,
+                f'{TREE}/psci/method': ENOENT,
+            }
             self.check(state, look_at(arch, files=files))
-        said = self.said(
-            look_at('riscv64', files={f'{TREE}/compatible': 'a\0b\0'})
-        )
+            if state == 'present':
+                del files[f'{TREE}/hypervisor/compatible']
+                self.check('unknown', look_at(arch, files=files))
+        files = {
+            f'{TREE}/compatible': 'a\0b\0',
+            f'{TREE}/hypervisor/compatible': ENOENT,
+        }
+        said = self.said(look_at('riscv64', files=files))
         self.assertEqual('a, b', said[0].value)
 
     def test_psci_when_a_hypervisor_answers_it(self):
@@ -188,14 +391,39 @@ class TestBareMetal(ProbeTestCase):
         ):
             files = {
                 f'{TREE}/compatible': 'maker,board\0',
+                f'{TREE}/hypervisor/compatible': ENOENT,
                 f'{TREE}/psci/method': method,
             }
             self.check(state, look_at(arch, files=files))
+            if state == 'absent':
+                (said,) = self.said(look_at(arch, files=files))
+                self.assertEqual(f'{TREE}/psci/method', said.source)
+                self.assertEqual('hvc', said.value)
 
-    def test_strength_when_sources_contradict(self):
+    def test_unknown_when_the_device_tree_is_refused(self):
+        board = {f'{TREE}/compatible': 'maker,board\0'}
+        for hypervisor, psci in (
+            (ENOENT, EACCES),
+            (EACCES, ENOENT),
+            (EACCES, EACCES),
+            (EACCES, 'smc\0'),
+        ):
+            files = {
+                **board,
+                f'{TREE}/hypervisor/compatible': hypervisor,
+                f'{TREE}/psci/method': psci,
+            }
+            self.check('unknown', look_at('aarch64', files=files))
+        self.check('unknown', look_at('aarch64', files=board))
+
+    def test_sign_when_the_processor_shows_none(self):
         """A hypervisor that hides its bit is found in DMI."""
         files = {'/proc/cpuinfo': 'flags : fpu', **dmi('QEMU')}
         found = self.found(look_at(cpuid={1: regs()}, files=files))
         self.assertEqual('absent', found.state.value)
-        self.assertTrue(found.contradicted)
         self.assertIs(Strength.FLAGS, found.observations[0].strength)
+
+    def test_sign_when_only_the_register_shows_it(self):
+        files = {'/proc/cpuinfo': 'flags : fpu', **DELL}
+        look = look_at(cpuid={1: regs(ecx=1 << 31)}, files=files)
+        self.check('absent', look, 'CPUID')

@@ -133,6 +133,8 @@ class TestKind(testtools.TestCase):
             'xen': '/sys/hypervisor/type',
             'xenfs': '/proc/xen/capabilities',
             'vendor': '/sys/class/dmi/id/sys_vendor',
+            'product': '/sys/class/dmi/id/product_name',
+            'bios': '/sys/class/dmi/id/bios_vendor',
         }
         files = {paths[name]: text for name, text in files.items()}
         return kind(look_at(files=files))
@@ -157,5 +159,7 @@ class TestKind(testtools.TestCase):
         self.assertIs(Kind.UNKNOWN, self.kind())
 
     def test_bare_metal(self):
-        found = self.kind(flags='flags: vmx', vendor='Dell Inc.')
+        found = self.kind(
+            flags='flags: vmx', vendor='Dell Inc.', product='R650', bios='Dell'
+        )
         self.assertIs(Kind.BARE_METAL, found)
