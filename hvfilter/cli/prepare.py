@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterable, Sequence
 
 from hvfilter.cli import agent as common
-from hvfilter.placement import client, errors, fleet, reconcile
+from hvfilter.model.week import Week
+from hvfilter.placement import client, errors, fleet
 from hvfilter.publish import base, placement
 
 
@@ -17,7 +19,8 @@ class Prepare(common.PlacementCommand):
     Once for a cloud, before a flavor names a trait that no host has had yet:
     Placement finds no host for a request with a name that it does not know,
     even where the name is forbidden. No resource provider is changed, and
-    doing it again does nothing.
+    doing it again does nothing. Names of past weeks that no resource provider
+    carries any more are deleted.
     """
 
     def take_action(
@@ -25,19 +28,28 @@ class Prepare(common.PlacementCommand):
     ) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
         """See ``cliff.command.Command``."""
         conf = common.loaded(parsed_args)
+        now = Week.at(time.time())
         try:
             asked = client.PlacementClient(placement.transport_of(conf))
-            if parsed_args.dry_run:
-                names, change = reconcile.missing(asked), 'would be created'
-            else:
-                names, change = fleet.prepare(asked), 'created'
+            names = fleet.names(asked, now)
+            created, deleted = names.missing, names.outdated
+            if not parsed_args.dry_run:
+                created = fleet.prepare(asked, created)
+                deleted = fleet.forget(asked, deleted)
         except errors.PlacementError as error:
             raise base.Failed(
                 error.what, error.remedy, transient=error.transient
             ) from error
+        would = 'would be ' if parsed_args.dry_run else ''
         self.say(
-            f'{len(names)} trait names {change}.'
-            if names
+            f'{len(created)} trait names {would}created.'
+            if created
             else 'Placement knows all trait names of this release.'
         )
-        return ('Trait', 'Change'), [(name, change) for name in sorted(names)]
+        if deleted:
+            self.say(
+                f'{len(deleted)} trait names of past weeks {would}deleted.'
+            )
+        rows = [(name, f'{would}created') for name in sorted(created)]
+        rows += [(name, f'{would}deleted') for name in sorted(deleted)]
+        return ('Trait', 'Change'), rows

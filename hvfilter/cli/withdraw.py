@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from oslo_config import cfg
@@ -13,8 +14,9 @@ from oslo_config import cfg
 from hvfilter.cli import agent as common
 from hvfilter.cli import command, streams
 from hvfilter.host.live import LiveHost
+from hvfilter.model.week import Week
 from hvfilter.placement import client, errors, fleet, reconcile
-from hvfilter.publish import base, flavors, left_over, placement, run
+from hvfilter.publish import base, demands, left_over, placement, run
 
 WIDTH = 40
 """Columns of the progress bar."""
@@ -46,8 +48,16 @@ class Withdraw(common.AgentCommand):
         parser.add_argument(
             '--force',
             action='store_true',
-            help='With --all: even while flavors ask for our traits, or '
-            'nobody can tell whether any do',
+            help='With --all: proceed even if flavors, servers, images or '
+            'aggregates still name hvfilter traits, or if that cannot be '
+            'checked',
+        )
+        parser.add_argument(
+            '--keep-names',
+            action='store_true',
+            help='With --all: leave the trait names in Placement, so that '
+            'requests which forbid one stay valid; those which require one '
+            'find no host all the same',
         )
         return parser
 
@@ -78,31 +88,22 @@ class Withdraw(common.AgentCommand):
         asked = client.PlacementClient(placement.transport_of(conf))
         there = fleet.presence(asked)
         self.say(
-            f'{len(there.providers)} resource providers carry traits of '
-            f'ours; Placement knows {len(there.names)} names of ours.'
+            f'{len(there.providers)} resource providers have hvfilter '
+            f'traits; Placement defines {len(there.names)} hvfilter trait '
+            'names.'
         )
+        for line in _still_reporting(there, Week.at(time.time())):
+            self.say(line)
         if not parsed_args.force:
             _refuse_while_asked_for(conf)
         columns = ('Trait', 'Change')
+        keep_names = parsed_args.keep_names
         if parsed_args.dry_run:
-            would = [(name, 'would be deleted') for name in there.names]
-            return columns, sorted(would)
+            would = 'would be kept' if keep_names else 'would be deleted'
+            return columns, sorted((name, would) for name in there.names)
         if there.names and not parsed_args.yes:
-            self._confirm(len(there.providers), len(there.names))
-        bar = Bar(self.app.stderr, len(there.providers))
-        done = fleet.withdraw(
-            asked,
-            reconcile.Reconciler(
-                asked,
-                reconcile.Patience(
-                    conf.hvfilter.publish_deadline_s,
-                    conf.hvfilter.publish_conflict_retries,
-                ),
-            ),
-            there,
-            bar.show,
-        )
-        bar.end()
+            self._confirm(there, keep_names=keep_names)
+        done = self._withdraw(conf, asked, there, keep_names=keep_names)
         for name, error in done.failures:
             self.say(f'{name}: {error}')
         if done.failures:
@@ -111,22 +112,88 @@ class Withdraw(common.AgentCommand):
             f'{done.cleaned} of {len(there.providers)} resource providers '
             f'are clean; {len(done.deleted)} names were deleted.'
         )
+        self._look_again(asked, done)
         return columns, [(name, 'deleted') for name in sorted(done.deleted)]
 
-    def _confirm(self, providers: int, names: int) -> None:
+    def _withdraw(
+        self,
+        conf: cfg.ConfigOpts,
+        asked: client.PlacementClient,
+        there: fleet.Presence,
+        *,
+        keep_names: bool,
+    ) -> fleet.Withdrawal:
+        reconciler = reconcile.Reconciler(
+            asked,
+            reconcile.Patience(
+                conf.hvfilter.publish_deadline_s,
+                conf.hvfilter.publish_conflict_retries,
+            ),
+        )
+        bar = Bar(self.app.stderr, len(there.providers))
+        done = fleet.withdraw(
+            asked, reconciler, there, bar.show, keep_names=keep_names
+        )
+        bar.end()
+        return done
+
+    def _look_again(
+        self, asked: client.PlacementClient, done: fleet.Withdrawal
+    ) -> None:
+        """A cloud is large: what was cleaned first may be back by now."""
+        if done.failures or not done.cleaned:
+            return
+        back = fleet.presence(asked).providers
+        if back:
+            self.say(
+                f'{len(back)} resource providers have hvfilter traits again '
+                f'({", ".join(sorted(back.values())[:10])}): an agent or a '
+                'nova-compute with a provider.yaml publishes there. Stop '
+                'hvfilter-publish.timer, remove the file and restart '
+                'nova-compute on these hosts, then withdraw again.'
+            )
+            self.status = common.TRY_AGAIN
+        else:
+            self.say(
+                'Run this again after 15 minutes: exit status 0 with 0 '
+                'resource providers means that nothing has come back.'
+            )
+
+    def _confirm(self, there: fleet.Presence, *, keep_names: bool) -> None:
         if not sys.stdin.isatty():
             raise command.Trouble(
-                'Nobody is there to be asked; say --yes to go on without'
+                'Standard input is not a terminal; pass --yes to skip the '
+                'confirmation'
             )
+        names = '' if keep_names else f' and delete {len(there.names)} names'
         print(
-            f'Take our traits off {providers} resource providers and delete '
-            f'{names} names? [y/N] ',
+            f'Remove the hvfilter traits of {len(there.providers)} resource '
+            f'providers{names}? [y/N] ',
             end='',
             file=self.app.stderr,
             flush=True,
         )
         if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
             raise command.Trouble('Nothing was changed')
+
+
+def _still_reporting(there: fleet.Presence, now: Week | None) -> Iterator[str]:
+    """Who may publish again, as far as Placement shows it."""
+    reporting = there.reported.get(now, 0) if now is not None else 0
+    if reporting:
+        yield (
+            f'{reporting} of them reported this week ({now}): where '
+            'hvfilter-publish.timer is still enabled, the host publishes '
+            'again within ten minutes.'
+        )
+    dateless = len(there.providers) - sum(there.reported.values())
+    if dateless > 0:
+        yield (
+            f'{dateless} of them have no week of a report: they were '
+            'published by nova-compute from a provider.yaml, which it adds '
+            'again until the file is removed and it is restarted, or by a '
+            'release of hvfilter without weeks.'
+        )
 
 
 def _would_publish_again(triggers: Sequence[str]) -> str:
@@ -138,23 +205,35 @@ def _would_publish_again(triggers: Sequence[str]) -> str:
     )
 
 
+_MOST_LISTED = 20
+"""So many of those who ask are listed; there may be thousands of servers."""
+
+
 def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
-    try:
-        found = flavors.asking(placement.transport_of(conf, service='compute'))
-    except errors.PlacementError as error:
+    def connect(service: str) -> client.Transport:
+        return placement.transport_of(conf, service=service)
+
+    there = demands.demands(connect)
+    unseen = '. '.join(dict.fromkeys(error.what for error in there.unseen))
+    if there.found:
+        listed = '; '.join(map(str, there.found[:_MOST_LISTED]))
+        more = len(there.found) - _MOST_LISTED
+        listed += f'; and {more} more' if more > 0 else ''
+        also = f' Besides, not all could be checked: {unseen}.'
         raise base.Failed(
-            f'It cannot be told whether flavors ask for our traits: '
-            f'{error.what}',
-            f'{error.remedy} With --force nobody asks.',
-        ) from error
-    if found:
-        listed = '; '.join(
-            f'{each.flavor}: {", ".join(each.specs)}' for each in found
+            f'hvfilter traits are still in use: {listed}',
+            'These would find no host any more, servers when they are moved '
+            'or unshelved. Remove the extra specs, properties and metadata '
+            '("openstack flavor unset", "image unset", "aggregate unset"), '
+            'resize the servers to flavors without them, or use --force to '
+            f'skip this check.{also if unseen else ""}',
         )
+    if there.unseen:
         raise base.Failed(
-            f'Flavors ask for what would be gone ({listed})',
-            'Their guests would find no host. Take the extra specs off with '
-            '"openstack flavor unset", or say --force.',
+            'Could not check whether hvfilter traits are still in use: '
+            f'{unseen}',
+            f'{there.unseen[0].remedy} Use --force to skip this check.',
+            transient=all(error.transient for error in there.unseen),
         )
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from hvfilter.model import catalogue
+from hvfilter.model import catalogue, dated
+from hvfilter.model.week import Week
 from hvfilter.placement import client, errors, reconcile
 from hvfilter.rules import traits
 
@@ -17,10 +19,12 @@ class Presence:
 
     :ivar names: names of ours that Placement knows
     :ivar providers: providers that carry any: uuid to name
+    :ivar reported: week to the number of providers whose last report it holds
     """
 
     names: frozenset[str]
     providers: Mapping[str, str]
+    reported: Mapping[Week, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,23 +50,78 @@ def presence(placement: client.PlacementClient) -> Presence:
     names = catalogue.own(known)
     carried = placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
     found: dict[str, str] = {}
+    reported: dict[Week, int] = {}
     for name in sorted(catalogue.own(carried)):
-        for provider in placement.providers_with(required=[name]):
-            found[provider.uuid] = provider.name
-    return Presence(names, found)
+        providers = placement.providers_with(required=[name])
+        found.update((each.uuid, each.name) for each in providers)
+        mark = dated.parse(name)
+        if mark is not None and mark.kind is dated.Kind.REPORTED:
+            reported[mark.week] = len(providers)
+    return Presence(names, found, reported)
 
 
-def prepare(placement: client.PlacementClient) -> frozenset[str]:
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """What is to be done about names, whoever carries them.
+
+    :ivar missing: those of this release that Placement does not know
+    :ivar outdated: those of a week gone by that no provider carries any more
+    """
+
+    missing: frozenset[str]
+    outdated: frozenset[str]
+
+
+def names(placement: client.PlacementClient, now: Week | None) -> Names:
+    """One request, and one more while there are names of other weeks.
+
+    :param now: this week; None: not known, and no name is outdated.
+    :raises errors.PlacementError: it could not be told.
+    """
+    known = placement.traits_known(catalogue.TRAIT_PREFIX)
+    marks = {name: dated.parse(name) for name in known}
+    old = frozenset(
+        name
+        for name, mark in marks.items()
+        if mark is not None and now is not None and mark.week != now
+    )
+    if old:
+        old -= placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
+    return Names(reconcile.unnamed(known), old)
+
+
+def prepare(
+    placement: client.PlacementClient, missing: frozenset[str] | None = None
+) -> frozenset[str]:
     """Make all names of this release known, whether or not a host has them.
 
+    :param missing: those that are not, None to find out.
     :returns: those that were new.
     :raises errors.PlacementError: not all are known; the same again goes on.
     """
+    if missing is None:
+        missing = reconcile.missing(placement)
     return frozenset(
-        name
-        for name in sorted(reconcile.missing(placement))
-        if placement.ensure_trait(name)
+        name for name in sorted(missing) if placement.ensure_trait(name)
     )
+
+
+def forget(
+    placement: client.PlacementClient, outdated: frozenset[str]
+) -> frozenset[str]:
+    """Delete names that no provider carried when they were looked up.
+
+    Placement refuses to delete one that a provider has got meanwhile.
+
+    :returns: those that are gone.
+    :raises errors.PlacementError: not all are gone; the same again goes on.
+    """
+    gone = set()
+    for name in sorted(outdated):
+        with contextlib.suppress(errors.Conflict, errors.NotFound):
+            placement.delete_trait(name)
+            gone.add(name)
+    return frozenset(gone)
 
 
 def withdraw(
@@ -70,25 +129,32 @@ def withdraw(
     reconciler: reconcile.Reconciler,
     there: Presence,
     progress: Callable[[int], None],
+    *,
+    keep_names: bool = False,
 ) -> Withdrawal:
     """Take our traits off every provider, then delete their names.
 
     A provider that fails stops no other. Names that are still carried by one
-    stay, for Placement deletes no trait in use.
+    stay, for Placement deletes no trait in use. A provider that has been
+    deleted meanwhile is clean.
 
     :param progress: called with the number of providers that are done.
+    :param keep_names: delete no name: requests that forbid one stay valid.
     """
     failures: list[tuple[str, errors.PlacementError]] = []
     wanted = traits.withdrawn()
     for done, uuid in enumerate(sorted(there.providers), 1):
+        target = reconcile.Target(uuid=uuid)
         try:
-            reconciler.reconcile(reconcile.Target(uuid=uuid), wanted)
+            reconciler.reconcile(target, wanted, await_provider=False)
+        except errors.NotFound:
+            pass
         except errors.PlacementError as error:
             failures.append((there.providers[uuid], error))
         progress(done)
     cleaned = len(there.providers) - len(failures)
     deleted = set()
-    for name in sorted(there.names):
+    for name in () if keep_names else sorted(there.names):
         try:
             placement.delete_trait(name)
         except errors.NotFound:

@@ -104,7 +104,11 @@ def missing(placement: client.PlacementClient) -> frozenset[str]:
 
     :raises errors.PlacementError: it could not be told.
     """
-    known = placement.traits_known(catalogue.TRAIT_PREFIX)
+    return unnamed(placement.traits_known(catalogue.TRAIT_PREFIX))
+
+
+def unnamed(known: frozenset[str]) -> frozenset[str]:
+    """The names of this release that are not among those known. Pure."""
     return catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS - known
 
 

@@ -8,17 +8,14 @@ Nova ``nova/scheduler/utils.py`` (``trait:``, ``trait1:``, ``trait_group:``).
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hvfilter.model.catalogue import is_own
 from hvfilter.placement import client, errors
+from hvfilter.publish import listing
 
-MICROVERSION = '2.61'
-_PAGE = 500
 _TRAIT = re.compile(r'trait[A-Za-z0-9_-]{0,64}:(?P<name>[A-Z0-9_]+)\Z')
 
 
@@ -31,21 +28,50 @@ class Asking:
 
 
 def asking(transport: client.Transport) -> tuple[Asking, ...]:
-    """The flavors that name our traits or capabilities.
+    """The flavors that name our traits or capabilities, private ones too.
 
     :param transport: how to reach the compute API.
-    :raises errors.PlacementError: it could not be told.
+    :raises errors.PlacementError: it could not be told; ``Forbidden`` where
+        Nova leaves out what this user may not see.
     """
     found = []
-    for flavor in _flavors(transport):
-        specs = tuple(
-            f'{key}={value}'
-            for key, value in sorted(flavor.get('extra_specs', {}).items())
-            if is_ours(key)
-        )
+    for flavor in listing.pages(
+        transport, '/flavors/detail', 'flavors', {'is_public': 'None'}
+    ):
+        specs = specs_of(flavor, 'flavors')
         if specs:
             found.append(Asking(str(flavor.get('name')), specs))
     return tuple(found)
+
+
+def specs_of(flavor: Mapping[str, Any], of: str) -> tuple[str, ...]:
+    """What a flavor says about us, as in ``hvfilter:kvm=required``.
+
+    :param of: whose flavor it is, for the error.
+    :raises errors.PlacementError: it does not show its extra specs.
+    """
+    specs = flavor.get('extra_specs')
+    if specs is None:
+        raise errors.Forbidden(
+            f'This user may not see the extra specs of {of}',
+            'Use credentials with the role "admin"; "service" does not '
+            'suffice.',
+        )
+    if not isinstance(specs, dict):
+        raise errors.BadAnswer(
+            f'The extra specs of {of} are no object',
+            'Check the endpoint of Nova in the service catalogue.',
+        )
+    return named_in(specs)
+
+
+def named_in(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of some extra specs, properties or metadata that are about us."""
+    return tuple(
+        f'{key}={value}'
+        for key, value in sorted(properties.items())
+        if is_ours(key)
+    )
 
 
 def is_ours(key: str) -> bool:
@@ -53,44 +79,3 @@ def is_ours(key: str) -> bool:
     match = _TRAIT.match(key)
     named = match is not None and is_own(match['name'])
     return named or key.startswith('hvfilter:')
-
-
-def _flavors(transport: client.Transport) -> Iterator[Mapping[str, Any]]:
-    marker = ''
-    while True:
-        query = {'is_public': 'None', 'limit': str(_PAGE)}
-        if marker:
-            query['marker'] = marker
-        page = _page(transport, urllib.parse.urlencode(query))
-        yield from page
-        # A deployment may hand out fewer at a time than asked for, so only
-        # an empty page is the last.
-        last = str(page[-1].get('id')) if page else marker
-        if last == marker:
-            return
-        marker = last
-
-
-def _page(transport: client.Transport, query: str) -> list[dict[str, Any]]:
-    answer = transport.request(
-        'GET', f'/flavors/detail?{query}', microversion=MICROVERSION
-    )
-    if answer.status != 200:
-        raise errors.Rejected(
-            f'The compute API does not list the flavors (HTTP '
-            f'{answer.status})',
-            'Use credentials of an administrator, or force it.',
-        )
-    try:
-        listed = json.loads(answer.body)['flavors']
-        if all(
-            isinstance(each, dict) and isinstance(each['extra_specs'], dict)
-            for each in listed
-        ):
-            return list(listed)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise errors.BadAnswer(
-        'The compute API answers something else than a list of flavors',
-        'Check its endpoint in the service catalogue.',
-    )

@@ -3,7 +3,7 @@
 
 import json
 
-from hvfilter.model import catalogue
+from hvfilter.model import catalogue, dated
 from hvfilter.placement import errors
 from tests.fakes import proxy
 from tests.functional.placement import base, test_publish
@@ -56,6 +56,27 @@ class PrepareTest(test_publish.CommandTestCase):
         self.assertIn('knows all', done.stderr)
         self.assertEqual(requests + 1, len(self.proxy.requests))
         self.assertEqual(base.FOREIGN | test_publish.OLD, self.traits())
+
+    def test_prepare_when_weeks_have_gone_by(self):
+        """Names that no provider carries any more are deleted."""
+        removed, carried, now, mine = (
+            'CUSTOM_HVFILTER_NESTED_REMOVED_2026W01',
+            'CUSTOM_HVFILTER_REPORTED_2026W02',
+            dated.reported_in(self.week),
+            'CUSTOM_HVFILTER_REPORTED_2026W02_BY_ME',
+        )
+        for name in ('CUSTOM_HVFILTER_REPORTED_2026W03', removed, mine):
+            self.create_trait(name)
+        self.create_trait(carried)
+        self.put_traits(base.FOREIGN | test_publish.OLD | {carried})
+        told = self.publish('--dry-run')
+        done = self.publish()
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn('2 trait names of past weeks deleted', done.stderr)
+        self.assertIn('2 trait names of past weeks would be', told.stderr)
+        known = self.client().traits_known(catalogue.TRAIT_PREFIX)
+        self.assertLessEqual({carried, now, mine}, known)
+        self.assertFalse({'CUSTOM_HVFILTER_REPORTED_2026W03', removed} & known)
 
     def test_prepare_when_it_is_not_done(self):
         for fault, expected in (

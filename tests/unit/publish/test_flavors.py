@@ -54,8 +54,15 @@ class FlavorsTest(testtools.TestCase):
         self.assertTrue(self.asking(same, same))
 
     def test_asking_when_refused(self):
-        error = self.assertRaises(errors.Rejected, self.asking, answer(403))
+        error = self.assertRaises(errors.Forbidden, self.asking, answer(403))
         self.assertIn('403', str(error))
+        self.assertRaises(errors.Rejected, self.asking, answer(500))
+
+    def test_asking_when_extra_specs_are_hidden(self):
+        """Nova leaves them out for a user that may not see them."""
+        hidden = answer(value={'flavors': [{'id': 'x', 'name': 'x'}]})
+        error = self.assertRaises(errors.Forbidden, self.asking, hidden)
+        self.assertIn('admin', str(error))
 
     def test_asking_when_answer_is_odd(self):
         for value in (
@@ -63,7 +70,6 @@ class FlavorsTest(testtools.TestCase):
             {},
             {'flavors': 1},
             {'flavors': [1]},
-            {'flavors': [{'id': 'x'}]},
             {'flavors': [{'id': 'x', 'extra_specs': []}]},
         ):
             self.assertRaises(
@@ -75,6 +81,7 @@ class FlavorsTest(testtools.TestCase):
             ('trait:CUSTOM_HVFILTER_KVM', True),
             ('trait1:CUSTOM_HVFILTER_KVM', True),
             ('trait_COMPUTE:CUSTOM_HVFILTER_KVM', True),
+            ('trait:CUSTOM_HVFILTER_REPORTED_2026W48', True),
             ('trait:CUSTOM_HVFILTER_KVMX', False),
             ('trait:CUSTOM_GOLD', False),
             ('hvfilter:nested', True),

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading whole lists from Nova's and Glance's APIs, page after page."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hvfilter.placement import client, errors
+
+MICROVERSION = '2.61'
+"""Of Queens (2018): flavors with extra specs, servers with their flavor."""
+
+_PAGE = 500
+
+
+def pages(
+    transport: client.Transport,
+    path: str,
+    key: str,
+    query: Mapping[str, str],
+) -> Iterator[dict[str, Any]]:
+    """Every item of a list that takes ``limit`` and ``marker``.
+
+    :param path: as in ``/flavors/detail``
+    :param key: of the list in the answer, as in ``flavors``
+    :raises errors.PlacementError: it cannot be read; ``Forbidden`` if this
+        user may not.
+    """
+    marker = ''
+    while True:
+        asked = {**query, 'limit': str(_PAGE)}
+        if marker:
+            asked['marker'] = marker
+        encoded = urllib.parse.urlencode(asked)
+        page = items(transport, f'{path}?{encoded}', key)
+        yield from page
+        # A deployment may hand out fewer at a time than asked for, so only
+        # an empty page is the last.
+        last = str(page[-1].get('id')) if page else marker
+        if last == marker:
+            return
+        marker = last
+
+
+def items(
+    transport: client.Transport, path: str, key: str
+) -> list[dict[str, Any]]:
+    """The objects of one answer.
+
+    :raises errors.PlacementError: as for :func:`pages`.
+    """
+    answer = transport.request('GET', path, microversion=MICROVERSION)
+    if answer.status == 403:
+        raise errors.Forbidden(
+            f'This user may not list all {key} (HTTP 403)',
+            'Use credentials with the role "admin"; "service" does not '
+            'suffice.',
+        )
+    if answer.status != 200:
+        raise errors.Rejected(
+            f'The list of {key} cannot be read (HTTP {answer.status})',
+            'Check the service in the service catalogue and its log.',
+        )
+    try:
+        listed = json.loads(answer.body)[key]
+        if isinstance(listed, list) and all(
+            isinstance(each, dict) for each in listed
+        ):
+            return listed
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise errors.BadAnswer(
+        f'The answer is not a list of {key}',
+        'Check the endpoint of the service in the service catalogue.',
+    )
