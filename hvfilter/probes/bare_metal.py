@@ -26,10 +26,18 @@ from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.machine_signs import Sign, Survey
+from hvfilter.probes.remedies import Remedy
 from hvfilter.probes.sysinfo import PATH as SYSINFO
 from hvfilter.probes.sysinfo import control_program
 
-_REMEDY = 'none on this machine: it is a guest of another'
+_GUEST = Remedy(
+    'bare_metal_is_a_guest',
+    'place guests that need a real machine on another host: this one is '
+    'itself a guest, and stays one',
+    'the host is a virtual machine, or runs under a hypervisor',
+    machine='guest',
+    source='hvfilter/probes/machine_signs.py',
+)
 
 _SIGNATURES = frozenset(
     {
@@ -94,7 +102,7 @@ def _said(
         state,
         value,
         reason or reasons[state],
-        _REMEDY if state is State.ABSENT else remedy,
+        _GUEST() if state is State.ABSENT else remedy,
     )
 
 

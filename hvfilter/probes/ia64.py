@@ -17,9 +17,27 @@ from hvfilter.probes import natural
 from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, number
+from hvfilter.probes.remedies import Remedy
 
 _MONTECITO = 32
 _KEYS = ('vti', 'hvm')
+
+
+_OTHER_ARCHITECTURE = Remedy(
+    'ia64_without_kvm',
+    'place KVM guests on hosts of another architecture',
+    'Linux has no KVM for ia64 any more',
+    vendor='ia64',
+    kernel='3.19 and later',
+    source='kernel 3.19, KVM: ia64: remove',
+)
+_OTHER_HARDWARE = Remedy(
+    'ia64_before_montecito',
+    'place what needs VT-i on Montecito (Itanium 9000) or later',
+    'the processor is older than VT-i',
+    vendor='ia64',
+    source='Itanium Architecture SDM vol. 2 sec. 3.4',
+)
 
 
 class Ia64(Probe):
@@ -40,7 +58,7 @@ class Ia64(Probe):
                 key,
                 'ia64',
                 'Linux has no KVM for ia64 any more',
-                'place KVM guests on hosts of another architecture',
+                _OTHER_ARCHITECTURE(),
             )
 
 
@@ -68,5 +86,5 @@ def _family(look: Look) -> Iterator[Observation]:
                 key,
                 family,
                 'the processor is older than VT-i',
-                'other hardware',
+                _OTHER_HARDWARE(),
             )

@@ -30,6 +30,9 @@ _CLASS = '/sys/class/iommu'
 _GROUPS = '/sys/kernel/iommu_groups'
 _IRQS = '/sys/kernel/irq'
 _IRQ_LIMIT = 64
+_ITS_IRQ_LIMIT = 1024
+"""Interrupts whose chip is looked at; on Arm the ITS has the last ones."""
+
 _GROUP_LIMIT = 4096
 
 _DMAR_FLAGS = 37
@@ -257,13 +260,24 @@ def _only_hyperv(look: Look) -> bool:
     return (regs.ebx, regs.ecx, regs.edx) == _HYPERV
 
 
+def _in_order(look: Look, numbers: list[int]) -> list[int]:
+    """The interrupts to look at, those that may be remapped first.
+
+    On Arm the timer, the PMU and the platform's devices come first, often
+    more than a hundred, and message-signalled interrupts after them.
+    """
+    if look.arch is Arch.ARM64:
+        return sorted(numbers, reverse=True)[:_ITS_IRQ_LIMIT]
+    return sorted(numbers)[:_IRQ_LIMIT]
+
+
 def _chip_names(look: Look) -> tuple[str, ...]:
-    """The first few interrupts' chips, the first that remaps being last."""
+    """Chips of interrupts, the first that remaps being the last named."""
     numbers = [
         found for found in map(number, look.names(_IRQS)) if found is not None
     ]
     chips: dict[str, None] = {}
-    for interrupt in sorted(numbers)[:_IRQ_LIMIT]:
+    for interrupt in _in_order(look, numbers):
         try:
             chip = look.text(f'{_IRQS}/{interrupt}/chip_name')
         except Denied:

@@ -82,6 +82,15 @@ VIRTUAL = Remedy(
     machine=Kind.GUEST.value,
     source='libvirt formatdomain, IOMMU devices; Nova 28 and later',
 )
+VIRTUAL_ARM = Remedy(
+    'iommu_virtual_arm',
+    'give this virtual machine a virtual IOMMU on the host under it (libvirt '
+    "iommu model='smmuv3' or 'virtio', Nova hw:viommu_model)",
+    'a guest has no virtual IOMMU',
+    'Arm',
+    machine=Kind.GUEST.value,
+    source='libvirt formatdomain, IOMMU devices; Nova 28 and later',
+)
 INTEL_ON = Remedy(
     'iommu_intel_iommu_on',
     'put intel_iommu=on on the kernel command line and reboot; it needs a '
@@ -279,12 +288,14 @@ def _unused(look: Look, described: Driver) -> Advice:
 def _elsewhere(look: Look) -> Advice:
     if look.arch is Arch.S390X:
         return PCI_FUNCTION()
+    arm = look.arch is Arch.ARM64
+    virtual = VIRTUAL_ARM() if arm else VIRTUAL()
     machine = kind(look)
     if machine is Kind.GUEST:
-        return VIRTUAL()
-    if look.arch is not Arch.ARM64:
+        return virtual
+    if not arm:
         return OTHER_DRIVER()
-    return first(SMMU(), *(() if machine is Kind.BARE_METAL else (VIRTUAL(),)))
+    return first(SMMU(), *(() if machine is Kind.BARE_METAL else (virtual,)))
 
 
 def _iommu_off(look: Look, made: Driver | None) -> Parameter | None:

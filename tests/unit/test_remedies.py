@@ -21,7 +21,7 @@ from tests.hosts.make import probes
 from tests.unit.test_hosts import recorded_hosts
 
 NOT_YET_KEYED = frozenset(
-    {'bare_metal', 'confidential', 'ia64', 'kvm_device', 'nova_config'}
+    {'bare_metal', 'confidential', 'kvm_device', 'nova_config'}
 )
 """Probes some of whose remedies are plain text still."""
 

@@ -250,6 +250,16 @@ def arm64_gunyah() -> Made:
     return made
 
 
+def arm64_its_after_many() -> Made:
+    made = others.arm64(
+        'arm64 server: the ITS comes after a hundred other interrupts',
+        _DEBIAN,
+        extensions={},
+    )
+    made.chips(*['GICv3'] * 100, 'ITS-PCI-MSIX-0000:01:00.0', 'pl061')
+    return made
+
+
 def riscv64_device_without_h() -> Made:
     made = others.riscv64(
         'TH1520 board: a kernel of the maker offers /dev/kvm, and the '
@@ -313,6 +323,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         arm64_mode_none_underscore,
         arm64_xen_dom0,
         arm64_gunyah,
+        arm64_its_after_many,
         riscv64_device_without_h,
         riscv64_kvm_not_loaded,
         loongarch64_without_lvz,

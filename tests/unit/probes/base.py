@@ -20,6 +20,13 @@ ENOENT = Refusal('ENOENT')
 EACCES = Refusal('EACCES')
 EIO = Refusal('EIO')
 
+DELL = {
+    '/sys/class/dmi/id/sys_vendor': 'Dell Inc.',
+    '/sys/class/dmi/id/product_name': 'PowerEdge R650',
+    '/sys/class/dmi/id/bios_vendor': 'Dell Inc.',
+}
+"""DMI of a real machine."""
+
 
 def regs(eax=0, ebx=0, ecx=0, edx=0):
     return CpuidRegs(eax, ebx, ecx, edx)

@@ -6,7 +6,14 @@ from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes.bare_metal import BareMetal
 from hvfilter.rules import combine
-from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at, regs
+from tests.unit.probes.base import (
+    DELL,
+    EACCES,
+    ENOENT,
+    ProbeTestCase,
+    look_at,
+    regs,
+)
 
 DMI = '/sys/class/dmi/id'
 TREE = '/proc/device-tree'
@@ -18,9 +25,6 @@ def dmi(vendor, product='', bios=''):
         f'{DMI}/product_name': product,
         f'{DMI}/bios_vendor': bios,
     }
-
-
-DELL = dmi('Dell Inc.', 'PowerEdge R650', 'Dell Inc.')
 
 
 class TestBareMetal(ProbeTestCase):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-from testtools.matchers import Contains
+from testtools.matchers import Contains, EndsWith
 
 from hvfilter.model.catalogue import Stage
 from hvfilter.probes.iommu import Iommu
@@ -181,7 +181,22 @@ class TestInterruptRemapping(ProbeTestCase):
         ):
             said = self.chips('', name, 'IO-APIC', arch=arch)
             self.assertEqual('present', said.state.value)
-            self.assertEqual(name, said.value)
+            self.assertThat(said.value, EndsWith(name))
+
+    def test_present_when_the_its_comes_after_many_others(self):
+        said = self.chips(*['GICv3'] * 150, 'ITS-PCI-MSIX', arch='aarch64')
+        self.assertEqual('present', said.state.value)
+        self.assertEqual('ITS-PCI-MSIX', said.value)
+
+    def test_present_when_platform_devices_come_after_the_its(self):
+        chips = ['GICv3'] * 90 + ['ITS-PCI-MSIX'] + ['pl061'] * 90
+        said = self.chips(*chips, arch='aarch64')
+        self.assertEqual('present', said.state.value)
+        self.assertEqual('pl061, ITS-PCI-MSIX', said.value)
+
+    def test_bounded_when_there_are_thousands(self):
+        said = self.chips('ITS-MSI', *['GICv3'] * 1024, arch='aarch64')
+        self.assertEqual('unknown', said.state.value)
 
     def test_absent_when_no_chip_remaps(self):
         said = self.chips('IO-APIC', 'IO-APIC', 'PCI-MSI', 'FOR-IR')

@@ -4,7 +4,7 @@ import testtools
 
 from hvfilter.probes import iommu_cause
 from hvfilter.probes.iommu_cause import TABLES
-from tests.unit.probes.base import EACCES, look_at
+from tests.unit.probes.base import DELL, EACCES, look_at
 
 INTEL = 'vendor_id : GenuineIntel\nflags : vmx\n'
 ZHAOXIN = 'vendor_id : CentaurHauls\nflags : vmx\n'
@@ -106,7 +106,7 @@ class TestNoIommu(CauseTestCase):
         self.assertNotIn('put intel_iommu', advice)
 
     def test_firmware_of_the_vendor_when_there_is_no_table(self):
-        real = {'/sys/class/dmi/id/sys_vendor': 'Dell Inc.'}
+        real = DELL
         for cpuinfo, keys in (
             (INTEL, ('iommu_vtd_in_firmware',)),
             (ZHAOXIN, ('iommu_vtd_in_firmware',)),
@@ -149,10 +149,10 @@ class TestNoIommu(CauseTestCase):
             ('s390x', ('iommu_s390_pci_function',), {}),
             ('ppc64le', ('iommu_other_driver',), {}),
             ('ia64', ('iommu_other_driver',), {}),
-            ('aarch64', ('iommu_smmu_in_firmware', 'iommu_virtual'), {}),
+            ('aarch64', ('iommu_smmu_in_firmware', 'iommu_virtual_arm'), {}),
             (
                 'aarch64',
-                ('iommu_virtual',),
+                ('iommu_virtual_arm',),
                 {'/proc/device-tree/hypervisor/compatible': 'xen,xen'},
             ),
         ):
@@ -226,4 +226,4 @@ class TestNoRemapping(CauseTestCase):
         self.check(('iommu_held_by_xen',), 'Xen does that', **XEN)
 
 
-REAL = {'/sys/class/dmi/id/sys_vendor': 'Dell Inc.'}
+REAL = DELL

@@ -5,7 +5,7 @@ from testtools.matchers import Contains
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes.x86_cpu import X86Cpu
-from tests.unit.probes.base import EACCES, ProbeTestCase, look_at, regs
+from tests.unit.probes.base import DELL, EACCES, ProbeTestCase, look_at, regs
 from tests.unit.probes.test_x86_readings import NEITHER, SVM, VMX
 
 
@@ -141,7 +141,7 @@ class TestX86Cpu(ProbeTestCase):
 INTEL = 'vendor_id : GenuineIntel\n'
 AMD = 'vendor_id : AuthenticAMD\n'
 CENTAUR = 'vendor_id : CentaurHauls\n'
-REAL = {'/sys/class/dmi/id/sys_vendor': 'Dell Inc.'}
+REAL = DELL
 
 
 class TestMakers(ProbeTestCase):

@@ -7,7 +7,14 @@ from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
 from hvfilter.probes.x86_firmware import FEATURE_CONTROL, VM_CR, X86Firmware
-from tests.unit.probes.base import EACCES, EIO, ProbeTestCase, look_at, regs
+from tests.unit.probes.base import (
+    DELL,
+    EACCES,
+    EIO,
+    ProbeTestCase,
+    look_at,
+    regs,
+)
 from tests.unit.probes.test_x86_readings import NEITHER, SVM, VMX
 
 NEUTRAL = {'hvm', 'kvm', 'slat', 'nested', 'nested_slat'}
@@ -208,7 +215,7 @@ class TestX86Firmware(ProbeTestCase):
         self.assertEqual('vtx_in_firmware', said.remedy.keys[0])
 
     def test_remedy_of_each_kind_of_machine(self):
-        real = {'/sys/class/dmi/id/sys_vendor': 'Dell Inc.'}
+        real = DELL
         for bit, flags, files, keys in (
             (0, 'fpu', real, ('vtx_in_firmware',)),
             (31, 'hypervisor', {}, ('nested_on_the_host_under_it',)),
