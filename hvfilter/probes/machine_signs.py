@@ -287,6 +287,11 @@ class Survey:
             self.unrecorded.clear()
         if hypervisor:
             self._virtual(HYPERVISOR_NODE, 'compatible', hypervisor)
+        names = self._names(TREE) if board else ()
+        made = next((name for name in names if name.startswith('fw-cfg')), '')
+        if made:
+            # QEMU's own device (systemd src/basic/virt.c).
+            self._virtual(TREE, 'fw-cfg', made)
         if method == 'hvc':
             # Arm DEN0022 sec. 5.2: what answers sits at EL2.
             self._virtual(PSCI, 'smc or hvc', method)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.asking import Question
@@ -43,6 +43,9 @@ _OTHER_ARCHITECTURE = Remedy(
 HARDWARE = ('hvm', 'kvm', 'slat', 'nested')
 """Capabilities that need the processor's virtualization extensions."""
 
+_NOT_TO_BE_RUN = frozenset({'ECANCELED', 'EOPNOTSUPP', NOT_RECORDED})
+"""--no-smoke, no guest for this architecture, an older recording."""
+
 STAGES = (Stage.CPU, Stage.FIRMWARE)
 
 
@@ -62,6 +65,9 @@ def from_device(
     except Denied:
         # Why not, and what follows for stage kvm, kvm_device reports.
         yield from from_registration(look, extension, strength)
+        return
+    if _run_refused(look):
+        # It could have shown that the offer is void.
         return
     yield from _offered(
         look,
@@ -136,6 +142,15 @@ def guest_failed(look: Look) -> str:
         return ''
     wrong = (Outcome.FAILED, Outcome.EMULATED)
     return verdict.text if verdict.outcome in wrong else ''
+
+
+def _run_refused(look: Look) -> bool:
+    """A guest was to be run on a /dev/kvm that opens, and could not be."""
+    try:
+        look.smoke()
+    except Denied as denied:
+        return denied.error not in _NOT_TO_BE_RUN
+    return False
 
 
 def _smoke(look: Look) -> SmokeVerdict | None:

@@ -11,8 +11,10 @@ Up to POWER8 a core has one MMU context: kvm_hv runs a guest only on a core's
 first thread while the others are offline, else KVM_RUN ends with EBUSY
 (arch/powerpc/kvm/book3s_hv.c on_primary_thread, kvmppc_run_core).
 
-KVM_CAP_PPC_NESTED_HV (160) tells whether guests can run kvm_hv themselves:
-kvm_hv.nested, POWER9 or later, and a host in radix mode
+A kvm_hv that is built in is in /sys/module whether it started or not;
+KVM_CAP_PPC_ALLOC_HTAB (80) is 1 where it runs (arch/powerpc/kvm/powerpc.c,
+hv_enabled). KVM_CAP_PPC_NESTED_HV (160) tells whether guests can run kvm_hv
+themselves: kvm_hv.nested, POWER9 or later, and a host in radix mode
 (kvmhv_enable_nested).
 """
 
@@ -24,7 +26,7 @@ import re
 from collections.abc import Iterator
 
 from hvfilter.host import cpulist
-from hvfilter.host.door import Denied
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import natural
@@ -35,6 +37,7 @@ from hvfilter.probes.parameter_remedy import switched_on
 from hvfilter.probes.remedies import NONE, Advice, Remedy
 from hvfilter.probes.s390x import nested_parameter, switch_on
 
+KVM_CAP_PPC_ALLOC_HTAB = 80
 KVM_CAP_PPC_NESTED_HV = 160
 _EXTENSION = 'hypervisor state'
 _POWER9 = 9
@@ -44,7 +47,6 @@ _THREADS = {7: 4, 8: 8}
 _GENERATION = re.compile(r'POWER(\d{1,2})', re.IGNORECASE)
 _MODULES = ('kvm_hv', 'kvm_pr')
 _SUBCORES = '/sys/devices/system/cpu/subcores_per_core'
-_ONLINE = '/sys/devices/system/cpu/online'
 
 
 _OLD_PARTITION = Remedy(
@@ -63,6 +65,14 @@ _LOAD_HV = Remedy(
     'kvm_hv is not loaded',
     vendor='ppc64',
     source='kernel arch/powerpc/kvm/book3s_hv.c',
+)
+_HV_FAILED = Remedy(
+    'ppc64_kvm_hv_did_not_start',
+    'read in dmesg why kvm_hv, which is built into the kernel, did not start: '
+    'it takes hypervisor state, or a hypervisor that offers nested KVM',
+    'kvm_hv is built in and did not start',
+    vendor='ppc64',
+    source='kernel arch/powerpc/kvm/book3s_hv.c kvmppc_book3s_init_hv',
 )
 _SMT_OFF = Remedy(
     'ppc64_threads_online',
@@ -222,7 +232,13 @@ def _modules(look: Look) -> Iterator[Observation]:
             reason = 'whether KVM uses the hardware (kvm_hv) cannot be seen'
             yield question.denied(key, denied, reason)
         return
-    if 'kvm_hv' in loaded:
+    runs = _hv_runs(look) if 'kvm_hv' in loaded else False
+    if runs is None:
+        for key in ('slat', 'nested'):
+            reason = 'whether KVM uses the hardware could not be asked'
+            yield question.unknown(key, 'kvm_hv', reason)
+        return
+    if runs:
         unmet = unmet_need(look)
         for said in natural.from_device(look, _EXTENSION, Strength.PARAMETER):
             if not unmet or said.stage is not Stage.KVM:
@@ -233,14 +249,37 @@ def _modules(look: Look) -> Iterator[Observation]:
     except Denied:
         # Why not, and what follows for stage kvm, kvm_device reports.
         return
-    value = f'{"kvm_pr only" if loaded else "neither"}, API version {version}'
+    names = 'kvm_pr only' if loaded == ['kvm_pr'] else ', '.join(loaded)
+    value = f'{names or "neither"}, API version {version}'
     for key in ('slat', 'nested'):
         yield question.absent(
             key,
             value,
-            'KVM runs without the hardware: kvm_hv is not loaded',
-            _LOAD_HV(),
+            'KVM runs without the hardware: kvm_hv did not start'
+            if 'kvm_hv' in loaded
+            else 'KVM runs without the hardware: kvm_hv is not loaded',
+            _HV_FAILED() if 'kvm_hv' in loaded else _LOAD_HV(),
         )
+
+
+def _hv_runs(look: Look) -> bool | None:
+    """Whether the kvm_hv that is there started; None where not known."""
+    try:
+        return bool(look.kvm_extension(KVM_CAP_PPC_ALLOC_HTAB))
+    except Denied as denied:
+        if denied.error == NOT_RECORDED or _kvm_closed(look):
+            # Most kernels have it as a module, which goes when it fails.
+            return True
+        return None
+
+
+def _kvm_closed(look: Look) -> bool:
+    """/dev/kvm may not be opened: then nothing can be asked of it."""
+    try:
+        look.kvm_api_version()
+    except Denied:
+        return True
+    return False
 
 
 def start(_look: Look) -> Advice:
@@ -283,6 +322,8 @@ def _cores(look: Look) -> _Cores | None:
 
 def unmet_need(look: Look) -> str:
     """What guests need beyond a processor that runs them, and may lack."""
+    if _loaded(look, 'kvm_hv') and not _hv_runs(look):
+        return 'kvm_hv is in the kernel, and is not seen to run'
     try:
         cores = _cores(look)
     except Denied:
@@ -297,7 +338,9 @@ def unmet_need(look: Look) -> str:
 
 def _threads(look: Look) -> Iterator[Observation]:
     """Up to POWER8, threads that are online keep guests from running."""
-    question = Question(Stage.KVM, Strength.PARAMETER, _ONLINE, 'threads')
+    question = Question(
+        Stage.KVM, Strength.PARAMETER, '/proc/cpuinfo', 'processor'
+    )
     keys = ('kvm', 'slat')
     try:
         cores = _cores(look)
@@ -319,12 +362,19 @@ def _threads(look: Look) -> Iterator[Observation]:
 
 
 def _online(look: Look) -> tuple[int, ...]:
-    """The threads that are online; raises Denied."""
+    """The threads that are online; raises Denied.
+
+    cpuinfo lists them and no others (kernel arch/powerpc/kernel/
+    setup-common.c show_cpuinfo).
+    """
+    numbers = map(number, look.cpuinfo.values('processor'))
+    online = tuple(found for found in numbers if found is not None)
+    if online:
+        return online
     try:
-        return cpulist.parse(look.text(_ONLINE))
-    except (Denied, ValueError):
-        numbers = map(number, look.cpuinfo.values('processor'))
-        return tuple(found for found in numbers if found is not None)
+        return cpulist.parse(look.text('/sys/devices/system/cpu/online'))
+    except ValueError:
+        return ()
 
 
 def _subcores(look: Look) -> int:

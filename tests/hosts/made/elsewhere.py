@@ -105,6 +105,17 @@ def power10_partition_refused() -> Made:
     return made
 
 
+def power9_partition_hv_built_in() -> Made:
+    return others.ppc64(
+        'A partition on POWER9 whose kernel has kvm_hv built in, and KVM is '
+        'kvm_pr: kvm_hv did not start',
+        'pSeries',
+        mmu='Hash',
+        extensions={80: 0, 160: 0},
+        modules={'kvm': {}, 'kvm_hv': {'nested': 'Y'}, 'kvm_pr': {}},
+    )
+
+
 def power11_partition() -> Made:
     return others.ppc64(
         'A partition on Power11 without KVM, as the kernel writes the name',
@@ -304,6 +315,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         power9_nested_off,
         power9_nested_refused,
         power9_partition_hash,
+        power9_partition_hv_built_in,
         power10_partition,
         power10_partition_refused,
         power11_partition,

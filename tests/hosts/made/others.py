@@ -159,6 +159,8 @@ def ppc64(
     :param mmu: Hash or Radix; kernels before 4.15 do not print it
     :param threads: the numbers of those that are online
     """
+    if extensions is not None and 'kvm_hv' in modules:
+        extensions = {80: 1, **extensions}
     model = '9006-22P' if platform == 'PowerNV' else 'IBM,9009-42A'
     made = machine(
         'ppc64le',

@@ -10,7 +10,7 @@ from hvfilter.host.door import SmokeRun
 from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State
-from hvfilter.probes import arm64, riscv64, s390x
+from hvfilter.probes import arm64, ppc64, riscv64, s390x
 from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
 from hvfilter.probes.loongarch64 import Loongarch64
@@ -335,6 +335,25 @@ class TestPpc64(ArchTestCase):
         look = self.look('platform : pSeries', modules={'kvm_pr'})
         self.assertEqual([], self.states(look, 'slat', Stage.KVM))
 
+    def test_kvm_hv_that_is_built_in_and_did_not_start(self):
+        look = self.look(
+            'platform : pSeries',
+            opened(_80=0, _160=0),
+            modules={'kvm', 'kvm_hv', 'kvm_pr'},
+        )
+        for key in ('slat', 'nested'):
+            self.check('absent', look, key, Stage.KVM)
+        self.check('absent', look, 'slat', Stage.KVM, 'did not', 'built into')
+        self.check('unknown', look, 'hvm', Stage.FIRMWARE)
+        self.assertThat(ppc64.unmet_need(look), Contains('not seen to run'))
+
+    def test_unknown_when_kvm_hv_cannot_be_asked(self):
+        kvm = KvmAnswers(12, {80: EACCES, 160: 0})
+        look = self.look('platform : pSeries', kvm, modules={'kvm_hv'})
+        self.check('unknown', look, 'slat', Stage.KVM, 'not be asked')
+        self.check('unknown', look, 'hvm', Stage.FIRMWARE)
+        self.assertThat(ppc64.unmet_need(look), Contains('not seen to run'))
+
     def test_module_when_it_cannot_be_seen(self):
         look = self.look(kvm=opened(_160=0))
         for key in ('slat', 'nested'):
@@ -368,50 +387,55 @@ class TestPpc64(ArchTestCase):
         self.check('unknown', look, 'kvm', Stage.FIRMWARE)
 
     def threads(self, cpu, online, subcores=ENOENT, platform='PowerNV'):
-        processors = ''.join(f'processor : {n}\n' for n in range(8))
+        processors = ''.join(f'processor : {n}\n' for n in online)
         return self.look(
             f'{processors}cpu : {cpu}\nplatform : {platform}\n',
-            files={ONLINE: online, SUBCORES: subcores},
+            files={SUBCORES: subcores},
         )
 
     def test_kvm_when_threads_are_online(self):
         """Up to POWER8 KVM runs guests on cores with one thread online."""
         for cpu, online, subcores, state in (
-            ('POWER8E (raw), altivec supported', '0-15', ENOENT, 'absent'),
-            ('POWER8NVL (raw)', '0,8,16', ENOENT, 'unknown'),
-            ('POWER8', '0,8-9', ENOENT, 'absent'),
-            ('POWER8', '0,7', ENOENT, 'absent'),
-            ('POWER8', '0,2,4,6', '4', 'unknown'),
-            ('POWER8', '0,2,4,6', '2', 'absent'),
-            ('POWER8', '0,4,8,12', '2', 'unknown'),
-            ('POWER8', '0,4,8,12', '1', 'absent'),
-            ('POWER8', '0,4,8,12', 'x', 'absent'),
-            ('POWER7 (raw)', '0,4,8', ENOENT, 'unknown'),
-            ('POWER7 (raw)', '0-3', ENOENT, 'absent'),
-            ('POWER8', EACCES, ENOENT, 'absent'),
-            ('POWER8', 'rubbish', ENOENT, 'absent'),
-            ('POWER9, altivec supported', '0-127', ENOENT, 'unknown'),
-            ('Power11', '0-127', ENOENT, 'unknown'),
-            ('PPC970', '0-3', ENOENT, 'unknown'),
+            ('POWER8E (raw), altivec supported', range(16), ENOENT, 'absent'),
+            ('POWER8NVL (raw)', (0, 8, 16), ENOENT, 'unknown'),
+            ('POWER8', (0, 8, 9), ENOENT, 'absent'),
+            ('POWER8', (0, 7), ENOENT, 'absent'),
+            ('POWER8', (0, 2, 4, 6), '4', 'unknown'),
+            ('POWER8', (0, 2, 4, 6), '2', 'absent'),
+            ('POWER8', (0, 4, 8, 12), '2', 'unknown'),
+            ('POWER8', (0, 4, 8, 12), '1', 'absent'),
+            ('POWER8', (0, 4, 8, 12), 'x', 'absent'),
+            ('POWER7 (raw)', (0, 4, 8), ENOENT, 'unknown'),
+            ('POWER7 (raw)', range(4), ENOENT, 'absent'),
+            ('POWER9, altivec supported', range(128), ENOENT, 'unknown'),
+            ('Power11', range(128), ENOENT, 'unknown'),
+            ('PPC970', range(4), ENOENT, 'unknown'),
         ):
             look = self.threads(cpu, online, subcores)
             for key in ('kvm', 'slat'):
                 self.check(state, look, key, Stage.KVM)
             if state == 'absent':
                 self.check(state, look, 'kvm', Stage.KVM, 'EBUSY', '--smt=off')
-        look = self.threads('POWER8', '0-15', platform='pSeries')
+        look = self.threads('POWER8', range(16), platform='pSeries')
         self.check('unknown', look, 'kvm', Stage.KVM)
 
     def test_kvm_when_one_core_of_many_has_its_threads_online(self):
-        look = self.threads('POWER8', '0,8,16-23,24')
+        look = self.threads('POWER8', (0, 8, *range(16, 25)))
         self.check('absent', look, 'kvm', Stage.KVM, '1 of 4 cores')
 
-    def test_threads_when_nobody_lists_them(self):
-        look = self.look(
-            'cpu : POWER8\nplatform : PowerNV\n',
-            files={ONLINE: EACCES},
-        )
-        self.check('unknown', look, 'kvm', Stage.KVM)
+    def test_threads_when_cpuinfo_does_not_list_them(self):
+        cpuinfo = 'cpu : POWER8\nplatform : PowerNV\n'
+        for online, state in (
+            ('0-7', 'absent'),
+            ('0,8', 'unknown'),
+            ('rubbish', 'unknown'),
+            (EACCES, 'unknown'),
+        ):
+            look = self.look(cpuinfo, files={ONLINE: online})
+            self.check(state, look, 'kvm', Stage.KVM)
+            self.assertEqual(
+                online == EACCES, 'seen' in ppc64.unmet_need(look)
+            )
 
     def test_nested_when_kvm_answers(self):
         modules = {'kvm_hv'}
@@ -572,6 +596,10 @@ class TestRiscv64(ArchTestCase):
             look = self.look('hart : 0', opened(), smoke=run)
             self.check_hardware('unknown', look, BOTH)
             self.assertEqual([], self.states(look, 'slat', Stage.KVM))
+
+    def test_no_claim_when_the_guest_could_not_be_run(self):
+        look = self.look('isa : rv64ih', opened(), smoke=EACCES)
+        self.assertEqual([], self.states(look, 'slat', Stage.KVM))
 
     def test_device_tree_when_cpuinfo_does_not_tell(self):
         cpus = '/proc/device-tree/cpus'

@@ -387,6 +387,19 @@ class TestBareMetal(ProbeTestCase):
         said = self.said(look_at('riscv64', files=files))
         self.assertEqual('a, b', said[0].value)
 
+    def test_device_tree_when_qemu_made_it(self):
+        for names, state in (
+            (('compatible', 'fw-cfg@9020000'), 'absent'),
+            (('compatible', 'soc'), 'present'),
+            (EACCES, 'unknown'),
+        ):
+            files = {
+                f'{TREE}/compatible': 'maker,board\0',
+                f'{TREE}/hypervisor/compatible': ENOENT,
+            }
+            look = look_at('riscv64', files=files, directories={TREE: names})
+            self.check(state, look)
+
     def test_psci_when_a_hypervisor_answers_it(self):
         for method, arch, state in (
             ('hvc\0', 'aarch64', 'absent'),

@@ -183,14 +183,15 @@ class TestOpen(KvmTestCase):
 
     def test_no_claim_when_guests_need_more(self):
         """A guest that KVM runs is not yet a guest that QEMU runs."""
-        power8 = 'cpu : POWER8\nplatform : PowerNV'
-        online = '/sys/devices/system/cpu/online'
+        power8 = (
+            'processor : 0\nprocessor : 1\ncpu : POWER8\nplatform : PowerNV'
+        )
         for facts, words in (
             (
                 {
                     'arch': 'ppc64le',
                     'modules': {'kvm_hv'},
-                    'files': {'/proc/cpuinfo': power8, online: '0-7'},
+                    'files': {'/proc/cpuinfo': power8},
                 },
                 'threads of the cores are online',
             ),
