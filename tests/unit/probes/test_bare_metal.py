@@ -290,7 +290,7 @@ class TestBareMetal(ProbeTestCase):
 
     def test_guest_when_a_bus_or_an_acpi_device_is_a_hypervisors(self):
         for path, names, state in (
-            ('/sys/bus/acpi/devices', ('PNP0A08:00', 'QEMU0002:00'), 'absent'),
+            ('/sys/bus/acpi/devices', ('PNP0A08:00', 'VMGENCTR:00'), 'absent'),
             ('/sys/bus/acpi/devices', ('LNRO0005:00',), 'absent'),
             ('/sys/bus/acpi/devices', ('VMBUS:00',), 'absent'),
             (
@@ -309,6 +309,15 @@ class TestBareMetal(ProbeTestCase):
                 directories={path: names},
             )
             self.check(state, look)
+
+    def test_guest_when_an_acpi_device_is_one_of_qemu(self):
+        path = '/sys/bus/acpi/devices'
+        look = look_at(
+            'aarch64',
+            files=dmi('HPE', 'RL300', 'HPE'),
+            directories={path: ('ACPI0007:00', 'QEMU0002:00')},
+        )
+        self.check('absent', look, 'QEMU0002')
 
     def test_xen_when_it_shows_itself(self):
         files = {
