@@ -32,6 +32,8 @@ LARGEST_SHARE = 0.05
 """Of a thread's time that goes into renewing: asked less often if need be."""
 
 _WORTH_A_WORD = 1.25
+_LEAST_S = 1.0
+"""What is as cheap as this is done as often as it is wanted."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -289,19 +291,18 @@ class Holders:
                 )
             self.counters.requests += 1
             try:
-                uuids = self._fetch(trait)
+                uuids = tuple(self._fetch(trait))
             except errors.UnknownTrait:
                 uuids = ()
             # One string for a provider, however many traits it carries.
-            answers[trait] = frozenset(
-                known.setdefault(uuid, uuid) for uuid in uuids
-            )
+            answers[trait] = frozenset(map(known.setdefault, uuids, uuids))
 
     def _pay(self, cost_s: float, ages: Ages) -> None:
         """See that renewing takes no larger share of a worker than it may."""
         before_s = self.every_s(ages)
         self.cost_s = cost_s
-        self._stretched_s = cost_s / LARGEST_SHARE
+        stretched_s = cost_s / LARGEST_SHARE
+        self._stretched_s = stretched_s if stretched_s > _LEAST_S else 0.0
         now_s = self.every_s(ages)
         if now_s > ages.soft_s and not (
             before_s / _WORTH_A_WORD < now_s < before_s * _WORTH_A_WORD

@@ -191,6 +191,9 @@ def advertised(
         ignorance = policy.unreachable
     else:
         known = frozenset(capabilities)
+        if reported and facts.kvm_host:
+            # The report is older than what Nova reads from the host now.
+            known -= absent(facts)
         # Nobody reports from hosts without KVM: what they do not have
         # according to Placement, they do not have.
         sure = reported or not facts.kvm_host

@@ -7,18 +7,21 @@ from collections.abc import Collection
 
 from hvfilter.rules import infer
 
-_KINDS = (
-    ('x86_64', 'Intel'),
-    ('x86_64', 'AMD'),
-    ('aarch64', ''),
-    ('s390x', ''),
-    ('ppc64le', ''),
-    ('riscv64', ''),
-    ('loongarch64', ''),
-    ('ia64', ''),
+_LACKING = tuple(
+    infer.absent(infer.HostFacts(machine=machine, vendor=vendor))
+    for machine, vendor in (
+        ('x86_64', 'Intel'),
+        ('x86_64', 'AMD'),
+        ('aarch64', ''),
+        ('s390x', ''),
+        ('ppc64le', ''),
+        ('riscv64', ''),
+        ('loongarch64', ''),
+        ('ia64', ''),
+    )
 )
-"""Architecture and libvirt's vendor name. Makers of x86 processors that are
-not here have what one of these two has."""
+"""What hosts of each kind cannot have. Makers of x86 processors that are not
+here (Zhaoxin, Centaur) have what one of these two has."""
 
 _NEVER_TOGETHER = (frozenset({'kvm', 'tcg'}),)
 """nova-compute has one ``virt_type``."""
@@ -29,7 +32,4 @@ def together(keys: Collection[str]) -> bool:
     wanted = frozenset(keys)
     if any(pair <= wanted for pair in _NEVER_TOGETHER):
         return False
-    return any(
-        not wanted & infer.absent(infer.HostFacts(machine=arch, vendor=vendor))
-        for arch, vendor in _KINDS
-    )
+    return any(not wanted & lacking for lacking in _LACKING)

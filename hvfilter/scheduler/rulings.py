@@ -4,7 +4,8 @@
 A verdict follows from what is asked, the policy, and what is known of the
 host. The first two are the same for all hosts of a request and for most
 requests, and what is known changes rarely; so each host is judged once in a
-while, and in between it is only looked up.
+while, and in between it is only looked up. What is known of hosts is the same
+for all questions, and is kept in :mod:`hvfilter.scheduler.hosts`.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from hvfilter.placement.holders import Ages, Holders, Snapshot
 from hvfilter.rules import infer, requests
 from hvfilter.rules.judge import judge
 from hvfilter.scheduler import policies
+from hvfilter.scheduler.hosts import HostReader, Kind, Table
 
 ACCEPTED = Verdict()
 
 _MOST_CASES = 64
 _MOST_HOSTS = 500_000
 """Uuids remembered over all cases: some tens of MiB."""
-_MOST_PROCESSORS = 1_000
+
+TableOf = Callable[[frozenset[str]], Table]
+"""Takes traits, returns the hosts' kinds as far as these are known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,53 +63,17 @@ class Question:
         return requests.requirements(self.asked, self.policy)
 
 
-class HostReader:
-    """Reads Nova's host states, and remembers processors it has seen."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, infer.Processor] = {}
-
-    def facts(self, host: Any) -> infer.HostFacts:
-        """All that a nova.scheduler.host_manager.HostState tells."""
-        processor = self._processor(host.cpu_info)
-        return infer.HostFacts(
-            infer.may_use_kvm(host.hypervisor_type),
-            processor.machine,
-            processor.vendor,
-            processor.virtual,
-            infer.native(host.supported_instances),
-        )
-
-    def _processor(self, cpu_info: object) -> infer.Processor:
-        if not isinstance(cpu_info, str):
-            return infer.Processor()
-        found = self._seen.get(cpu_info)
-        if found is None:
-            found = infer.processor(cpu_info)
-            if len(self._seen) >= _MOST_PROCESSORS:
-                self._seen.clear()
-            self._seen[cpu_info] = found
-        return found
-
-
 class Ruling:
     """Verdicts under one question and one snapshot."""
 
-    def __init__(
-        self,
-        question: Question,
-        snapshot_of: Callable[[frozenset[str]], Snapshot],
-        reader: HostReader,
-    ) -> None:
+    def __init__(self, question: Question, table_of: TableOf) -> None:
         self.policy = question.policy
         self.requirements = question.requirements
         reserved = () if question.rebuild else self.policy.reserved
         #: Whether any verdict can be against a host.
         self.matters = self.requirements.hard or bool(reserved)
-        self._reader = reader
-        self._known: dict[Any, Verdict] = {}
-        self.snapshot: Snapshot | None = None
-        self._holders: list[tuple[str, frozenset[str]]] = []
+        self._verdicts: dict[Kind, Verdict] = {}
+        self._table: Table | None = None
         self._unheard: frozenset[str] = frozenset()
         self.traits: frozenset[str] = frozenset()
         if not self.matters:
@@ -113,64 +81,62 @@ class Ruling:
         keys = self.requirements.capabilities.union(reserved)
         trait_of = {key: catalogue.BY_KEY[key].trait for key in keys}
         self.traits = frozenset(trait_of.values())
-        self.snapshot = snapshot_of(self.traits)
-        answers = self.snapshot.holders or {}
-        self._holders = [
-            (key, answers[trait])
-            for key, trait in sorted(trait_of.items())
-            if trait in answers
-        ]
+        self._table = table_of(self.traits)
+        answers = self._table.snapshot.holders or {}
         self._unheard = frozenset(
             key for key, trait in trait_of.items() if trait not in answers
         )
 
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether the verdicts would be the same under another snapshot."""
-        mine = self.snapshot
-        if mine is None:
+        if self._table is None:
             return True
         known = (snapshot.holders or {}).keys()
-        return mine.epoch == snapshot.epoch and (
+        return self._table.snapshot.epoch == snapshot.epoch and (
             bool(self._unheard) != (self.traits <= known)
         )
 
-    @property
-    def _traits_tell_all(self) -> bool:
-        """Of a host that reported, that is."""
-        return not self._unheard and not self.requirements.architecture
-
     def verdict(self, host: Any) -> Verdict:
         """May the guest land on this host (a HostState)."""
-        if self.snapshot is None:
+        table = self._table
+        if table is None:
             return ACCEPTED
-        uuid = host.uuid
-        has = tuple([key for key, held in self._holders if uuid in held])
-        reported = uuid in self.snapshot.reported
-        if reported and self._traits_tell_all:
-            facts: Any = infer.may_use_kvm(host.hypervisor_type)
+        # The first half of Table.kind, which is nearly always all of it.
+        seen = table.known.get(host.uuid)
+        if seen is not None and seen[0] == host.updated:
+            kind = seen[1]
         else:
-            facts = self._reader.facts(host)
-        known = self._known.get((has, reported, facts))
+            kind = table.kind(host)
+        known = self._verdicts.get(kind)
         if known is None:
-            known = self._judge(has, reported, facts)
-            self._known[has, reported, facts] = known
+            known = self._judge(kind, table.snapshot)
+            self._verdicts[kind] = known
         return known
 
-    def _judge(
-        self, has: tuple[str, ...], reported: bool, facts: Any
-    ) -> Verdict:
-        if isinstance(facts, bool):
-            facts = infer.HostFacts(kvm_host=facts)
-        nothing = self.snapshot is None or self.snapshot.holders is None
+    def _judge(self, kind: Kind, snapshot: Snapshot) -> Verdict:
         advertised = infer.advertised(
-            None if nothing else has,
-            reported,
-            facts,
+            None if snapshot.holders is None else kind.has,
+            kind.reported,
+            kind.facts,
             self.policy,
             unheard=self._unheard,
-            stale=self.snapshot is not None and self.snapshot.stale,
+            stale=snapshot.stale,
         )
         return judge(self.requirements, advertised, self.policy)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sifted:
+    """What came of the hosts of one request.
+
+    :ivar passed: in the order given
+    :ivar against: the hosts by the verdict against them
+    :ivar let_pass: how many of these passed, since their mode is permissive
+    """
+
+    passed: list[Any]
+    against: dict[Verdict, list[Any]]
+    let_pass: int
 
 
 class Case:
@@ -181,56 +147,71 @@ class Case:
     """
 
     def __init__(
-        self,
-        ruling: Ruling,
-        question: Question,
-        born_s: float,
-        ruling_for: Callable[[Question], Ruling],
-        complain: Callable[[str], None],
+        self, ruling: Ruling, question: Question, born_s: float
     ) -> None:
         self.ruling = ruling
         self.born_s = born_s
         self.accepted: set[str] = set()
-        self._against: dict[str, tuple[Verdict, bool]] = {}
         self._question = question
-        self._ruling_for = ruling_for
-        self._complain = complain
         self._overruled: dict[Policy, Ruling] = {}
 
     def __len__(self) -> int:
-        return len(self.accepted) + len(self._against)
+        return len(self.accepted)
 
     @property
     def rulings(self) -> list[Ruling]:
         """The configured policy's first, then those of aggregates."""
         return [self.ruling, *self._overruled.values()]
 
-    def look(self, host: Any) -> tuple[Verdict, bool]:
-        """The verdict on a host, and whether it passes."""
-        uuid = host.uuid
-        known = self._against.get(uuid)
-        if known is not None:
-            return known
-        ruling = self.ruling
-        if host.aggregates:
-            policy = policies.for_host(
-                host.aggregates, ruling.policy, self._complain
-            )
-            if policy != ruling.policy:
-                ruling = self._under(policy)
-        verdict = ruling.verdict(host)
-        passes = verdict.accepted or ruling.policy.mode is Mode.PERMISSIVE
-        if uuid is not None:
-            if verdict.accepted:
-                self.accepted.add(uuid)
-            else:
-                self._against[uuid] = verdict, passes
-        return verdict, passes
+    def sift(self, hosts: list[Any], table_of: TableOf) -> Sifted:
+        """Judge hosts, as their aggregates want it.
 
-    def _under(self, policy: Policy) -> Ruling:
+        :param hosts: of type nova.scheduler.host_manager.HostState
+        """
+        passed = []
+        # By identity: to hash each host's verdict anew takes longest of all.
+        rejected: dict[int, tuple[Verdict, list[Any]]] = {}
+        let_pass = 0
+        accepted = self.accepted
+        # Nova gives hosts of an aggregate one and the same object; not for
+        # longer than this request, but so long no other has its id.
+        known: dict[tuple[int, ...], Ruling] = {(): self.ruling}
+        for host in hosts:
+            if host.uuid in accepted:
+                passed.append(host)
+                continue
+            which = tuple(map(id, host.aggregates))
+            ruling = known.get(which)
+            if ruling is None:
+                ruling = self._under(host.aggregates, table_of)
+                known[which] = ruling
+            verdict = ruling.verdict(host)
+            if verdict.accepted:
+                passed.append(host)
+                if host.uuid is not None:
+                    accepted.add(host.uuid)
+                continue
+            found = rejected.get(id(verdict))
+            if found is None:
+                found = rejected[id(verdict)] = verdict, []
+            found[1].append(host)
+            if ruling.policy.mode is Mode.PERMISSIVE:
+                passed.append(host)
+                let_pass += 1
+        against: dict[Verdict, list[Any]] = {}
+        for verdict, found_hosts in rejected.values():
+            against.setdefault(verdict, []).extend(found_hosts)
+        return Sifted(passed, against, let_pass)
+
+    def _under(self, aggregates: Any, table_of: TableOf) -> Ruling:
+        policy = policies.for_host(
+            aggregates, self.ruling.policy, policies.complain
+        )
+        if policy == self.ruling.policy:
+            return self.ruling
         ruling = self._overruled.get(policy)
         if ruling is None:
-            ruling = self._ruling_for(self._question.under(policy))
+            ruling = Ruling(self._question.under(policy), table_of)
             self._overruled[policy] = ruling
         return ruling
 
@@ -241,22 +222,22 @@ class Docket:
     def __init__(self, holders: Holders, clock: Callable[[], float]) -> None:
         self._holders = holders
         self._clock = clock
-        self._reader = HostReader()
-        self._complain = policies.complain
+        self._table = Table(holders.peek(), HostReader())
         self._lock = threading.Lock()
         self._cases: collections.OrderedDict[Question, Case]
         self._cases = collections.OrderedDict()
 
+    def table_of(self, traits: frozenset[str], ages: Ages) -> Table:
+        """The hosts' kinds, as far as these traits and others are known."""
+        snapshot = self._holders.snapshot(traits, ages)
+        table = self._table
+        if table.snapshot is not snapshot:
+            table = self._table = table.after(snapshot)
+        return table
+
     def case(self, question: Question, ages: Ages) -> Case:
         """The case of a question, a new one where things may have changed."""
         now_s = self._clock()
-
-        def snapshot_of(traits: frozenset[str]) -> Snapshot:
-            return self._holders.snapshot(traits, ages)
-
-        def ruling_for(question: Question) -> Ruling:
-            return Ruling(question, snapshot_of, self._reader)
-
         with self._lock:
             case = self._cases.get(question)
             if case is not None:
@@ -265,15 +246,15 @@ class Docket:
             case is not None
             and now_s - case.born_s < ages.soft_s
             and all(
-                ruling.holds(snapshot_of(ruling.traits))
+                ruling.holds(self._holders.snapshot(ruling.traits, ages))
                 for ruling in case.rulings
                 if ruling.matters
             )
         ):
             return case
         # Not under the lock: Placement may have to be asked.
-        ruling = ruling_for(question)
-        case = Case(ruling, question, now_s, ruling_for, self._complain)
+        ruling = Ruling(question, lambda traits: self.table_of(traits, ages))
+        case = Case(ruling, question, now_s)
         with self._lock:
             self._cases[question] = case
             self._cases.move_to_end(question)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 from nova import objects
 from nova.scheduler import host_manager
 
 FEATURES = 120
+CHANGED = datetime.datetime(2026, 1, 1)
+"""When Nova last changed the record of a host; it does every minute or so."""
 AGGREGATES = 40
 ARCHITECTURES = 24
 """Libvirt offers a guest architecture for each QEMU that is installed."""
@@ -49,6 +52,7 @@ def hosts(count: int) -> list[host_manager.HostState]:
         state = host_manager.HostState(
             f'compute-{number:06}', f'compute-{number:06}', None
         )
+        state.updated = CHANGED
         state.uuid = f'{number:08x}-1111-4222-8333-{number:012x}'
         state.hypervisor_type = 'QEMU'
         state.hypervisor_version = 10_000_000

@@ -11,6 +11,8 @@ from nova.scheduler import filters
 from oslo_log import log as logging
 
 from hvfilter.model.verdict import Verdict
+from hvfilter.placement import patience
+from hvfilter.placement.holders import Ages
 from hvfilter.rules import explain
 from hvfilter.scheduler import (
     knowledge,
@@ -94,38 +96,34 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             utils.request_is_rebuild(spec),
             policies.configured(),
         )
-        case = self._docket.case(question, policies.ages())
+        ages = policies.ages()
+        with patience.of(ages.wait_s, time.monotonic):
+            return self._judge(hosts, question, ages, spec)
+
+    def _judge(
+        self,
+        hosts: list[Any],
+        question: rulings.Question,
+        ages: Ages,
+        spec: Any,
+    ) -> list[Any]:
+        case = self._docket.case(question, ages)
         accepted = case.accepted
         # Nearly always all are. Of all ways to find out the fastest, on each
         # supported Python: neither a list nor a call.
         for host in hosts:
             if host.uuid not in accepted:
-                passed = self._look_closer(case, hosts, spec)
                 break
         else:
-            passed = hosts
-        self._statistics.add(requests=1, hosts_passed=len(passed))
-        return passed
-
-    def _look_closer(
-        self, case: rulings.Case, hosts: list[Any], spec: Any
-    ) -> list[Any]:
-        passed = []
-        against: dict[Verdict, list[Any]] = {}
-        let_pass = 0
-        for host in hosts:
-            if host.uuid in case.accepted:
-                passed.append(host)
-                continue
-            verdict, passes = case.look(host)
-            if passes:
-                passed.append(host)
-            if not verdict.accepted:
-                against.setdefault(verdict, []).append(host)
-                let_pass += passes
-        if against:
-            self._tell(against, len(hosts), let_pass, spec)
-        return passed
+            self._statistics.add(requests=1, hosts_passed=len(hosts))
+            return hosts
+        found = case.sift(
+            hosts, lambda each: self._docket.table_of(each, ages)
+        )
+        if found.against:
+            self._tell(found.against, len(hosts), found.let_pass, spec)
+        self._statistics.add(requests=1, hosts_passed=len(found.passed))
+        return found.passed
 
     def _tell(
         self,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from nova.scheduler import weights
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
+from hvfilter.placement import patience
 from hvfilter.rules import requests, weigh
 from hvfilter.scheduler import knowledge, policies, request, settings
+from hvfilter.scheduler.hosts import uuid_of
 
 LOG = logging.getLogger(__name__)
 
@@ -72,14 +75,17 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         if not keys:
             return [0.0] * len(hosts)
         traits = {key: catalogue.BY_KEY[key].trait for key in keys}
-        snapshot = knowledge.current().holders.snapshot(
-            frozenset(traits.values()), policies.ages()
-        )
+        ages = policies.ages()
+        with patience.of(ages.wait_s, time.monotonic):
+            snapshot = knowledge.current().holders.snapshot(
+                frozenset(traits.values()), ages
+            )
         holders = snapshot.holders or {}
         held = [(key, holders.get(traits[key], ())) for key in keys]
+        uuids_of = map(uuid_of, hosts)
         found = [
-            frozenset([key for key, uuids in held if host.uuid in uuids])
-            for host in hosts
+            frozenset([key for key, uuids in held if uuid in uuids])
+            for uuid in uuids_of
         ]
         scores = weigh.scores([each.wishes for each in terms], found)
         return [

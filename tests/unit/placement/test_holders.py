@@ -408,6 +408,13 @@ class StretchTest(testtools.TestCase):
         self.assertEqual([(4.0, 80.0)], self.stretches)
         self.assertEqual(4.0, self.holders.cost_s)
 
+    def test_all_is_asked_each_time_when_that_is_wanted_and_cheap(self):
+        self.cost_s = 0.02
+        for _ in range(3):
+            self.fleet.asked.clear()
+            self.holders.snapshot([KVM], Ages(0, 600, 5))
+            self.assertEqual([MARKER, KVM], self.fleet.asked)
+
     def test_never_less_often_than_answers_can_be_used(self):
         self.cost_s = 100.0
         self.after(0)

@@ -100,6 +100,8 @@ def passes(  # noqa: C901  (a table, row after row)
     )
     has = host.has if placement_known and host.uuid else set()
     reported = host.reported and placement_known and host.uuid
+    if reported and kvm_host:
+        has = has - ruled_out(host)
     for capability, demand, explicit in asked:
         if demand == 'preferred':
             continue
@@ -175,16 +177,14 @@ def weights(
 
 
 def multiplier(host: Host, name: str, configured: float) -> float:
-    """Nova's rule: the least of what aggregates say, if all make sense."""
-    said = [
-        metadata[f'{name}_multiplier']
-        for metadata in host.aggregates
-        if f'{name}_multiplier' in metadata
-    ]
-    try:
-        return min([float(word) for word in said], default=configured)
-    except ValueError:
-        return configured
+    """The least of what aggregates say, as far as it makes sense."""
+    said = []
+    for metadata in host.aggregates:
+        try:
+            said.append(float(metadata[f'{name}_multiplier']))
+        except (KeyError, ValueError):
+            continue
+    return min(said, default=configured)
 
 
 def knows(

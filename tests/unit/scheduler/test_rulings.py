@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import datetime
 from unittest import mock
 
 from hvfilter.model.policy import Policy
 from hvfilter.placement.holders import Ages, Holders
 from hvfilter.rules.requests import Asked
-from hvfilter.scheduler import rulings
+from hvfilter.scheduler import hosts, rulings
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import host, spec
 
@@ -30,6 +31,15 @@ class DocketTest(base.SchedulerTestCase):
     def case(self, **specs):
         return self.docket.case(question(**specs), AGES)
 
+    def sift(self, case, *hosts):
+        return case.sift(
+            list(hosts), lambda traits: self.docket.table_of(traits, AGES)
+        )
+
+    def verdict(self, case, state):
+        """The words against a host, if any."""
+        return ' '.join(map(str, self.sift(case, state).against))
+
     def test_same_question_meets_the_same_case(self):
         self.assertIs(self.case(), self.case())
         self.assertIsNot(self.case(), self.case(nested='required'))
@@ -48,24 +58,31 @@ class DocketTest(base.SchedulerTestCase):
         self.case()
         self.fleet.fall()
         case = self.case(nested='required')
-        verdict, _ = case.look(host('a'))
-        self.assertEqual(
-            'Placement out of reach and nothing known',
-            verdict.reasons[0].summary,
-        )
+        self.assertIn('Placement out of reach', self.verdict(case, host('a')))
         self.fleet.rise()
         self.clock.pass_s(6)
         case = self.case(nested='required')
-        verdict, _ = case.look(host('a'))
-        self.assertEqual('lacks nested', verdict.reasons[0].summary)
+        self.assertIn('lacks nested', self.verdict(case, host('a')))
+
+    def test_trait_that_went_is_acted_on_within_the_soft_age(self):
+        self.report('a', 'kvm', 'nested')
+        began_s = self.clock()
+        self.case(nested='required')
+        self.clock.pass_s(1)
+        self.report('a', 'kvm')
+        self.clock.pass_s(28)
+        # Another question came for the first time, and meets old answers.
+        self.docket._cases.clear()
+        while not self.verdict(self.case(nested='required'), host('a')):
+            self.clock.pass_s(1)
+        self.assertEqual(30, self.clock() - began_s)
 
     def test_host_is_judged_once(self):
         case = self.case()
         states = [host('a'), host('b')]
         with mock.patch.object(rulings, 'judge', wraps=rulings.judge) as judge:
             for _ in range(3):
-                for state in states:
-                    case.look(state)
+                self.sift(case, *states)
         self.assertEqual(2, judge.call_count)
 
     def test_hosts_alike_are_judged_once(self):
@@ -74,8 +91,7 @@ class DocketTest(base.SchedulerTestCase):
             self.report(name, 'kvm')
         case = self.case()
         with mock.patch.object(rulings, 'judge', wraps=rulings.judge) as judge:
-            for name in names:
-                case.look(host(name))
+            self.sift(case, *map(host, names))
         self.assertEqual(1, judge.call_count)
 
     def test_cases_are_not_kept_without_end(self):
@@ -88,25 +104,55 @@ class DocketTest(base.SchedulerTestCase):
         with mock.patch.object(rulings, '_MOST_HOSTS', 10):
             for number in range(5):
                 case = self.case(**{f'odd{number}': 'required'})
-                for name in 'abcdefgh':
-                    case.look(host(name))
+                self.sift(case, *map(host, 'abcdefgh'))
             self.case()
         kept = sum(len(case) for case in self.docket._cases.values())
         self.assertLessEqual(kept, 10)
 
-    def test_processors_are_not_kept_without_end(self):
-        reader = rulings.HostReader()
-        with mock.patch.object(rulings, '_MOST_PROCESSORS', 10):
-            for number in range(100):
-                reader.facts(host('a', cpu_info=f'{{"arch": "{number}"}}'))
-        self.assertLessEqual(len(reader._seen), 10)
-
     def test_host_without_uuid_is_not_remembered(self):
         case = self.case()
         for _ in range(3):
-            case.look(host('a', uuid=None))
-            case.look(host('b', uuid=None, guests=base.TCG_GUESTS))
+            self.sift(
+                case,
+                host('a', uuid=None),
+                host('b', uuid=None, guests=base.TCG_GUESTS),
+            )
         self.assertEqual(0, len(case))
+
+    def test_one_tenants_questions_cost_others_little(self):
+        """300 images, each with other traits; then a usual request."""
+        names = [f'h{number}' for number in range(200)]
+        for name in names:
+            self.report(name, 'kvm', 'nested', 'slat')
+        states = [host(name) for name in names]
+        for state in states:
+            state.updated = datetime.datetime(2026, 1, 1)
+        self.sift(self.case(), *states)
+        keys = ('kvm', 'nested', 'slat', 'tdx')
+        facts = hosts.HostReader.facts
+        with (
+            mock.patch.object(rulings, 'judge', wraps=rulings.judge) as judge,
+            mock.patch.object(
+                hosts.HostReader, 'facts', autospec=True, side_effect=facts
+            ) as read,
+        ):
+            for number in range(300):
+                traits = {
+                    f'CUSTOM_HVFILTER_{key.upper()}': 'required'
+                    for bit, key in enumerate(keys)
+                    if number >> bit & 1
+                }
+                asked = Asked.of({}, traits, hw_architecture=f'a{number}')
+                asking = rulings.Question(asked, False, Policy())
+                self.sift(self.docket.case(asking, AGES), *states)
+            # Hosts are read only when a trait becomes known.
+            self.assertEqual(300, judge.call_count)
+            self.assertEqual(3 * len(states), read.call_count)
+            read.reset_mock()
+            self.sift(self.case(), *states)
+            self.clock.pass_s(30)
+            self.sift(self.case(), *states)
+            read.assert_not_called()
 
 
 class RequestTest(base.SchedulerTestCase):

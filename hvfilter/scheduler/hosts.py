@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of hosts, whatever is asked: shared by all questions.
+
+There are many hosts and few kinds of them. A verdict is about a kind, so a
+question that nobody asked before costs one verdict a kind and a look-up a
+host.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import uuid as uuidlib
+from typing import Any
+
+from hvfilter.model import catalogue
+from hvfilter.placement.holders import Snapshot
+from hvfilter.rules import infer
+
+_MOST_FACTS = 1_000
+_MOST_KINDS = 10_000
+_MOST_HOSTS = 500_000
+
+
+def uuid_of(host: Any) -> str | None:
+    """``HostState.uuid`` in Placement's form; None if it is no uuid."""
+    uuid = host.uuid
+    if isinstance(uuid, str):
+        if len(uuid) == 36 and uuid == uuid.lower():
+            return uuid
+        try:
+            return str(uuidlib.UUID(uuid))
+        except ValueError:
+            return None
+    return None
+
+
+class HostReader:
+    """Reads Nova's host states, and remembers what it has read.
+
+    Equal facts have one number, until too many are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, tuple[int, infer.HostFacts]] = {}
+        self._count = 0
+        self._guests: tuple[object, frozenset[str] | None] = (None, None)
+
+    def facts(self, host: Any) -> tuple[int, infer.HostFacts]:
+        """All that a nova.scheduler.host_manager.HostState tells."""
+        guests, cpu_info = host.supported_instances, host.cpu_info
+        last, native = self._guests
+        # Most hosts offer the same, and to compare is cheaper than to read.
+        if guests != last:
+            native = infer.native(guests)
+            self._guests = copy.deepcopy(guests), native
+        if not isinstance(cpu_info, str):
+            cpu_info = None
+        hypervisor = host.hypervisor_type
+        if not isinstance(hypervisor, str):
+            hypervisor = None
+        key = hypervisor, cpu_info, native
+        known = self._numbers.get(key)
+        if known is None:
+            if len(self._numbers) >= _MOST_FACTS:
+                self._numbers.clear()
+            self._count += 1
+            known = self._count, _facts(hypervisor, cpu_info, native)
+            self._numbers[key] = known
+        return known
+
+
+def _facts(
+    hypervisor: str | None, cpu_info: str | None, native: frozenset[str] | None
+) -> infer.HostFacts:
+    processor = infer.processor(cpu_info)
+    return infer.HostFacts(
+        infer.may_use_kvm(hypervisor),
+        processor.machine,
+        processor.vendor,
+        processor.virtual,
+        native,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kind:
+    """Hosts of which the same is known. Compared by identity.
+
+    :ivar has: keys of the capabilities whose traits the provider carries
+    :ivar reported: it carries the marker
+    """
+
+    has: frozenset[str]
+    reported: bool
+    facts: infer.HostFacts
+
+
+class Table:
+    """The kinds of hosts under one snapshot; safe to use by many threads.
+
+    Nova says when the record of a host last changed. While it has not, and
+    the host's traits are the same, its kind is.
+
+    :ivar known: when its record last changed, and the kind, by uuid
+    """
+
+    def __init__(self, snapshot: Snapshot, reader: HostReader) -> None:
+        self.snapshot = snapshot
+        self.known: dict[Any, tuple[Any, Kind]] = {}
+        self._reader = reader
+        self._reported = snapshot.reported
+        self._held = [
+            (catalogue.BY_TRAIT[trait].key, uuids)
+            for trait, uuids in sorted((snapshot.holders or {}).items())
+            if trait in catalogue.BY_TRAIT
+        ]
+        self._kinds: dict[tuple[Any, ...], Kind] = {}
+
+    def after(self, snapshot: Snapshot) -> Table:
+        """The table of a later snapshot; what is the same is taken over."""
+        new = Table(snapshot, self._reader)
+        before, now = self.snapshot.holders or {}, snapshot.holders or {}
+        if before.keys() != now.keys() or len(self._kinds) >= _MOST_KINDS:
+            return new
+        new._kinds = self._kinds
+        new.known = dict(self.known)
+        for trait, uuids in now.items():
+            if uuids != before[trait]:
+                for uuid in uuids ^ before[trait]:
+                    new.known.pop(uuid, None)
+        return new
+
+    def kind(self, host: Any) -> Kind:
+        """That of a HostState."""
+        raw, updated = host.uuid, host.updated
+        known = self.known.get(raw)
+        if known is not None and known[0] == updated:
+            return known[1]
+        reported = raw in self._reported
+        uuid = raw
+        if not reported:
+            uuid = uuid_of(host)
+            reported = uuid in self._reported
+        has = tuple([key for key, held in self._held if uuid in held])
+        number, facts = self._reader.facts(host)
+        kind = self._kinds.get((has, reported, number))
+        if kind is None:
+            kind = Kind(frozenset(has), reported, facts)
+            self._kinds[has, reported, number] = kind
+        if updated is not None and uuid == raw:
+            if len(self.known) >= _MOST_HOSTS:
+                self.known.clear()
+            self.known[raw] = updated, kind
+        return kind

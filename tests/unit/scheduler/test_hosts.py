@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import datetime
+import uuid as uuidlib
+from unittest import mock
+
+from hvfilter.placement.holders import Snapshot
+from hvfilter.scheduler import hosts
+from tests.unit.scheduler import base
+from tests.unit.scheduler.base import host, spec, uuid_of
+
+CHANGED = datetime.datetime(2026, 1, 1)
+
+
+class UuidTest(base.SchedulerTestCase):
+    def test_uuids_are_compared_as_uuids(self):
+        uuid = uuid_of('a')
+        self.report('a', 'kvm', 'nested')
+        request = spec({'hvfilter:nested': 'required'})
+        for form in (
+            uuid,
+            uuid.upper(),
+            uuid.replace('-', ''),
+            f'{{{uuid}}}',
+            f'urn:uuid:{uuid}',
+            uuidlib.UUID(uuid).hex.upper(),
+        ):
+            state = host('a', uuid=form)
+            for _ in range(2):
+                self.assertEqual(['a'], self.passing([state], request), form)
+
+    def test_digits_only_is_a_uuid_too(self):
+        uuid = '11111111-2222-3333-4444-555555555555'
+        self.assertEqual(uuid, hosts.uuid_of(host('a', uuid=uuid)))
+
+    def test_what_is_no_uuid_is_a_host_that_did_not_report(self):
+        for odd in (None, 5, b'x', 'x' * 36, uuid_of('a')[:-1]):
+            self.assertEqual(
+                ['a'], self.passing([host('a', uuid=odd)], spec())
+            )
+
+
+class HostReaderTest(base.SchedulerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.reader = hosts.HostReader()
+
+    def test_equal_facts_have_one_number(self):
+        a, b = host('a'), host('b', guests=[*map(list, base.KVM_GUESTS)])
+        self.assertEqual(self.reader.facts(a), self.reader.facts(b))
+        other = self.reader.facts(host('c', guests=base.TCG_GUESTS))
+        self.assertNotEqual(self.reader.facts(a)[0], other[0])
+        self.assertEqual(frozenset(), other[1].native)
+
+    def test_guests_that_change_in_place_are_read_again(self):
+        guests = [['x86_64', 'qemu', 'hvm']]
+        state = host('a', guests=guests)
+        self.reader.facts(state)
+        guests.append(['x86_64', 'kvm', 'hvm'])
+        self.assertEqual({'x86_64'}, self.reader.facts(state)[1].native)
+
+    def test_facts_are_not_kept_without_end(self):
+        numbers = set()
+        with mock.patch.object(hosts, '_MOST_FACTS', 10):
+            for number in range(100):
+                state = host('a', cpu_info=f'{{"arch": "{number}"}}')
+                numbers.add(self.reader.facts(state)[0])
+        self.assertLessEqual(len(self.reader._numbers), 10)
+        self.assertEqual(100, len(numbers))
+
+
+class TableTest(base.SchedulerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.table = self.new(reported='ab', kvm='ab', of_a_later_release='a')
+
+    def snapshot(self, **holders):
+        found = {
+            f'CUSTOM_HVFILTER_{key.upper()}': frozenset(map(uuid_of, names))
+            for key, names in holders.items()
+        }
+        return Snapshot(1, found, False, 0.0)
+
+    def new(self, **holders):
+        return hosts.Table(self.snapshot(**holders), hosts.HostReader())
+
+    def state(self, name='a', **more):
+        state = host(name, **more)
+        state.updated = CHANGED
+        return state
+
+    def test_alike_hosts_are_of_one_kind(self):
+        a, b, c = (self.table.kind(self.state(name)) for name in 'abc')
+        self.assertIs(a, b)
+        self.assertEqual({'kvm'}, a.has)
+        self.assertIsNot(a, c)
+        self.assertFalse(c.reported)
+        self.assertEqual(3, len(self.table.known))
+
+    def test_host_is_read_again_only_when_its_record_changed(self):
+        state = self.state()
+        first = self.table.kind(state)
+        state.supported_instances = base.TCG_GUESTS
+        self.assertIs(first, self.table.kind(state))
+        state.updated += datetime.timedelta(seconds=1)
+        self.assertEqual(frozenset(), self.table.kind(state).facts.native)
+
+    def test_host_is_read_each_time_when_nova_gives_no_time(self):
+        state = host('a')
+        self.table.kind(state)
+        state.supported_instances = base.TCG_GUESTS
+        self.assertEqual(frozenset(), self.table.kind(state).facts.native)
+        self.assertEqual(0, len(self.table.known))
+
+    def test_later_table_takes_over_what_is_the_same(self):
+        for name in 'abc':
+            self.table.kind(self.state(name))
+        later = self.table.after(
+            self.snapshot(reported='abc', kvm='b', of_a_later_release='a')
+        )
+        self.assertEqual({uuid_of('b')}, set(later.known))
+        self.assertEqual(3, len(self.table.known))
+        self.assertEqual(set(), later.kind(self.state('a')).has)
+        self.assertEqual({'kvm'}, later.kind(self.state('b')).has)
+        self.assertTrue(later.kind(self.state('c')).reported)
+
+    def test_later_table_begins_anew_when_other_traits_are_known(self):
+        self.table.kind(self.state())
+        for snapshot in (
+            self.snapshot(reported='ab', kvm='ab', nested='a'),
+            Snapshot(2, None, True, 0.0),
+        ):
+            self.assertEqual({}, self.table.after(snapshot).known)
+
+    def test_hosts_are_not_kept_without_end(self):
+        with mock.patch.object(hosts, '_MOST_HOSTS', 10):
+            for number in range(100):
+                self.table.kind(self.state(f'h{number}'))
+        self.assertLessEqual(len(self.table.known), 10)
+
+    def test_kinds_are_not_kept_without_end(self):
+        with mock.patch.object(hosts, '_MOST_KINDS', 10):
+            table = self.table
+            for number in range(100):
+                odd = self.state(cpu_info=f'{{"arch": "{number}"}}')
+                odd.updated += datetime.timedelta(seconds=number)
+                table.kind(odd)
+                table = table.after(self.table.snapshot)
+                self.assertLessEqual(len(table._kinds), 10)
+
+
+class StaleReportTest(base.SchedulerTestCase):
+    """What Nova's own host state rules out, whatever was reported."""
+
+    def test_libvirt_offers_no_kvm_any_more(self):
+        self.report('a', 'kvm', 'nested', 'slat')
+        state = host('a', guests=base.TCG_GUESTS)
+        for request in (spec(), spec({'hvfilter:nested': 'required'})):
+            self.assertEqual([], self.passing([state], request))
+        self.assertIn('lacks kvm', self.log.output)
+
+    def test_processor_was_exchanged(self):
+        self.report('a', 'kvm', 'vtx', 'slat')
+        state = host('a', cpu_info='{"arch": "x86_64", "vendor": "AMD"}')
+        request = spec({'hvfilter:vtx': 'required'})
+        self.assertEqual([], self.passing([state], request))
+        self.assertEqual(['a'], self.passing([state], spec()))
+
+    def test_host_became_a_guest(self):
+        self.report('a', 'kvm', 'bare_metal')
+        virtual = '{"arch": "x86_64", "features": ["hypervisor"]}'
+        request = spec({'hvfilter:bare_metal': 'required'})
+        self.assertEqual(
+            [], self.passing([host('a', cpu_info=virtual)], request)
+        )
+
+    def test_what_is_ruled_out_is_not_kept_free(self):
+        self.flags(reserved=['vtx'])
+        self.report('a', 'kvm', 'vtx')
+        state = host('a', cpu_info='{"arch": "x86_64", "vendor": "AMD"}')
+        self.assertEqual(['a'], self.passing([state], spec()))
+
+    def test_it_counts_within_the_soft_age(self):
+        self.report('a', 'kvm')
+        self.assertEqual(['a'], self.passing([host('a')], spec()))
+        self.clock.pass_s(30)
+        state = host('a', guests=base.TCG_GUESTS)
+        self.assertEqual([], self.passing([state], spec()))
