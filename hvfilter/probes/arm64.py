@@ -5,7 +5,7 @@ KVM is part of the kernel's image (CONFIG_KVM; /sys/module/kvm then exists)
 and registers /dev/kvm only where the kernel was entered at EL2, or where a
 hypervisor under it offers nesting (kernel arch/arm64/kvm/arm.c kvm_arm_init);
 how it runs is the kernel parameter ``kvm-arm.mode``. KVM_CAP_ARM_EL2 (240,
-api.rst) tells whether a guest can be given EL2: FEAT_NV2, Linux 6.16 and
+api.rst) shows whether a guest can be given EL2: FEAT_NV2, Linux 6.16 and
 kvm-arm.mode=nested.
 
 A guest also needs an interrupt controller, which KVM has only where the
@@ -324,7 +324,7 @@ def _kernel_too_old(look: Look) -> bool:
 
 
 def _why_not_nested(look: Look) -> str:
-    """The cause, as far as the command line and the kernel tell it."""
+    """The cause, as far as the command line and the kernel show it."""
     mode = _mode(look)
     if mode is None or mode.value != 'nested':
         return ''

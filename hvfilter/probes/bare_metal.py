@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes import machine_signs
 from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
@@ -62,7 +63,7 @@ class BareMetal(Probe):
     """Signs of a hypervisor under this machine."""
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        survey = Survey(look)
+        survey = machine_signs.survey(look)
         for sign in survey.virtual:
             yield _absent(sign)
         for path, denied in survey.refused:
@@ -95,7 +96,7 @@ def _said(
     reasons = {
         State.PRESENT: 'nothing shows a hypervisor under this machine',
         State.ABSENT: f'this machine is a guest: {source} says {value}',
-        State.UNKNOWN: f'{source} does not tell whether this is a guest',
+        State.UNKNOWN: f'{source} does not show whether this is a guest',
     }
     return Question(Stage.CPU, strength, source, asked).said(
         'bare_metal',
@@ -241,7 +242,7 @@ def _platform(look: Look) -> Iterator[Observation]:
 
 
 def _named(look: Look, survey: Survey) -> Iterator[Observation]:
-    """Where no flag tells: what the firmware calls the machine."""
+    """Where no flag shows a guest: what the firmware calls the machine."""
     if survey.virtual:
         return
     if not survey.real:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import weakref
 from collections.abc import Iterator
 
 from hvfilter.host.door import NOT_RECORDED, Denied
@@ -38,8 +39,8 @@ _VIRTUAL = re.compile(
     r'\b(?:QEMU|KVM|KubeVirt|VMware|VMW\d+|VirtualBox|innotek GmbH|Xen|Bochs|'
     r'Parallels|BHYVE|OpenStack|Virtual Machine|Hyper-V|Firecracker|'
     r'Cloud Hypervisor|crosvm|Apple Virtualization|SeaBIOS|OVMF|'
-    r'Standard PC|RHEV Hypervisor|oVirt|AHV|Virtuozzo|SmartDC HVM|Droplet|'
-    r'vServer)\b',
+    r'Standard PC \((?:Q35|i440FX)|RHEV Hypervisor|oVirt|AHV|Virtuozzo|'
+    r'SmartDC HVM|Droplet|vServer)\b',
     re.IGNORECASE,
 )
 """What makers of virtual machines write into DMI tables, and nobody else."""
@@ -51,7 +52,7 @@ _CLOUD = re.compile(
     re.IGNORECASE,
 )
 """Clouds that let virtual machines and real ones, and name both alike: on x86
-the processor itself tells them apart (systemd pull request 38125)."""
+the processor itself is what differs (systemd pull request 38125)."""
 
 _METAL = re.compile(
     r'(?:^|[.\-_ /])(?:bare[ \-_]?)?metal(?:$|[.\-_ /\d])|'
@@ -140,6 +141,18 @@ class Sign:
     strength: Strength = Strength.FLAGS
 
 
+_SURVEYS: weakref.WeakKeyDictionary[Look, Survey]
+_SURVEYS = weakref.WeakKeyDictionary()
+
+
+def survey(look: Look) -> Survey:
+    """What was looked at on one host, once: remedies ask for it, too."""
+    found = _SURVEYS.get(look)
+    if found is None:
+        found = _SURVEYS[look] = Survey(look)
+    return found
+
+
 class Survey:
     """All that was looked at on one host.
 
@@ -163,7 +176,8 @@ class Survey:
         if look.arch in (Arch.ARM64, Arch.RISCV64, Arch.LOONGARCH64):
             self._device_tree()
             self._smbios()
-        if look.arch in (Arch.S390X, Arch.PPC64):
+        if self.virtual or look.arch in (Arch.S390X, Arch.PPC64):
+            # One sign is enough, and long lists need not be recorded then.
             return
         self._pci()
         self._buses()

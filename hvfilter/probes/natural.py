@@ -189,7 +189,7 @@ def from_word(
     reason = {
         True: f'the processor has {extension}',
         False: f'the processor does not show {extension}',
-        None: f'{source} does not tell whether it has {extension}',
+        None: f'{source} does not show whether the processor has {extension}',
     }[has]
     for stage in STAGES if has else STAGES[:1]:
         question = Question(stage, Strength.FLAGS, source, f'{line}: {word}')
@@ -206,7 +206,7 @@ def from_word(
 def unreadable(line: str, denied: Denied, extension: str) -> list[Observation]:
     """cpuinfo could not be read."""
     question = Question(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', line)
-    reason = f'cpuinfo does not tell whether it has {extension}'
+    reason = f'cpuinfo cannot be read, which would show {extension}'
     return [question.denied(key, denied, reason) for key in HARDWARE]
 
 

@@ -13,7 +13,7 @@ first thread while the others are offline, else KVM_RUN ends with EBUSY
 
 A kvm_hv that is built in is in /sys/module whether it started or not;
 KVM_CAP_PPC_ALLOC_HTAB (80) is 1 where it runs (arch/powerpc/kvm/powerpc.c,
-hv_enabled). KVM_CAP_PPC_NESTED_HV (160) tells whether guests can run kvm_hv
+hv_enabled). KVM_CAP_PPC_NESTED_HV (160) shows whether guests can run kvm_hv
 themselves: kvm_hv.nested, POWER9 or later, and a host in radix mode
 (kvmhv_enable_nested).
 """

@@ -92,7 +92,7 @@ def _isa(look: Look) -> Iterator[Observation]:
 
 
 def _every(values: Sequence[str]) -> bool | None:
-    """Whether every hart has H; None where one of them does not tell."""
+    """Whether every hart has H; None where that of one is not known."""
     answers = [has_h(value) for value in values]
     if False in answers:
         return False

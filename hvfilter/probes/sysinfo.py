@@ -21,7 +21,7 @@ def control_program(look: Look) -> str | None:
     """The hypervisor of which the kernel is a guest.
 
     :returns: '' in a partition of the machine, None where /proc/sysinfo
-        does not tell; a guest of a hypervisor without a name is '?'
+        names neither; a guest of a hypervisor without a name is '?'
     :raises Denied: when /proc/sysinfo cannot be read
     """
     text = look.text(PATH)
