@@ -30,6 +30,9 @@ class Advertised:
     :ivar kvm_host: False for a host whose hypervisor has no KVM at all
         (VMware, ironic, LXC, ...): it is left alone, but never taken for
         having what a guest asks for explicitly
+    :ivar denied: of the capabilities, those that the host was reported to
+        have and that Nova's own host state rules out by now: nothing lands
+        there because of them, and nothing that avoids them does either
     """
 
     capabilities: frozenset[str]
@@ -38,6 +41,7 @@ class Advertised:
     undecided: frozenset[str] = frozenset()
     native: frozenset[str] | None = None
     kvm_host: bool = True
+    denied: frozenset[str] = frozenset()
 
 
 class Cause(enum.Enum):

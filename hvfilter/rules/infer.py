@@ -185,6 +185,7 @@ def advertised(
     :param unheard: capabilities of which Placement could not be asked
     :param stale: Placement is out of reach; this is what was last known
     """
+    denied: frozenset[str] = frozenset()
     if capabilities is None:
         known: frozenset[str] = frozenset()
         doubted, source = _ALL, Source.NONE
@@ -193,7 +194,7 @@ def advertised(
         known = frozenset(capabilities)
         if reported and facts.kvm_host:
             # The report is older than what Nova reads from the host now.
-            known -= absent(facts)
+            denied = known & absent(facts)
         # Nobody reports from hosts without KVM: what they do not have
         # according to Placement, they do not have.
         sure = reported or not facts.kvm_host
@@ -206,7 +207,13 @@ def advertised(
         if capabilities is not None and not reported:
             source = Source.INFERRED
     return Advertised(
-        known, reported, source, undecided, facts.native, facts.kvm_host
+        known,
+        reported,
+        source,
+        undecided,
+        facts.native,
+        facts.kvm_host,
+        denied,
     )
 
 

@@ -55,7 +55,9 @@ def _unmet(
         has = item.capability in advertised.capabilities
         if not has and item.capability in advertised.undecided:
             unanswered = unanswered or _spoils(item, advertised, policy)
-        elif item.demand is Demand.REQUIRED and not has:
+        elif item.demand is Demand.REQUIRED and not (
+            has and item.capability not in advertised.denied
+        ):
             yield Reason(Cause.LACKS, item.capability, item.words)
         elif item.demand is Demand.FORBIDDEN and has:
             yield Reason(Cause.HAS_FORBIDDEN, item.capability, item.words)

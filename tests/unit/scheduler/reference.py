@@ -100,8 +100,7 @@ def passes(  # noqa: C901  (a table, row after row)
     )
     has = host.has if placement_known and host.uuid else set()
     reported = host.reported and placement_known and host.uuid
-    if reported and kvm_host:
-        has = has - ruled_out(host)
+    denied = ruled_out(host) if reported and kvm_host else set()
     for capability, demand, explicit in asked:
         if demand == 'preferred':
             continue
@@ -124,7 +123,7 @@ def passes(  # noqa: C901  (a table, row after row)
                 return False
             else:
                 continue
-        if demand == 'required' and answer is False:
+        if demand == 'required' and (answer is False or capability in denied):
             return False
         if demand == 'forbidden' and answer is True:
             return False

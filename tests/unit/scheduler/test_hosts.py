@@ -174,11 +174,14 @@ class StaleReportTest(base.SchedulerTestCase):
             [], self.passing([host('a', cpu_info=virtual)], request)
         )
 
-    def test_what_is_ruled_out_is_not_kept_free(self):
-        self.flags(reserved=['vtx'])
+    def test_who_avoids_what_was_reported_still_does(self):
+        # As the prefilter has it, which sees nothing but traits.
         self.report('a', 'kvm', 'vtx')
         state = host('a', cpu_info='{"arch": "x86_64", "vendor": "AMD"}')
-        self.assertEqual(['a'], self.passing([state], spec()))
+        request = spec({'hvfilter:vtx': 'forbidden'})
+        self.assertEqual([], self.passing([state], request))
+        self.flags(reserved=['vtx'])
+        self.assertEqual([], self.passing([state], spec()))
 
     def test_it_counts_within_the_soft_age(self):
         self.report('a', 'kvm')
