@@ -7,6 +7,7 @@ import math
 
 from oslo_config import cfg, types
 
+from hvfilter.conf import age
 from hvfilter.model import catalogue
 
 GROUP = cfg.OptGroup(
@@ -196,6 +197,7 @@ How long, in seconds, one scheduling request may wait for Placement in all. A
 Placement that has not answered by then counts as unreachable.
 """,
     ),
+    age.REPORT_MAX_AGE_WEEKS,
     cfg.BoolOpt(
         'prefilter',
         default=False,

@@ -33,6 +33,8 @@ class Advertised:
     :ivar denied: of the capabilities, those that the host was reported to
         have and that Nova's own host state rules out by now: nothing lands
         there because of them, and nothing that avoids them does either
+    :ivar expired: the week of the host's last report, in words, where that is
+        too long ago: it counts as a host that never reported
     """
 
     capabilities: frozenset[str]
@@ -42,6 +44,7 @@ class Advertised:
     native: frozenset[str] | None = None
     kvm_host: bool = True
     denied: frozenset[str] = frozenset()
+    expired: str = ''
 
 
 class Cause(enum.Enum):
@@ -51,6 +54,7 @@ class Cause(enum.Enum):
     LACKS = 'lacks'
     HAS_FORBIDDEN = 'has_forbidden'
     UNREPORTED = 'unreported'
+    STALE = 'stale'
     NO_KNOWLEDGE = 'no_knowledge'
     NOT_UNDERSTOOD = 'not_understood'
     ARCHITECTURE = 'architecture'
@@ -85,6 +89,7 @@ _SUMMARIES = {
     Cause.LACKS: 'lacks {subject}',
     Cause.HAS_FORBIDDEN: 'has forbidden {subject}',
     Cause.UNREPORTED: 'unreported',
+    Cause.STALE: 'report is stale (week {subject})',
     Cause.NO_KNOWLEDGE: 'Placement out of reach and nothing known',
     Cause.NOT_UNDERSTOOD: 'request not understood: {subject}',
     Cause.ARCHITECTURE: 'does not run {subject} under KVM',

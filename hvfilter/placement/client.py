@@ -177,9 +177,29 @@ class PlacementClient:
 
         :raises errors.UnknownTrait: Placement does not know the name.
         """
+        return self._uuids(f'required={_trait(trait)}', REQUIRED)
+
+    def uuids_with_any(
+        self, names: Iterable[str], *, but_none_of: Iterable[str] = ()
+    ) -> frozenset[str]:
+        """Return the uuids of the providers that carry any of these traits.
+
+        As :meth:`providers_with`, for many thousand providers. Needs
+        microversion 1.39 (Placement of Yoga, 2022).
+
+        :param but_none_of: leave out those that carry one of these.
+        :raises errors.UnknownTrait: Placement does not know one of the names.
+        """
+        query = 'required=in:' + ','.join(_trait(name) for name in names)
+        barred = ','.join(f'!{_trait(name)}' for name in but_none_of)
+        if barred:
+            query += f'&required={barred}'
+        return self._uuids(query, ANY_OF)
+
+    def _uuids(self, query: str, version: str) -> frozenset[str]:
         about = 'resource providers by trait'
-        path = f'/resource_providers?required={_trait(trait)}'
-        answer = self._ask('GET', path, REQUIRED, about)
+        path = f'/resource_providers?{query}'
+        answer = self._ask('GET', path, version, about)
         found = uuids.found_in(answer.body)
         if found is None:
             listed = _listed(_json_object(answer, about), about)

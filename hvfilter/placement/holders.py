@@ -22,6 +22,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hvfilter.model import catalogue
 from hvfilter.placement import errors, patience
+from hvfilter.placement.expired import NONE as NONE_EXPIRED
+from hvfilter.placement.expired import Expired
 
 Fetch = Callable[[str], Iterable[str]]
 """Takes the name of a trait, returns the uuids of the providers carrying it;
@@ -46,12 +48,15 @@ class Snapshot:
         when nothing recent enough is known
     :ivar stale: the last attempt to renew it failed
     :ivar born_s: when the oldest answer in it was asked for, by the clock
+    :ivar expired: providers whose last report is too old to be believed:
+        they are not among the holders of any trait
     """
 
     epoch: int
     holders: Mapping[str, frozenset[str]] | None
     stale: bool
     born_s: float
+    expired: Expired = NONE_EXPIRED
 
     @property
     def reported(self) -> frozenset[str]:
@@ -94,16 +99,18 @@ class Ages:
     wait_s: float = 20.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Attempt:
     """What was answered so far to who renews all.
 
     :ivar born_s: when it began
     :ivar answers: grows
+    :ivar expired: None until it was asked for
     """
 
     born_s: float
     answers: dict[str, frozenset[str]]
+    expired: Expired | None = None
 
 
 class Holders:
@@ -120,6 +127,7 @@ class Holders:
         on_failure: Callable[[errors.PlacementError], None],
         on_stretch: Callable[[float, float], None] = lambda cost, every: None,
         cpu_clock: Callable[[], float] = time.thread_time,
+        fetch_expired: Callable[[], Expired] = Expired,
     ) -> None:
         """Nothing is asked before the first :meth:`snapshot`.
 
@@ -129,8 +137,11 @@ class Holders:
         :param on_stretch: gets what a refresh costs and how often there will
             be one, in seconds, when the soft age is stretched
         :param cpu_clock: the processor time of the calling thread, in seconds
+        :param fetch_expired: returns whose reports are too old; called once
+            a refresh of everything, and raises what ``fetch`` does
         """
         self._fetch = fetch
+        self._fetch_expired = fetch_expired
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._on_failure = on_failure
@@ -237,7 +248,7 @@ class Holders:
         if holders is not None and young:
             missing = wanted - holders.keys()
             kept, epoch = holders, current.epoch
-            attempt = _Attempt(current.born_s, {})
+            attempt = _Attempt(current.born_s, {}, current.expired)
         else:
             missing = self._recently_wanted(now_s, ages)
             kept, epoch = {}, current.epoch + 1
@@ -245,7 +256,7 @@ class Holders:
         failure: errors.PlacementError | None = None
         began_s = self._cpu_clock()
         try:
-            self._ask(missing, attempt.answers)
+            expired = self._ask(missing, attempt)
         except errors.PlacementError as error:
             failure = error
         # Not while it is handled: oslo.log would tell it a second time, at
@@ -258,7 +269,11 @@ class Holders:
             self._retry_at_s = self._clock()
             self._unfinished = None
             self._current = Snapshot(
-                epoch, {**kept, **attempt.answers}, False, attempt.born_s
+                epoch,
+                {**kept, **attempt.answers},
+                False,
+                attempt.born_s,
+                expired,
             )
             renewed = self._current
         if not kept:
@@ -272,9 +287,12 @@ class Holders:
             attempt = self._unfinished = _Attempt(now_s, {})
         return attempt
 
-    def _ask(
-        self, traits: Iterable[str], answers: dict[str, frozenset[str]]
-    ) -> None:
+    def _ask(self, traits: Iterable[str], attempt: _Attempt) -> Expired:
+        # Before all else: who reports while we ask counts as expired once
+        # more, and not what it reported before as its new report.
+        if attempt.expired is None:
+            attempt.expired = self._fetch_expired()
+        expired, answers = attempt.expired, attempt.answers
         # The marker first: a host that reports while we ask shows in the
         # later answers at most, so no host seems to lack what it reported.
         order = sorted(traits, key=_marker_first)
@@ -295,7 +313,9 @@ class Holders:
             except errors.UnknownTrait:
                 uuids = ()
             # One string for a provider, however many traits it carries.
-            answers[trait] = frozenset(map(known.setdefault, uuids, uuids))
+            here = frozenset(map(known.setdefault, uuids, uuids))
+            answers[trait] = here - expired.uuids
+        return expired
 
     def _pay(self, cost_s: float, ages: Ages) -> None:
         """See that renewing takes no larger share of a worker than it may."""

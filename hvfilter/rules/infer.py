@@ -176,6 +176,7 @@ def advertised(
     *,
     unheard: frozenset[str] = frozenset(),
     stale: bool = False,
+    expired: str = '',
 ) -> Advertised:
     """All that is known of one host, for :func:`hvfilter.rules.judge.judge`.
 
@@ -184,6 +185,8 @@ def advertised(
     :param reported: whether the provider carries the marker trait
     :param unheard: capabilities of which Placement could not be asked
     :param stale: Placement is out of reach; this is what was last known
+    :param expired: the week of a report that is too old to be believed; the
+        host then neither reported nor has any of ``capabilities``
     """
     denied: frozenset[str] = frozenset()
     if capabilities is None:
@@ -214,6 +217,7 @@ def advertised(
         facts.native,
         facts.kvm_host,
         denied,
+        expired,
     )
 
 

@@ -62,8 +62,15 @@ def _unmet(
         elif item.demand is Demand.FORBIDDEN and has:
             yield Reason(Cause.HAS_FORBIDDEN, item.capability, item.words)
     if unanswered:
-        unheard = _out_of_reach(advertised)
-        yield Reason(Cause.NO_KNOWLEDGE if unheard else Cause.UNREPORTED, '')
+        yield _why_unanswered(advertised)
+
+
+def _why_unanswered(advertised: Advertised) -> Reason:
+    if _out_of_reach(advertised):
+        return Reason(Cause.NO_KNOWLEDGE, '')
+    if advertised.expired:
+        return Reason(Cause.STALE, advertised.expired)
+    return Reason(Cause.UNREPORTED, '')
 
 
 def _out_of_reach(advertised: Advertised) -> bool:

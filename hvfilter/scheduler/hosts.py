@@ -89,11 +89,13 @@ class Kind:
 
     :ivar has: keys of the capabilities whose traits the provider carries
     :ivar reported: it carries the marker
+    :ivar expired: the week of the last report, where that is too long ago
     """
 
     has: frozenset[str]
     reported: bool
     facts: infer.HostFacts
+    expired: str = ''
 
 
 class Table:
@@ -125,6 +127,10 @@ class Table:
             return new
         new._kinds = self._kinds
         new.known = dict(self.known)
+        if self.snapshot.expired != snapshot.expired:
+            for expired in (self.snapshot.expired, snapshot.expired):
+                for uuid in expired.uuids:
+                    new.known.pop(uuid, None)
         for trait, uuids in now.items():
             if uuids != before[trait]:
                 for uuid in uuids ^ before[trait]:
@@ -144,10 +150,13 @@ class Table:
             reported = uuid in self._reported
         has = tuple([key for key, held in self._held if uuid in held])
         number, facts = self._reader.facts(host)
-        kind = self._kinds.get((has, reported, number))
+        expired = ''
+        if not reported and uuid in self.snapshot.expired.uuids:
+            expired = self.snapshot.expired.weeks
+        kind = self._kinds.get((has, reported, number, expired))
         if kind is None:
-            kind = Kind(frozenset(has), reported, facts)
-            self._kinds[has, reported, number] = kind
+            kind = Kind(frozenset(has), reported, facts, expired)
+            self._kinds[has, reported, number, expired] = kind
         if updated is not None and uuid == raw:
             if len(self.known) >= _MOST_HOSTS:
                 self.known.clear()

@@ -8,8 +8,8 @@ import time
 
 from oslo_log import log as logging
 
-from hvfilter.placement import errors, holders
-from hvfilter.scheduler import nova_client
+from hvfilter.placement import errors, expired, holders
+from hvfilter.scheduler import nova_client, settings
 from hvfilter.scheduler.statistics import Statistics
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class Knowledge:
             time.monotonic,
             self._unheard,
             self._stretched,
+            fetch_expired=self._expired,
         )
 
     def counts(self) -> dict[str, int]:
@@ -42,6 +43,11 @@ class Knowledge:
             'placement_failures': cache.failures,
             'cache_refresh_cpu_ms': round(self.holders.cost_s * 1e3),
         }
+
+    @staticmethod
+    def _expired() -> expired.Expired:
+        max_age_weeks = settings.current().report_max_age_weeks
+        return nova_client.expired_reports(max_age_weeks)
 
     @staticmethod
     def _unheard(error: errors.PlacementError) -> None:

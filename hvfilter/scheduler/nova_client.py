@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,8 @@ from keystoneauth1 import adapter as ksa_adapter
 from nova.scheduler.client import report
 
 from hvfilter.model import catalogue
-from hvfilter.placement import client, errors, keystone, patience
+from hvfilter.model.week import Week
+from hvfilter.placement import client, errors, expired, keystone, patience
 
 _SHORTEST_TIMEOUT_S = 0.1
 
@@ -92,3 +94,12 @@ def known_traits() -> frozenset[str]:
     """
     placement = client.PlacementClient(NovaTransport())
     return placement.traits_known(catalogue.TRAIT_PREFIX)
+
+
+def expired_reports(max_age_weeks: int) -> expired.Expired:
+    """The providers whose last report is older than so many weeks.
+
+    :raises hvfilter.placement.errors.PlacementError: they cannot be told
+    """
+    placement = client.PlacementClient(NovaTransport())
+    return expired.reports(placement, Week.at(time.time()), max_age_weeks)

@@ -26,7 +26,7 @@ from oslo_log import log as logging
 from hvfilter.model.policy import Mode, Policy
 from hvfilter.placement import client, errors
 from hvfilter.rules import prefilter, requests
-from hvfilter.scheduler import nova_client, policies, request
+from hvfilter.scheduler import knowledge, nova_client, policies, request
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ class Surroundings:
     """What, besides the request and the configuration, decides the query.
 
     :ivar known: the names of ours that Placement knows
-    :ivar all_reported: no compute node is without the marker trait
+    :ivar all_reported: no compute node is without the marker trait, or has a
+        report that is too old to be believed
     :ivar policies: the configured one, and as each aggregate changes it
     """
 
@@ -65,7 +66,9 @@ def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
     )
     return Surroundings(
         known,
-        nova_client.REPORTED in known and not _any_unreported(),
+        nova_client.REPORTED in known
+        and not knowledge.current().holders.peek().expired.uuids
+        and not _any_unreported(),
         tuple(dict.fromkeys([base, *changed])),
     )
 

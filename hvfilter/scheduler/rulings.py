@@ -121,6 +121,7 @@ class Ruling:
             self.policy,
             unheard=self._unheard,
             stale=snapshot.stale,
+            expired=kind.expired,
         )
         return judge(self.requirements, advertised, self.policy)
 

@@ -36,6 +36,7 @@ _NAMES = (
     'trust_s',
     'retry_s',
     'wait_s',
+    'report_max_age_weeks',
     'preferred_weight_multiplier',
     'scarce_weight_multiplier',
 )
@@ -49,6 +50,7 @@ class Settings:
     :ivar scarce: keys of the capabilities to keep free where possible
     :ivar preferred_multiplier: of HardwareVirtWeigher; finite
     :ivar scarce_multiplier: likewise
+    :ivar report_max_age_weeks: for how long a report is valid; 0: for ever
     """
 
     policy: Policy
@@ -56,6 +58,7 @@ class Settings:
     scarce: frozenset[str]
     preferred_multiplier: float
     scarce_multiplier: float
+    report_max_age_weeks: int
 
 
 class Contradiction(ValueError):
@@ -154,6 +157,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         frozenset(values['scarce']),
         values['preferred_weight_multiplier'],
         values['scarce_weight_multiplier'],
+        values['report_max_age_weeks'],
     )
 
 

@@ -21,6 +21,7 @@ from nova.scheduler.filters import (
 )
 from nova.scheduler.weights import ram
 
+from hvfilter.placement.expired import NONE
 from hvfilter.scheduler import knowledge, nova_client
 from hvfilter.scheduler.filters import hardware_virt
 from hvfilter.scheduler.weighers import hardware_virt as hardware_virt_weigher
@@ -68,6 +69,7 @@ class Bench:
         for key in ('reported', 'kvm', 'nested'):
             self.fleet[key].update(state.uuid for state in states)
         nova_client.holders_of = self.fleet
+        nova_client.expired_reports = lambda max_age_weeks: NONE
         self.ours = self.new()
 
     @staticmethod

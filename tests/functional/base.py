@@ -27,6 +27,7 @@ from hvfilter.model.catalogue import REPORTED_TRAIT
 from hvfilter.model.finding import HostReport
 from hvfilter.model.policy import Policy
 from hvfilter.model.verdict import Advertised, Verdict
+from hvfilter.model.week import Week
 from hvfilter.publish.base import Identity, Occasion, Outcome
 from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.rules import infer
@@ -188,11 +189,16 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         )
         return agent.load([str(file)])
 
-    def publish(self, host: str, report: HostReport) -> Outcome:
-        """As the agent on that host would."""
+    def publish(
+        self, host: str, report: HostReport, week: Week | None = None
+    ) -> Outcome:
+        """As the agent on that host would.
+
+        :param week: in which it does; None: as a release without weeks.
+        """
         publisher = PlacementPublisher(self.agent_conf(host))
         return publisher.publish(
-            Occasion(report, wanted(report), Identity(), 0.0, 0.0)
+            Occasion(report, wanted(report, week, 2), Identity(), 0.0, 0.0)
         )
 
     def verdicts(

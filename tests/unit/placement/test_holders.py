@@ -8,6 +8,7 @@ import testtools
 
 from hvfilter.model import catalogue
 from hvfilter.placement import errors, patience
+from hvfilter.placement.expired import Expired
 from hvfilter.placement.holders import Ages, Holders
 from tests.fakes.fleet import Clock, Fleet
 
@@ -27,6 +28,70 @@ class HoldersTestCase(testtools.TestCase):
 
     def snapshot(self, *traits):
         return self.holders.snapshot(frozenset(traits), AGES)
+
+
+class ExpiredTest(HoldersTestCase):
+    """Whose report is too old counts as who never reported."""
+
+    def setUp(self):
+        super().setUp()
+        self.looks = 0
+        self.expired = Expired(frozenset({'b'}), '2026W40')
+        self.holders = Holders(
+            self.fleet,
+            self.clock,
+            self.failures.append,
+            fetch_expired=self.fetch,
+        )
+
+    def fetch(self):
+        self.looks += 1
+        if isinstance(self.expired, Exception):
+            raise self.expired
+        return self.expired
+
+    def test_expired_when_looked_up(self):
+        found = self.snapshot(KVM, NESTED)
+        self.assertEqual({'a'}, found.reported)
+        self.assertEqual({'a'}, found.holders[KVM])
+        self.assertEqual(frozenset(), found.holders[NESTED])
+        self.assertEqual(self.expired, found.expired)
+
+    def test_expired_when_more_is_asked_for(self):
+        """Looked up once a refresh, whatever is asked in between."""
+        self.snapshot(KVM)
+        found = self.snapshot(NESTED)
+        self.assertEqual(frozenset(), found.holders[NESTED])
+        self.assertEqual(self.expired, found.expired)
+        self.assertEqual(1, self.looks)
+        self.clock.pass_s(30)
+        self.expired = Expired()
+        found = self.snapshot(NESTED)
+        self.assertEqual({'b'}, found.holders[NESTED])
+        self.assertEqual(2, self.looks)
+
+    def test_expired_when_placement_fails(self):
+        self.expired = errors.Unreachable('x', 'y')
+        self.assertIsNone(self.snapshot(KVM).holders)
+        self.assertEqual(1, len(self.failures))
+        self.expired = Expired()
+        self.clock.pass_s(5)
+        self.assertEqual({'a', 'b'}, self.snapshot(KVM).holders[KVM])
+
+    def test_expired_when_attempt_goes_on(self):
+        """What was answered before a failure is not asked for again."""
+
+        def fail(trait):
+            if trait == NESTED:
+                raise errors.Unreachable('x', 'y')
+
+        self.fleet.before = fail
+        self.snapshot(KVM, NESTED)
+        self.fleet.before = bool
+        self.clock.pass_s(5)
+        found = self.snapshot(KVM, NESTED)
+        self.assertEqual({'a'}, found.holders[KVM])
+        self.assertEqual(1, self.looks)
 
 
 class HoldersTest(HoldersTestCase):

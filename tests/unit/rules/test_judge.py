@@ -107,6 +107,10 @@ class ReportedTest(testtools.TestCase):
             Requirements((NEEDS_NESTED,)), unreported('nested'), Policy()
         )
         self.assertEqual((Reason(Cause.UNREPORTED, ''),), found.reasons)
+        stale = dataclasses.replace(unreported('nested'), expired='2026W40')
+        found = judge(Requirements((NEEDS_NESTED,)), stale, Policy())
+        self.assertEqual((Reason(Cause.STALE, '2026W40'),), found.reasons)
+        self.assertEqual('report is stale (week 2026W40)', str(found))
 
     def test_mode_does_not_change_verdicts(self):
         self.assertEqual(

@@ -14,6 +14,7 @@ from nova import objects
 from nova.scheduler import filters, host_manager
 from oslo_config import fixture as config_fixture
 
+from hvfilter.placement.expired import Expired
 from hvfilter.scheduler import knowledge, policies
 from hvfilter.scheduler.filters import hardware_virt
 from tests.fakes.fleet import Clock, Fleet
@@ -85,6 +86,7 @@ class SchedulerTestCase(testtools.TestCase):
     """Options of hvfilter as keywords of :meth:`flags`.
 
     :ivar fleet: who has what, changed at will
+    :ivar expired: whose reports are too old
     :ivar log: what our loggers said
     """
 
@@ -99,6 +101,13 @@ class SchedulerTestCase(testtools.TestCase):
         self.useFixture(
             fixtures.MonkeyPatch(
                 'hvfilter.scheduler.nova_client.holders_of', self.fleet
+            )
+        )
+        self.expired = Expired()
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.scheduler.nova_client.expired_reports',
+                lambda max_age_weeks: self.expired,
             )
         )
         self.useFixture(fixtures.MonkeyPatch('time.monotonic', self.clock))

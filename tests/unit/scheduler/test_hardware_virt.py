@@ -6,6 +6,7 @@ import threading
 import fixtures
 
 from hvfilter.placement import errors
+from hvfilter.placement.expired import Expired
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import aggregate, host, spec
 
@@ -237,6 +238,23 @@ class UnreportedTest(base.SchedulerTestCase):
         self.assertEqual(['a'], self.passing(self.hosts, spec(NESTED)))
         self.clock.pass_s(30)
         self.assertEqual([], self.passing(self.hosts, spec(NESTED)))
+
+
+class StaleTest(base.SchedulerTestCase):
+    """Whose last report is too old counts as who never reported."""
+
+    def test_host_counts_no_longer_when_its_report_is_stale(self):
+        hosts = [host('dead'), host('alive')]
+        for name in ('dead', 'alive'):
+            self.report(name, 'kvm', 'nested')
+        nested = spec(NESTED)
+        self.expired = Expired(frozenset({base.uuid_of('dead')}), '2026W40')
+        self.assertEqual(['alive'], self.passing(hosts, nested))
+        self.assertIn('report is stale (week 2026W40)', self.log.output)
+        self.assertEqual(['dead', 'alive'], self.passing(hosts, spec()))
+        self.clock.pass_s(30)
+        self.expired = Expired()
+        self.assertEqual(['dead', 'alive'], self.passing(hosts, nested))
 
 
 class PermissiveTest(base.SchedulerTestCase):

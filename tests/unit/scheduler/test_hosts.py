@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import datetime
 import uuid as uuidlib
 from unittest import mock
 
+from hvfilter.placement.expired import Expired
 from hvfilter.placement.holders import Snapshot
 from hvfilter.scheduler import hosts
 from tests.unit.scheduler import base
@@ -123,6 +125,17 @@ class TableTest(base.SchedulerTestCase):
         self.assertEqual(set(), later.kind(self.state('a')).has)
         self.assertEqual({'kvm'}, later.kind(self.state('b')).has)
         self.assertTrue(later.kind(self.state('c')).reported)
+
+    def test_later_table_sees_whose_report_became_stale(self):
+        """Nothing else about these hosts is another thing than before."""
+        self.table.kind(self.state('c'))
+        before = self.table.snapshot
+        for weeks, who in (('2026W40', 'c'), ('2026W41', 'c'), ('', '')):
+            stale = Expired(frozenset(map(uuid_of, who)), weeks)
+            later = dataclasses.replace(before, expired=stale)
+            table = self.table.after(later)
+            self.assertEqual(weeks, table.kind(self.state('c')).expired)
+            self.table = table
 
     def test_later_table_begins_anew_when_other_traits_are_known(self):
         self.table.kind(self.state())

@@ -7,7 +7,8 @@ from nova.scheduler import request_filter
 
 from hvfilter.model import catalogue
 from hvfilter.placement import errors
-from hvfilter.scheduler import nova_client, prefilter
+from hvfilter.placement.expired import Expired
+from hvfilter.scheduler import knowledge, nova_client, policies, prefilter
 from hvfilter.scheduler.filters import hardware_virt
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import aggregate, spec
@@ -77,6 +78,15 @@ class ApplyTest(PrefilterTestCase):
         self.unreported = False
         self.clock.pass_s(30)
         self.assertEqual(({KVM}, set()), self.apply(spec()))
+
+    def test_policy_does_not_count_while_a_report_is_stale(self):
+        """The filter would accept that host for a plain guest."""
+        self.unreported = False
+        self.expired = Expired(frozenset({base.uuid_of('dead')}), '2026W40')
+        cache = knowledge.current().holders
+        cache.snapshot(frozenset({KVM}), policies.ages())
+        self.assertEqual((set(), set()), self.apply(spec()))
+        self.assertEqual({NESTED}, self.apply(spec(ASKS))[0])
 
     def test_permissive_mode_asks_for_nothing(self):
         self.flags(mode='permissive')

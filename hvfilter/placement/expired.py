@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which providers' last report is too old to be believed.
+
+The week of the last report is a trait, and most of the weeks that any
+provider carries are this one. So: one request for the names there are, and
+one for the providers that carry an old one, if there is an old one at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from hvfilter.model import dated
+from hvfilter.model.week import Week, is_stale
+from hvfilter.placement import client, errors
+
+_NAMES_AT_ONCE = 50
+"""In one request: some 1,800 characters of its URL. Fewer than these weeks
+are in use at once in all but very odd clouds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Expired:
+    """Providers whose last report is too old.
+
+    :ivar uuids: theirs
+    :ivar weeks: of these reports, for a person
+    """
+
+    uuids: frozenset[str] = frozenset()
+    weeks: str = ''
+
+
+NONE = Expired()
+
+
+def parted(
+    names: Iterable[str], now: Week, max_age_weeks: int
+) -> tuple[list[dated.Dated], list[dated.Dated]]:
+    """The stale names of weeks and the others, the latest first. Pure."""
+    marks = [
+        mark
+        for name in names
+        if (mark := dated.parse(name)) is not None
+        and mark.kind is dated.Kind.REPORTED
+    ]
+    marks.sort(key=lambda mark: mark.week, reverse=True)
+    stale = [mark for mark in marks if is_stale(mark.week, now, max_age_weeks)]
+    return stale, [mark for mark in marks if mark not in stale]
+
+
+def reports(
+    placement: client.PlacementClient, now: Week | None, max_age_weeks: int
+) -> Expired:
+    """The providers whose last report is more than so many weeks away.
+
+    A provider without a week was published to by a release that had none:
+    it never expires.
+
+    :param now: this week; None: not known, and nothing is stale.
+    :param max_age_weeks: 0: nothing ever is.
+    :raises errors.PlacementError: it could not be told.
+    """
+    if now is None or not max_age_weeks:
+        return NONE
+    try:
+        return _look(placement, now, max_age_weeks)
+    except errors.UnknownTrait:
+        # "hvfilter prepare" deleted one just now.
+        return _look(placement, now, max_age_weeks)
+
+
+def _look(
+    placement: client.PlacementClient, now: Week, max_age_weeks: int
+) -> Expired:
+    names = placement.traits_known(dated.REPORTED_PREFIX, carried=True)
+    stale, fresh = parted(names, now, max_age_weeks)
+    found: set[str] = set()
+    for start in range(0, len(stale), _NAMES_AT_ONCE):
+        found |= placement.uuids_with_any(
+            map(str, stale[start : start + _NAMES_AT_ONCE]),
+            # Should a provider ever carry two, the later counts.
+            but_none_of=map(str, fresh),
+        )
+    return Expired(frozenset(found), _weeks(stale, now))
+
+
+def _weeks(stale: list[dated.Dated], now: Week) -> str:
+    """One request does not tell which of several weeks a provider has."""
+    if len(stale) < 2:
+        return ''.join(str(mark.week) for mark in stale)
+    first, last = stale[-1].week, stale[0].week
+    if last < now:
+        return f'{last} or earlier'
+    if first > now:
+        return f'{first} or later'
+    # Of a clock that is wrong.
+    return f'{first} to {last}, not the last weeks'
