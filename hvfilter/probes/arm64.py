@@ -35,6 +35,7 @@ KVM_CAP_IRQCHIP = 0
 KVM_CAP_ARM_EL2 = 240
 _PSCI = '/proc/device-tree/psci/method'
 _HYPERVISOR = '/proc/device-tree/hypervisor/compatible'
+_XEN_TYPE = '/sys/hypervisor/type'
 _MODES = frozenset({'none', 'nvhe', 'protected', 'nested'})
 _NESTED_KERNEL = (6, 16)
 
@@ -167,8 +168,8 @@ def start(look: Look) -> Advice:
         # Then it may be either: the likelier one is advised.
         pass
     other = _other(look)
-    if other:
-        return _other_remedy(other)
+    if other is not None:
+        return _other_remedy(other[1])
     if _psci_method(look) == 'hvc':
         return _GUEST_AT_EL2()
     return first(_AT_EL2(), _GUEST_AT_EL2())
@@ -205,9 +206,16 @@ def _text(look: Look, path: str) -> str:
         return ''
 
 
-def _other(look: Look) -> str:
-    """The hypervisor that the device tree names, '' for none."""
-    return _text(look, _HYPERVISOR)
+def _other(look: Look) -> tuple[str, str] | None:
+    """Which hypervisor names itself: in the device tree, or Xen by ACPI.
+
+    :returns: the file and its content; None where there is none
+    """
+    for path in (_HYPERVISOR, _XEN_TYPE):
+        name = _text(look, path)
+        if name:
+            return path, name
+    return None
 
 
 def _other_remedy(compatible: str) -> Advice:
@@ -217,19 +225,20 @@ def _other_remedy(compatible: str) -> Advice:
 
 
 def _other_at_el2(look: Look) -> Iterator[Observation]:
-    """A hypervisor that names itself in the device tree keeps EL2."""
-    compatible = _other(look)
-    if not compatible:
+    """A hypervisor that names itself keeps EL2."""
+    other = _other(look)
+    if other is None:
         return
+    path, name = other
     question = Question(
-        Stage.FIRMWARE, Strength.FLAGS, _HYPERVISOR, 'compatible'
+        Stage.FIRMWARE, Strength.FLAGS, path, 'name of a hypervisor'
     )
     for key in natural.HARDWARE:
         yield question.absent(
             key,
-            compatible,
-            f'the kernel does not run at EL2: {compatible} does',
-            _other_remedy(compatible),
+            name,
+            f'the kernel does not run at EL2: {name} does',
+            _other_remedy(name),
         )
 
 

@@ -279,11 +279,17 @@ class Survey:
         kind = self._text(path)
         if kind:
             self._virtual(path, 'type', kind, Strength.PARAMETER)
+        # The directory exists under Xen only, the file where it is mounted.
         path = '/proc/xen/capabilities'
         domain = self._text(path)
-        if domain is not None:
-            value = domain or 'an unprivileged domain'
-            self._virtual(path, 'capabilities', value, Strength.PARAMETER)
+        try:
+            self._look.names('/proc/xen')
+        except Denied as denied:
+            self._note('/proc/xen', denied)
+            if domain is None:
+                return
+        value = domain or 'no word of a privileged domain'
+        self._virtual(path, 'capabilities', value, Strength.PARAMETER)
 
     def _smbios(self) -> None:
         """Bit 4 of BIOS Characteristics Extension Byte 2: a virtual machine.

@@ -44,6 +44,8 @@ _POWER9 = 9
 _THREADS = {7: 4, 8: 8}
 """Threads of a core, for processors whose threads share one MMU context."""
 
+_POWER9_THREADS = 4
+
 _GENERATION = re.compile(r'POWER(\d{1,2})', re.IGNORECASE)
 _MODULES = ('kvm_hv', 'kvm_pr')
 _SUBCORES = '/sys/devices/system/cpu/subcores_per_core'
@@ -303,6 +305,8 @@ def _cores(look: Look) -> _Cores | None:
     machine = _machine(look)
     generation = machine.generation or 0
     threads = _THREADS.get(generation)
+    if generation == _POWER9 and _threads_together(look):
+        threads = _POWER9_THREADS
     if threads is None or machine.platform != 'PowerNV':
         return None
     online = _online(look)
@@ -318,6 +322,21 @@ def _cores(look: Look) -> _Cores | None:
     }
     cores = {cpu // threads for cpu in online}
     return _Cores(generation, len(cores), len(busy), online)
+
+
+def _threads_together(look: Look) -> bool:
+    """Older kernels can make POWER9 run guests as POWER8 does.
+
+    kvm_hv.indep_threads_mode=N; raises Denied where that is not known.
+    """
+    try:
+        value = look.module_parameter('kvm_hv', 'indep_threads_mode')
+    except Denied as denied:
+        if denied.missing or denied.error == NOT_RECORDED:
+            # Later kernels do not have it, and by default it is on.
+            return False
+        raise
+    return truth(value) is False
 
 
 def unmet_need(look: Look) -> str:

@@ -164,6 +164,12 @@ class TestArm64(ArchTestCase):
                 'present', self.look(kvm=opened(_0=1), files=files), BOTH
             )
 
+    def test_el2_when_xen_is_there_without_a_device_tree(self):
+        files = {'/sys/hypervisor/type': 'xen'}
+        look = self.look(files=files, modules={'kvm'})
+        self.check('absent', look, 'hvm', Stage.FIRMWARE, 'xen', 'without Xen')
+        self.assertThat(arm64.start(look), Contains('without Xen'))
+
     def test_how_to_start_kvm(self):
         """Only what applies to this machine is advised."""
         conduit = '/proc/device-tree/psci/method'
@@ -443,6 +449,24 @@ class TestPpc64(ArchTestCase):
     def test_kvm_when_one_core_of_many_has_its_threads_online(self):
         look = self.threads('POWER8', (0, 8, *range(16, 25)))
         self.check('absent', look, 'kvm', Stage.KVM, '1 of 4 cores')
+
+    def test_kvm_when_power9_runs_guests_as_power8_does(self):
+        mode = '/sys/module/kvm_hv/parameters/indep_threads_mode'
+        for value, numbers, state in (
+            ('N', range(8), 'absent'),
+            ('N', (0, 4, 8), 'unknown'),
+            ('Y', range(8), 'unknown'),
+            (ENOENT, range(8), 'unknown'),
+            (EACCES, range(8), 'unknown'),
+        ):
+            processors = ''.join(f'processor : {n}\n' for n in numbers)
+            look = self.look(
+                f'{processors}cpu : POWER9\nplatform : PowerNV',
+                files={mode: value},
+            )
+            self.check(state, look, 'kvm', Stage.KVM)
+            unmet = ppc64.unmet_need(look)
+            self.assertEqual(value == EACCES, 'cannot be seen' in unmet)
 
     def test_threads_when_cpuinfo_does_not_list_them(self):
         cpuinfo = 'cpu : POWER8\nplatform : PowerNV\n'

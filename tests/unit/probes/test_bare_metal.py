@@ -334,6 +334,10 @@ class TestBareMetal(ProbeTestCase):
         for domain in ('control_d\n', ''):
             files['/proc/xen/capabilities'] = domain
             self.check('absent', look_at(files=files), 'capabilities says')
+        del files['/proc/xen/capabilities']
+        for names, state in (((), 'absent'), (ENOENT, 'present')):
+            look = look_at(files=files, directories={'/proc/xen': names})
+            self.check(state, look)
 
     def test_sysinfo_on_s390x(self):
         for text, state, words in (
