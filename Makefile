@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -22,6 +22,7 @@ help:
 	@echo 'make e2e    hvfilter in a whole OpenStack on real libvirt, judged by what'
 	@echo '            its guests print (Debian, root, /dev/kvm)'
 	@echo 'make cloud  that OpenStack with hvfilter in it, to play with'
+	@echo 'make systemd  the agent as a service, under systemd of Debian 12 and 13'
 	@echo 'make clean  remove what the above made'
 
 demo:
@@ -63,5 +64,8 @@ e2e:
 cloud:
 	@tools/in-env cloud python -m tests.cloud --up
 
+systemd:
+	@tools/in-env lab python -m tests.systemd $(RELEASES)
+
 clean:
-	rm -rf .make-venv* .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .make-venv* .systemd .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache

@@ -90,7 +90,7 @@ class AgentCommand(PlacementCommand):
         parser.add_argument(
             '--wait',
             metavar='<seconds>',
-            type=float,
+            type=seconds,
             help='How long to try again while Placement is out of reach or '
             'busy, or the resource provider does not exist yet; 0 tries once '
             '(default: [hvfilter]publish_deadline_s)',
@@ -106,6 +106,12 @@ class AgentCommand(PlacementCommand):
                 self.say(line)
         columns = ('Publisher', 'Trait', 'Change')
         return columns, rows(result.outcomes)
+
+
+def seconds(text: str) -> float:
+    """A finite number of seconds, for argparse."""
+    found: float = agent.Seconds(min=0)(text) or 0.0
+    return found
 
 
 def loaded(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:

@@ -41,7 +41,9 @@ class AnalyzeTest(testtools.TestCase):
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         for unit in UNITS:
             # The command need not be installed here, but must exist.
-            text = unit.read_text().replace('/usr/bin/hvfilter', self.command)
+            text = unit.read_text().replace(
+                'ExecStart=hvfilter', f'ExecStart={self.command}'
+            )
             (self.folder / unit.name).write_text(text)
 
     command = sys.executable
