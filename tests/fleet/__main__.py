@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import dataclasses
+import datetime
 import logging
 import random
 import resource
@@ -33,7 +34,9 @@ import sqlalchemy
 from keystoneauth1 import adapter, session, token_endpoint
 from placement.db.sqlalchemy import migration, models
 
-from hvfilter.model import catalogue
+from hvfilter.model import catalogue, dated
+from hvfilter.model.dated import Kind
+from hvfilter.model.week import Week
 from hvfilter.placement import client, errors, keystone, reconcile
 from hvfilter.rules.traits import Wanted
 from tests.fleet import database, service
@@ -53,6 +56,10 @@ DEADLINE_S = 600.0
 
 STACK_BYTES = 256 << 10
 
+THIS_WEEK = Week(datetime.date.fromisocalendar(2026, 53, 1))
+NEXT_WEEK = Week(datetime.date.fromisocalendar(2027, 1, 1))
+"""The turn of a year, of all the weeks."""
+
 LOST = catalogue.BY_KEY['nested'].trait
 PRESENT = frozenset(
     catalogue.BY_KEY[key].trait
@@ -66,6 +73,7 @@ class Published:
 
     took_s: float
     requests: int
+    writes: int
     unheard: int
     conflicts: int = 0
     error: str = ''
@@ -75,12 +83,14 @@ class Counting:
     """A way to Placement that counts.
 
     :ivar requests: how many were sent
+    :ivar writes: how often the traits of a provider were replaced
     :ivar unheard: how many of them got no answer, or none but "later"
     """
 
     def __init__(self, transport: client.Transport) -> None:
         self._transport = transport
         self.requests = 0
+        self.writes = 0
         self.unheard = 0
 
     def request(
@@ -100,12 +110,21 @@ class Counting:
             self.unheard += 1
             raise
         self.unheard += answer.status == 429 or answer.status >= 500
+        replaced = method == 'PUT' and path.endswith('/traits')
+        self.writes += replaced and answer.status == 200
         return answer
 
 
-def wanted(present: frozenset[str]) -> Wanted:
-    """These are there, all others are not."""
-    return Wanted(present, catalogue.OWN_TRAITS - present)
+def wanted(present: frozenset[str], week: Week) -> Wanted:
+    """These are there, all others are not, and it is that week."""
+    return Wanted(present, catalogue.OWN_TRAITS - present, week, 2)
+
+
+def names(present: frozenset[str], week: Week) -> frozenset[str]:
+    """What a provider is to carry of ours."""
+    gone = frozenset({LOST}) - present if week == THIS_WEEK else ()
+    marks = {str(dated.Dated(each, Kind.REMOVED, week)) for each in gone}
+    return present | marks | {dated.reported_in(week)}
 
 
 class Cloud:
@@ -223,7 +242,7 @@ class Cloud:
 
 
 def publish(
-    cloud: Cloud, target: str, present: frozenset[str], due: float
+    cloud: Cloud, target: str, present: Wanted, due: float
 ) -> Published:
     """As the agent of one host does that came when it was due."""
     transport = cloud.transport()
@@ -234,13 +253,14 @@ def publish(
     conflicts, error = 0, ''
     try:
         conflicts = reconciler.reconcile(
-            reconcile.Target(uuid=target), wanted(present)
+            reconcile.Target(uuid=target), present
         ).conflicts
     except errors.PlacementError as failed:
         error = type(failed).__name__
     return Published(
         time.monotonic() - due,
         transport.requests,
+        transport.writes,
         transport.unheard,
         conflicts,
         error,
@@ -252,6 +272,7 @@ def phase(
     cloud: Cloud,
     present: Callable[[str], frozenset[str]],
     options: argparse.Namespace,
+    week: Week = THIS_WEEK,
 ) -> bool:
     """Every host publishes once, at some moment of the spread."""
     chance = random.Random(title)
@@ -267,7 +288,9 @@ def phase(
             moment = began + when
             time.sleep(max(0.0, moment - time.monotonic()))
             waiting.append(
-                pool.submit(publish, cloud, each, present(each), moment)
+                pool.submit(
+                    publish, cloud, each, wanted(present(each), week), moment
+                )
             )
         for each in progress(title, waiting):
             done.append(each.result())
@@ -276,11 +299,12 @@ def phase(
     seconds = time.monotonic() - began
     times = sorted(each.took_s for each in done)
     failed = [each.error for each in done if each.error]
-    wrong = cloud.wrong(present)
+    wrong = cloud.wrong(lambda each: names(present(each), week))
     requests = sum(each.requests for each in done)
     print(
         f'{title}: {len(done)} hosts in {seconds:.0f} s; '
         f'{requests} requests ({requests / seconds:.0f}/s), '
+        f'{sum(each.writes for each in done)} providers written, '
         f'{sum(each.unheard for each in done)} of them unanswered, '
         f'{sum(each.conflicts for each in done)} conflicts, '
         f'{len(failed)} failed {sorted(set(failed)) or ""}; a publication '
@@ -344,7 +368,7 @@ def main() -> int:
 
 
 def run(cloud: Cloud, options: argparse.Namespace) -> bool:
-    """The life of a cloud in four phases."""
+    """The life of a cloud in six phases, over the turn of a week."""
     tenth = frozenset(cloud.uuids[::10])
 
     def everything(_: str) -> frozenset[str]:
@@ -359,6 +383,10 @@ def run(cloud: Cloud, options: argparse.Namespace) -> bool:
             phase('steady state', cloud, everything, options),
             phase('a tenth lost nested', cloud, some_lost, options),
             phase('steady state again', cloud, some_lost, options),
+            phase('the week turns', cloud, some_lost, options, NEXT_WEEK),
+            phase(
+                'steady state, next week', cloud, some_lost, options, NEXT_WEEK
+            ),
         ]
     )
 
