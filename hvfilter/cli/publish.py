@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter publish``: look at this host and tell others."""
+"""``hvfilter publish``: examine this host and publish the result."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Publish(command.HostCommand, common.AgentCommand):
             help='Publish this report, as "hvfilter probe -f json" wrote it, '
             '"-" for standard input, and look at no host. A report or a '
             'recording may be of another host, so --provider-uuid or '
-            '--provider-name must tell of which',
+            '--provider-name must name its resource provider',
         )
         return parser
 
@@ -100,8 +100,8 @@ def _found(
             return command.look_at(host, parsed_args), identity
     if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
         raise command.Trouble(
-            'This may be about another host: say with --provider-uuid or '
-            '--provider-name about which'
+            'The report may describe another host; name its resource '
+            'provider with --provider-uuid or --provider-name'
         )
     if parsed_args.report is None:
         return command.look_at(host, parsed_args), base.Identity()
@@ -175,8 +175,8 @@ def _to_find_out(finding: Finding) -> str:
 
 def _told(report: HostReport, key: str) -> str:
     finding = report[key]
+    origin = finding.overrule.origin if finding.overrule else ''
     return (
-        f'{key} is published as {finding.state.value} because '
-        f'{finding.overrule.origin if finding.overrule else ""} says so; '
-        f'found was {finding.found.value}: {finding.reason}'
+        f'Publishing {key} as {finding.state.value} (overridden by {origin}; '
+        f'detected: {finding.found.value}, {finding.reason})'
     )

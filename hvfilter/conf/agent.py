@@ -154,6 +154,18 @@ NOVA_COMPUTE_OPTS = [
     ),
 ]
 
+
+def provider_config_location(conf: cfg.ConfigOpts) -> str:
+    """The directory of nova-compute's provider.yaml files.
+
+    Nova's default where the value has a variable that only Nova knows.
+    """
+    try:
+        return str(conf.compute.provider_config_location)
+    except cfg.Error:
+        return str(NOVA_COMPUTE_OPTS[0].default)
+
+
 _VERSIONS = ('version', 'min_version', 'max_version')
 
 

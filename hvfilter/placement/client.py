@@ -469,7 +469,8 @@ def _error(
     if status == 404:
         if told is None:
             return errors.BadAnswer(
-                f'HTTP 404 for {about}, and not in the words of Placement',
+                f'HTTP 404 for {about}, but the response is not from '
+                'Placement',
                 'The endpoint seems to belong to something else: check it '
                 'in the service catalogue, or set '
                 '[placement]endpoint_override.',

@@ -60,7 +60,7 @@ def reports(
 
     :param now: this week; None: not known, and nothing is stale.
     :param max_age_weeks: 0: nothing ever is.
-    :raises errors.PlacementError: it could not be told.
+    :raises errors.PlacementError: Placement did not answer.
     """
     if now is None or not max_age_weeks:
         return NONE
@@ -87,7 +87,7 @@ def _look(
 
 
 def _weeks(stale: list[dated.Dated], now: Week) -> str:
-    """One request does not tell which of several weeks a provider has."""
+    """One request does not show which of several weeks a provider has."""
     if len(stale) < 2:
         return ''.join(str(mark.week) for mark in stale)
     first, last = stale[-1].week, stale[0].week

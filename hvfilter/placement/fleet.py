@@ -44,7 +44,7 @@ class Withdrawal:
 def presence(placement: client.PlacementClient) -> Presence:
     """Look for our traits: two requests, and one for each name carried.
 
-    :raises errors.PlacementError: it could not be told.
+    :raises errors.PlacementError: Placement did not answer.
     """
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
     names = catalogue.own(known)
@@ -76,7 +76,7 @@ def names(placement: client.PlacementClient, now: Week | None) -> Names:
     """One request, and one more while there are names of other weeks.
 
     :param now: this week; None: not known, and no name is outdated.
-    :raises errors.PlacementError: it could not be told.
+    :raises errors.PlacementError: Placement did not answer.
     """
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
     marks = {name: dated.parse(name) for name in known}

@@ -102,7 +102,7 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
 def missing(placement: client.PlacementClient) -> frozenset[str]:
     """The names of this release that Placement does not know: one request.
 
-    :raises errors.PlacementError: it could not be told.
+    :raises errors.PlacementError: Placement did not answer.
     """
     return unnamed(placement.traits_known(catalogue.TRAIT_PREFIX))
 
@@ -369,9 +369,9 @@ class _Run:
         """Make names known: those that are needed, then perhaps all others.
 
         All names should be known, for a flavor may forbid what no host has.
-        That is left to those hosts which were the first with any name, lest
-        a whole cloud that starts at once sends every name. The order is
-        random for the same reason.
+        Only hosts that were the first with any name create the others, so
+        that a whole cloud that starts at once does not send every name from
+        every host. The order is random for the same reason.
         """
         interrupted, self._creating = self._creating, True
         self._ensure(unknown)

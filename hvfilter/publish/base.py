@@ -160,7 +160,7 @@ class Publisher(abc.ABC):
     def preview(self, occasion: Occasion) -> Outcome:
         """Tell exactly what :meth:`publish` would do, and change nothing.
 
-        :raises Failed: it cannot be told.
+        :raises Failed: it cannot be determined.
         """
 
     @abc.abstractmethod
@@ -176,6 +176,6 @@ class Publisher(abc.ABC):
     ) -> Outcome:
         """Leave nothing of ours behind.
 
-        :param dry_run: only tell what would be removed.
+        :param dry_run: only show what would be removed.
         :raises Failed: it was not done, or it is not known to be.
         """

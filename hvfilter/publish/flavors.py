@@ -31,7 +31,7 @@ def asking(transport: client.Transport) -> tuple[Asking, ...]:
     """The flavors that name our traits or capabilities, private ones too.
 
     :param transport: how to reach the compute API.
-    :raises errors.PlacementError: it could not be told; ``Forbidden`` where
+    :raises errors.PlacementError: they could not be read; ``Forbidden`` where
         Nova leaves out what this user may not see.
     """
     found = []

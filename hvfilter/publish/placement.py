@@ -15,6 +15,8 @@ from typing import Any
 from oslo_config import cfg
 
 from hvfilter.conf import agent
+from hvfilter.model import dated
+from hvfilter.model.dated import Kind
 from hvfilter.placement import client, errors, reconcile
 from hvfilter.publish import base, drivers, left_over
 from hvfilter.rules import traits
@@ -101,7 +103,11 @@ class PlacementPublisher(base.Publisher):
             removed=change.removed,
             kept=change.kept,
             changed=not change.idle,
-            notes=(*_notes(change, wanted), *notes),
+            notes=(
+                *_notes(change, wanted),
+                *(_dateless(change) if leaving else ()),
+                *notes,
+            ),
             requests=change.requests,
             conflicts=change.conflicts,
             unverified=change.unverified,
@@ -124,7 +130,7 @@ class PlacementPublisher(base.Publisher):
         options = self.conf.hvfilter
         own = Path(options.provider_config_file)
         return left_over.files(
-            (own.parent, Path(self.conf.compute.provider_config_location)),
+            (own.parent, Path(agent.provider_config_location(self.conf))),
             apart_from=[own]
             if 'provider-config' in options.publishers
             else [],
@@ -154,6 +160,19 @@ def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _dateless(change: reconcile.Change) -> tuple[str, ...]:
+    """Whether it may have been nova-compute that published there."""
+    marks = filter(None, map(dated.parse, change.removed))
+    if change.idle or any(mark.kind is Kind.REPORTED for mark in marks):
+        return ()
+    return (
+        'What was removed had no week of a report: nova-compute added it '
+        'from a provider.yaml, and does again until the file is removed and '
+        'nova-compute restarted, or a release of hvfilter without weeks '
+        'published it. Run this again in five minutes to see which.',
+    )
+
+
 def _notes_on(
     identity: base.Identity, target: reconcile.Target
 ) -> tuple[str, ...]:
@@ -177,7 +196,7 @@ def target_of(
     The configured uuid or name, else nova-compute's identity file, else the
     names of the host.
 
-    :raises hvfilter.publish.base.Failed: it cannot be told.
+    :raises hvfilter.publish.base.Failed: it cannot be determined.
     """
     options = conf.hvfilter
     if options.provider_uuid:

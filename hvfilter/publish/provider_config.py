@@ -255,8 +255,8 @@ def _refuse_rivals(
             )
         if identified in identity.names or str(identified).lower() in uuids:
             raise base.Failed(
-                f'{other} names the resource provider {identified}, for '
-                f'which nova-compute would not look at {path} then',
+                f'{other} already configures the resource provider '
+                f'{identified}, so nova-compute would ignore {path}',
                 'Use the publisher placement in place of provider-config.',
             )
 

@@ -122,7 +122,14 @@ class ProviderYamlTest(landing.LandingTestCase):
         self.assertIn(TRAIT, outcome.returning)
         self.refresh_computes()
         self.assertIn(TRAIT, self.traits('intel'))
+        # The file is gone; nova-compute still holds it.
         self.path.unlink()
+        for _ in range(2):
+            outcome = self.withdraw()
+            self.assertIn(TRAIT, outcome.removed)
+            self.assertIn('no week of a report', ' '.join(outcome.notes))
+            self.refresh_computes()
+            self.assertIn(TRAIT, self.traits('intel'))
         self.restart_compute('intel')
         self.assertTrue(self.withdraw().settled)
         self.refresh_computes()

@@ -279,7 +279,7 @@ class PublishTest(CommandTestCase):
         done = self.publish()
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(OLD, self.own())
-        for word in ('kvm', 'absent', str(self.conf), 'found was present'):
+        for word in ('kvm', 'absent', str(self.conf), 'detected: present'):
             self.assertIn(word, done.stderr)
 
 

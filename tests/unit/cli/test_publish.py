@@ -177,7 +177,7 @@ class PublishTest(CommandTestCase):
         self.assertEqual(0, ran.status, ran.err)
         self.assertNotIn(KVM, self.traits())
         self.assertIn(str(self.conf), ran.err)
-        self.assertIn('found was present', ran.err)
+        self.assertIn('detected: present', ran.err)
 
     def test_publish_when_overruled_wrongly(self):
         self.configure('overrule = kvm=maybe')

@@ -175,3 +175,21 @@ class OptsTest(testtools.TestCase):
             for opt in each:
                 if group is agent.GROUP:
                     self.assertTrue(opt.help, opt.name)
+
+
+class ProviderConfigLocationTest(testtools.TestCase):
+    def location(self, text):
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        path = folder / 'nova.conf'
+        path.write_text(text)
+        return agent.provider_config_location(agent.load([str(path)]))
+
+    def test_location_when_configured(self):
+        for value, expected in (
+            ('/srv/yaml', '/srv/yaml'),
+            ('$state_path/yaml', '/var/lib/nova/yaml'),
+            ('$pybasedir/yaml', '/etc/nova/provider_config/'),
+        ):
+            text = f'[compute]\nprovider_config_location = {value}\n'
+            self.assertEqual(expected, self.location(text))
+        self.assertEqual('/etc/nova/provider_config/', self.location(''))

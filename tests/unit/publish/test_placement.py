@@ -294,6 +294,11 @@ class PublisherTest(ConfTestCase):
         done = self.publisher.withdraw(NAMES)
         self.assertTrue(done.settled)
         self.assertEqual((), done.notes)
+        self.publish()
+        self.assertEqual((), self.publisher.withdraw(NAMES).notes)
+        self.placement.write({'CUSTOM_HVFILTER_KVM'})
+        done = self.publisher.withdraw(NAMES)
+        self.assertIn('no week of a report', ' '.join(done.notes))
 
     def told(self):
         self.publish()
