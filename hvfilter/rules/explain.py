@@ -16,7 +16,7 @@ _LONGEST_GROUP = 160
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Hosts that were passed over for the same causes.
+    """Hosts that were rejected for the same causes.
 
     :ivar summary: the causes, in the words for one host: 'lacks nested'
     :ivar count: how many hosts
@@ -43,14 +43,14 @@ class Group:
         return f' ({word} {", ".join(self.hosts)}{more})'
 
 
-def groups(passed_over: Mapping[Verdict, Sequence[str]]) -> list[Group]:
+def groups(rejected: Mapping[Verdict, Sequence[str]]) -> list[Group]:
     """Group host names by what their verdicts come down to, largest first.
 
-    :param passed_over: names of hosts by the verdict that rejected them; no
+    :param rejected: names of hosts by the verdict that rejected them; no
         verdict without a host
     """
     by_summary: dict[str, list[Sequence[str]]] = {}
-    for verdict, names in passed_over.items():
+    for verdict, names in rejected.items():
         by_summary.setdefault(summary(verdict), []).append(names)
     found = []
     for words, lists in by_summary.items():
@@ -85,19 +85,19 @@ def summary(verdict: Verdict) -> str:
 
 
 def line(
-    passed_over: Mapping[Verdict, Sequence[str]],
+    rejected: Mapping[Verdict, Sequence[str]],
     total: int,
     *,
     permissive: int = 0,
 ) -> str:
-    """The one line that tells why hosts fell out; of bounded length.
+    """The one line that says why hosts were rejected; of bounded length.
 
-    :param passed_over: names of hosts by the verdict that rejected them
+    :param rejected: names of hosts by the verdict that rejected them
     :param total: how many hosts were judged
-    :param permissive: how many of them passed all the same, since the mode
-        for them is permissive
+    :param permissive: how many of them passed anyway, since the mode for
+        them is permissive
     """
-    found = groups(passed_over)
+    found = groups(rejected)
     count = sum(group.count for group in found)
     shown = [str(group) for group in found[:_MOST_GROUPS]]
     rest = found[_MOST_GROUPS:]
@@ -105,9 +105,9 @@ def line(
         hosts = sum(group.count for group in rest)
         shown.append(f'{hosts} for {len(rest)} other reasons')
     noun = 'host' if total == 1 else 'hosts'
-    text = f'{count} of {total} {noun} passed over: {", ".join(shown)}'
+    text = f'{count} of {total} {noun} rejected: {", ".join(shown)}'
     if permissive:
-        text += f'; {permissive} let pass, for the mode is permissive'
+        text += f'; {permissive} of them passed anyway (mode = permissive)'
     return text
 
 

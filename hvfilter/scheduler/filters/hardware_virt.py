@@ -10,11 +10,11 @@ from typing import Any
 from nova.scheduler import filters
 from oslo_log import log as logging
 
-from hvfilter.model.verdict import Verdict
 from hvfilter.placement import patience
 from hvfilter.placement.holders import Ages
 from hvfilter.rules import explain
 from hvfilter.scheduler import (
+    followed,
     knowledge,
     meditation,
     policies,
@@ -29,7 +29,7 @@ LOG = logging.getLogger(__name__)
 
 # Nova has no types to check against.
 class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
-    """Passes hosts over that cannot run a KVM guest as it is asked.
+    """Rejects hosts that cannot run a KVM guest as it is requested.
 
     Compares what flavor, image and policy ask for with the traits that
     "hvfilter publish" gave to the hosts' resource providers.
@@ -52,6 +52,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         policies.start()
         prefilter.install()
         meditation.register()
+        followed.install()
         shared = knowledge.renew()
         self._statistics = shared.statistics
         self._docket = rulings.Docket(shared.holders, time.monotonic)
@@ -107,6 +108,9 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         ages: Ages,
         spec: Any,
     ) -> list[Any]:
+        whole = followed.current()
+        if whole is not None:
+            whole.candidates = hosts
         case = self._docket.case(question, ages)
         accepted = case.accepted
         # Nearly always all are. Of all ways to find out the fastest, on each
@@ -121,32 +125,46 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             hosts, lambda each: self._docket.table_of(each, ages)
         )
         if found.against:
-            self._tell(found.against, len(hosts), found.let_pass, spec)
+            try:
+                self._explain(found, hosts, question, spec)
+            except Exception:
+                # The verdicts stand, with reasons or without.
+                LOG.exception(followed.UNEXPLAINED)
         self._statistics.add(requests=1, hosts_passed=len(found.passed))
         return found.passed
 
-    def _tell(
+    def _explain(
         self,
-        against: dict[Verdict, list[Any]],
-        total: int,
-        let_pass: int,
+        found: rulings.Sifted,
+        candidates: list[Any],
+        question: rulings.Question,
         spec: Any,
     ) -> None:
-        server = request.server(spec)
+        against, let_pass = found.against, found.let_pass
+        server = followed.servers(spec)
         names = {
             verdict: [host.host for host in hosts]
             for verdict, hosts in against.items()
         }
         LOG.info(
-            'Server %s: %s',
+            '%s: %s; %s',
             server,
-            explain.line(names, total, permissive=let_pass),
+            explain.line(names, len(candidates), permissive=let_pass),
+            followed.context(
+                question.requirements,
+                question.policy,
+                knowledge.current().holders.peek(),
+                candidates,
+            ),
         )
+        whole = followed.current()
+        if whole is not None:
+            whole.explained = True
         if LOG.isEnabledFor(logging.DEBUG):
             for verdict, hosts in against.items():
                 for host in hosts:
                     LOG.debug(
-                        'Server %s: host %s, node %s: %s',
+                        '%s: host %s, node %s: %s',
                         server,
                         host.host,
                         host.nodename,

@@ -14,7 +14,7 @@ class NoValidHostTest(landing.LandingTestCase):
         told = [line for line in log.output.splitlines() if 'tdx' in line]
         self.assertEqual(1, len(told), log.output)
         self.assertTrue(told[0].startswith('INFO '), told)
-        self.assertIn('4 of 4 hosts passed over', told[0])
+        self.assertIn('4 of 4 hosts rejected', told[0])
         for verdict in self.verdicts(specs).values():
             self.assertIn('lacks tdx', str(verdict))
         self.assertIn('lack tdx', told[0])

@@ -29,7 +29,7 @@ class PrefilterTest(crowd.CrowdTestCase):
         log = self.log_of()
         self.assertRaises(exception.NoValidHost, self.schedule, NESTED)
         self.assertIn(
-            '1000 of 1000 hosts passed over: 1000 lack nested', log.output
+            '1000 of 1000 hosts rejected: 1000 lack nested', log.output
         )
         self.flags(prefilter=True, group='hvfilter')
         self.restart_scheduler()

@@ -20,7 +20,7 @@ def hosts(count, first=0):
 class LineTest(testtools.TestCase):
     def test_tells_all_when_few(self):
         self.assertEqual(
-            '14 of 40 hosts passed over: '
+            '14 of 40 hosts rejected: '
             '9 lack nested (hosts n0, n1, n2, ...), '
             '5 unreported (hosts n9, n10, n11, ...)',
             explain.line({NO_NESTED: hosts(9), UNREPORTED: hosts(5, 9)}, 40),
@@ -28,13 +28,13 @@ class LineTest(testtools.TestCase):
 
     def test_speaks_of_one_host_in_the_singular(self):
         self.assertEqual(
-            '1 of 1 host passed over: 1 lacks nested and slat (host n0)',
+            '1 of 1 host rejected: 1 lacks nested and slat (host n0)',
             explain.line({NO_BOTH: hosts(1)}, 1),
         )
 
     def test_speaks_of_many_in_the_plural_when_causes_are_two(self):
         self.assertEqual(
-            '2 of 2 hosts passed over: 2 lack nested and slat (hosts n0, n1)',
+            '2 of 2 hosts rejected: 2 lack nested and slat (hosts n0, n1)',
             explain.line({NO_BOTH: hosts(2)}, 2),
         )
 
@@ -45,7 +45,7 @@ class LineTest(testtools.TestCase):
         ):
             verdict = Verdict((Reason(cause, subject),))
             self.assertEqual(
-                f'2 of 2 hosts passed over: 2 {words} (hosts a, b)',
+                f'2 of 2 hosts rejected: 2 {words} (hosts a, b)',
                 explain.line({verdict: ['a', 'b']}, 2),
             )
 
@@ -60,7 +60,7 @@ class LineTest(testtools.TestCase):
             )
         )
         self.assertEqual(
-            '1 of 1 host passed over: '
+            '1 of 1 host rejected: '
             '1 lacks kvm and request not understood: hvfilter:x=y (host a)',
             explain.line({mixed: ['a']}, 1),
         )
@@ -68,21 +68,21 @@ class LineTest(testtools.TestCase):
     def test_joins_verdicts_that_differ_in_words_only(self):
         other = Verdict((Reason(Cause.LACKS, 'nested', 'trait:...'),))
         self.assertEqual(
-            '2 of 3 hosts passed over: 2 lack nested (hosts a, b)',
+            '2 of 3 hosts rejected: 2 lack nested (hosts a, b)',
             explain.line({NO_NESTED: ['a'], other: ['b']}, 3),
         )
 
     def test_says_so_when_permissive(self):
         self.assertEqual(
-            '2 of 2 hosts passed over: '
+            '2 of 2 hosts rejected: '
             '2 reserved for guests that ask for tdx (hosts a, b); '
-            '1 let pass, for the mode is permissive',
+            '1 of them passed anyway (mode = permissive)',
             explain.line({KEPT: ['a', 'b']}, 2, permissive=1),
         )
 
     def test_puts_largest_group_first(self):
         line = explain.line({KEPT: ['a'], UNREPORTED: hosts(3)}, 9)
-        self.assertTrue(line.startswith('4 of 9 hosts passed over: 3 '), line)
+        self.assertTrue(line.startswith('4 of 9 hosts rejected: 3 '), line)
         self.assertLess(line.index('unreported'), line.index('reserved'))
 
     def test_counts_the_rest_when_reasons_are_many(self):
@@ -100,7 +100,7 @@ class LineTest(testtools.TestCase):
             ('a\x1b[31mb\n', 'a?[31mb?'),
         ):
             self.assertEqual(
-                f'1 of 1 host passed over: 1 lacks nested (host {shown})',
+                f'1 of 1 host rejected: 1 lacks nested (host {shown})',
                 explain.line({NO_NESTED: [name]}, 1),
             )
 

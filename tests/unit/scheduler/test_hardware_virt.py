@@ -58,8 +58,11 @@ class ReportedTest(base.SchedulerTestCase):
         lines = self.log.output.splitlines()
         self.assertEqual(1, len(lines))
         self.assertEqual(
-            f'INFO Server {base.uuid_of("server")}: 2 of 3 hosts passed over: '
-            '1 lacks nested (host flat), 1 lacks nested and kvm (host tcg)',
+            f'INFO Server {base.uuid_of("server")}: 2 of 3 hosts rejected: '
+            '1 lacks nested (host flat), 1 lacks nested and kvm (host tcg); '
+            'requested: hvfilter:nested=required (flavor), [hvfilter] '
+            'required = kvm (policy); hosts reported nested: 1, kvm: 2, all '
+            'of this: 1; 0 of 1 not among the candidates',
             lines[0],
         )
 

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request from its beginning to its end, for the one line about it.
+
+Nova asks no filter when Placement returned no candidates, or when an earlier
+filter rejected all; then the reasons would be lost if it was our traits that
+limited the query. So SchedulerManager.select_destinations is wrapped: what it
+returns or raises stays as it is, and one line is logged when it finds no valid
+host, our traits were in the query, and HardwareVirtFilter logged no line.
+
+Source: ``nova/scheduler/manager.py``, the same from Nova 25 on.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import oslo_messaging as messaging
+from nova import exception, objects
+from oslo_log import log as logging
+
+from hvfilter.model import catalogue
+from hvfilter.model.policy import Policy
+from hvfilter.model.requirement import Requirements
+from hvfilter.placement import patience
+from hvfilter.placement.holders import Snapshot
+from hvfilter.rules import requests, supply
+from hvfilter.scheduler import knowledge, policies, request
+from hvfilter.scheduler.hosts import uuid_of
+
+LOG = logging.getLogger(__name__)
+
+_MOST_SERVERS = 3
+_MARK = 'hvfilter_follows'
+
+UNEXPLAINED = (
+    'Could not explain why hosts were rejected. This is a bug in hvfilter: '
+    'report it with the traceback below.'
+)
+
+
+class Followed:
+    """One call of select_destinations.
+
+    :ivar servers: uuids of the servers to place
+    :ivar explained: the line about it was logged
+    :ivar candidates: host states that reached HardwareVirtFilter
+    """
+
+    def __init__(self, servers: Sequence[str]) -> None:
+        self.servers = tuple(servers)
+        self.explained = False
+        self.candidates: Sequence[Any] = ()
+
+
+_current: contextvars.ContextVar[Followed | None]
+_current = contextvars.ContextVar('hvfilter_followed', default=None)
+
+
+def current() -> Followed | None:
+    """The one that this thread is at; None outside of any."""
+    return _current.get()
+
+
+def servers(spec: Any) -> str:
+    """Which servers a request is for, as a line in the log begins."""
+    followed = _current.get()
+    names = followed.servers if followed else ()
+    if len(names) < 2:
+        return f'Server {request.server(spec)}'
+    shown = ', '.join(map(str, names[:_MOST_SERVERS]))
+    more = ', ...' if len(names) > _MOST_SERVERS else ''
+    return f'{len(names)} servers ({shown}{more})'
+
+
+def install() -> None:
+    """Follow requests from now on; harmless if that is so already."""
+    try:
+        from nova.scheduler import manager
+
+        original = manager.SchedulerManager.select_destinations
+    except (ImportError, AttributeError):
+        LOG.warning(
+            'Requests without any candidate host will not be explained: this '
+            'Nova has no SchedulerManager.select_destinations.'
+        )
+        return
+    if not getattr(original, _MARK, False):
+        wrapped = following(original)
+        setattr(wrapped, _MARK, True)
+        manager.SchedulerManager.select_destinations = wrapped
+
+
+def following(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, followed; its results and exceptions stay."""
+
+    @functools.wraps(original)
+    def select_destinations(*args: Any, **kwargs: Any) -> Any:
+        followed = Followed(kwargs.get('instance_uuids') or ())
+        token = _current.set(followed)
+        try:
+            return original(*args, **kwargs)
+        except Exception as error:
+            if _no_valid_host(error) and not followed.explained:
+                _explain(_spec((*args, *kwargs.values())), followed)
+            raise
+        finally:
+            _current.reset(token)
+
+    return select_destinations
+
+
+def _no_valid_host(error: Exception) -> bool:
+    if isinstance(error, messaging.ExpectedException):
+        return isinstance(error.exc_info[1], exception.NoValidHost)
+    return isinstance(error, exception.NoValidHost)
+
+
+def _spec(values: Sequence[Any]) -> Any:
+    specs = (v for v in values if isinstance(v, objects.RequestSpec))
+    return next(specs, None)
+
+
+def _explain(spec: Any, followed: Followed) -> None:
+    # As Nova does it: importing this sooner makes a circle.
+    from nova.scheduler import utils
+
+    try:
+        limits = _limits(spec) if spec is not None else ''
+        if limits and not utils.request_is_rebuild(spec):
+            knowledge.current().statistics.add(requests_without_hosts=1)
+            LOG.info(
+                '%s: no valid host. The Placement query was limited to hosts '
+                '%s; %s',
+                servers(spec),
+                limits,
+                _asked_and_there(spec, followed.candidates),
+            )
+    except Exception:
+        LOG.exception(UNEXPLAINED)
+
+
+def _asked_and_there(spec: Any, candidates: Sequence[Any]) -> str:
+    policy, ages = policies.configured(), policies.ages()
+    needed = requests.requirements(request.asked(spec), policy)
+    keys = needed.capabilities | policy.reserved
+    traits = frozenset(catalogue.BY_KEY[key].trait for key in keys)
+    with patience.of(ages.wait_s, time.monotonic):
+        snapshot = knowledge.current().holders.snapshot(traits, ages)
+    return context(needed, policy, snapshot, candidates)
+
+
+def _limits(spec: Any) -> str:
+    """Our traits in the query, in words; empty if there are none."""
+    asked = request.asked(spec)
+    said = [
+        (name.removeprefix('trait:'), value)
+        for name, value in (*asked.extra_specs, *asked.image_traits)
+    ]
+    required = {trait for trait, value in said if value == 'required'}
+    forbidden = {trait for trait, value in said if value == 'forbidden'}
+    words = [
+        f'{word} {", ".join(sorted(ours))}'
+        for word, ours in (
+            ('with', _ours(spec, 'root_required', required)),
+            ('without', _ours(spec, 'root_forbidden', forbidden)),
+        )
+        if ours
+    ]
+    return ' and '.join(words)
+
+
+def _ours(spec: Any, name: str, said: set[str]) -> frozenset[str]:
+    return catalogue.own({*said, *(getattr(spec, name, None) or ())})
+
+
+def context(
+    needed: Requirements,
+    policy: Policy,
+    snapshot: Snapshot,
+    candidates: Sequence[Any],
+) -> str:
+    """What was requested by whom, and how many hosts there are for it.
+
+    :param candidates: the host states that Nova offered
+    """
+    words = f'requested: {supply.requested(needed, policy)}'
+    found = supply.supply(needed, policy, snapshot.holders or {})
+    if found is None:
+        return f'{words}; how many hosts have it is not known'
+    counted = found.words(map(uuid_of, candidates))
+    return f'{words}; {counted}' if counted else words
