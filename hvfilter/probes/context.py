@@ -17,6 +17,10 @@ from hvfilter.probes.cpuinfo import CpuInfo
 T = TypeVar('T')
 
 
+_LONGEST_RELEASE = 64
+"""Characters that uname(2) has room for: __NEW_UTS_LEN."""
+
+
 class Look:
     """A host, and what has been asked of it so far.
 
@@ -64,7 +68,7 @@ class Look:
     def kernel(self) -> str:
         """The kernel's release; '' when not known."""
         try:
-            return self.host.machine().kernel
+            return self.host.machine().kernel[:_LONGEST_RELEASE]
         except Denied:
             return ''
 
