@@ -26,7 +26,7 @@ from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import natural
-from hvfilter.probes.asking import Question
+from hvfilter.probes.asking import Question, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.remedies import Advice, Remedy, first
@@ -237,7 +237,7 @@ def _other_at_el2(look: Look) -> Iterator[Observation]:
         yield question.absent(
             key,
             name,
-            f'the kernel does not run at EL2: {name} does',
+            f'the kernel does not run at EL2: {shortened(name)} does',
             _other_remedy(name),
         )
 
@@ -350,7 +350,7 @@ def _nested_remedy(look: Look) -> Advice:
     mode = _mode(look)
     missing = []
     if _kernel_too_old(look):
-        missing.append(_NESTED_KERNEL_TOO_OLD(kernel=look.kernel))
+        missing.append(_NESTED_KERNEL_TOO_OLD(kernel=shortened(look.kernel)))
     if mode is None:
         missing.append(_NESTED())
     elif mode.value == 'nested':

@@ -23,7 +23,7 @@ from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import machine_signs
-from hvfilter.probes.asking import Question, access
+from hvfilter.probes.asking import Question, access, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.machine_signs import Sign, Survey
@@ -93,9 +93,10 @@ def _said(
     remedy: str = '',
     reason: str = '',
 ) -> Observation:
+    short = shortened(value)
     reasons = {
         State.PRESENT: 'nothing shows a hypervisor under this machine',
-        State.ABSENT: f'this machine is a guest: {source} says {value}',
+        State.ABSENT: f'this machine is a guest: {source} says {short}',
         State.UNKNOWN: f'{source} does not show whether this is a guest',
     }
     return Question(Stage.CPU, strength, source, asked).said(

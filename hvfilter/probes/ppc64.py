@@ -23,7 +23,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hvfilter.host import cpulist
 from hvfilter.host.door import NOT_RECORDED, Denied
@@ -40,11 +40,13 @@ from hvfilter.probes.s390x import nested_parameter, switch_on
 KVM_CAP_PPC_ALLOC_HTAB = 80
 KVM_CAP_PPC_NESTED_HV = 160
 _EXTENSION = 'hypervisor state'
+_POWER8 = 8
 _POWER9 = 9
-_THREADS = {7: 4, 8: 8}
+_THREADS = {7: 4, _POWER8: 8}
 """Threads of a core, for processors whose threads share one MMU context."""
 
 _POWER9_THREADS = 4
+_MOST_SUBCORES = 4
 
 _GENERATION = re.compile(r'POWER(\d{1,2})', re.IGNORECASE)
 _MODULES = ('kvm_hv', 'kvm_pr')
@@ -310,18 +312,26 @@ def _cores(look: Look) -> _Cores | None:
     if threads is None or machine.platform != 'PowerNV':
         return None
     online = _online(look)
-    together = collections.Counter(
-        cpu // (threads // _subcores(look)) for cpu in online
-    )
-    # Threads of a core, and of a part of a split core, have consecutive
-    # numbers (kernel arch/powerpc/include/asm/cputhreads.h).
-    busy = {
-        part * (threads // _subcores(look)) // threads
-        for part, count in together.items()
-        if count > 1
-    }
+    try:
+        parts = _subcores(look) if generation == _POWER8 else 1
+        busy = _busy(online, threads, parts)
+    except Denied:
+        # Split as far as it goes, fewer threads would have to be offline.
+        busy = _busy(online, threads, 1)
+        if busy != _busy(online, threads, _MOST_SUBCORES):
+            raise
     cores = {cpu // threads for cpu in online}
-    return _Cores(generation, len(cores), len(busy), online)
+    return _Cores(generation, len(cores), busy, online)
+
+
+def _busy(online: Sequence[int], threads: int, parts: int) -> int:
+    """How many cores have more than one thread of a part online.
+
+    Threads of a core, and of a part of a split core, have consecutive
+    numbers (kernel arch/powerpc/include/asm/cputhreads.h).
+    """
+    together = collections.Counter(cpu // (threads // parts) for cpu in online)
+    return len({part // parts for part, n in together.items() if n > 1})
 
 
 def _threads_together(look: Look) -> bool:
@@ -397,16 +407,18 @@ def _online(look: Look) -> tuple[int, ...]:
 
 
 def _subcores(look: Look) -> int:
-    """How many parts the cores are split into (1, 2 or 4).
+    """How many parts the cores are split into (1, 2 or 4); raises Denied.
 
-    Kernel arch/powerpc/platforms/powernv/subcore.c; where the file is
-    missing, cores are not split.
+    POWER8 only (kernel arch/powerpc/platforms/powernv/subcore.c); where the
+    file is missing, cores are not split.
     """
     try:
         parts = number(look.text(_SUBCORES))
-    except Denied:
-        return 1
-    return parts if parts in (2, 4) else 1
+    except Denied as denied:
+        if denied.missing:
+            return 1
+        raise
+    return parts if parts in (2, _MOST_SUBCORES) else 1
 
 
 def _cannot_nest(look: Look) -> Iterator[Observation]:

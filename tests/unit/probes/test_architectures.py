@@ -432,6 +432,9 @@ class TestPpc64(ArchTestCase):
             ('POWER8', (0, 4, 8, 12), '2', 'unknown'),
             ('POWER8', (0, 4, 8, 12), '1', 'absent'),
             ('POWER8', (0, 4, 8, 12), 'x', 'absent'),
+            ('POWER8', (0, 4, 8, 12), EACCES, 'unknown'),
+            ('POWER8', (0, 1, 8), EACCES, 'absent'),
+            ('POWER8', (0, 8), EACCES, 'unknown'),
             ('POWER7 (raw)', (0, 4, 8), ENOENT, 'unknown'),
             ('POWER7 (raw)', range(4), ENOENT, 'absent'),
             ('POWER9, altivec supported', range(128), ENOENT, 'unknown'),
@@ -443,6 +446,9 @@ class TestPpc64(ArchTestCase):
                 self.check(state, look, key, Stage.KVM)
             if state == 'absent':
                 self.check(state, look, 'kvm', Stage.KVM, 'EBUSY', '--smt=off')
+        look = self.threads('POWER8', (0, 4), EACCES)
+        self.assertThat(ppc64.unmet_need(look), Contains('cannot be seen'))
+        self.assertEqual('', ppc64.unmet_need(self.threads('POWER8', (0, 8))))
         look = self.threads('POWER8', range(16), platform='pSeries')
         self.check('unknown', look, 'kvm', Stage.KVM)
 
