@@ -411,6 +411,14 @@ class WhoseTest(testtools.TestCase):
         )
         self.assertEqual(1, change.requests)
 
+    def test_preview_when_nothing_is_to_be_written(self):
+        self.placement = MemoryPlacement(FOREIGN | {KVM, MARKER})
+        reconciler = reconcile.Reconciler(
+            client.PlacementClient(self.placement)
+        )
+        change = reconciler.preview(self.target('clone7'), WANTED)
+        self.assertTrue(change.idle)
+
     def test_uuid_when_it_is_an_operators_word(self):
         change = self.reconcile(reconcile.Target(self.UUID, ('clone7',)))
         self.assertEqual(2, change.requests)
