@@ -94,8 +94,7 @@ _VGIC = Remedy(
     'arm64_no_vgic',
     'use a device tree or firmware that describes the virtualization of the '
     'interrupt controller with its maintenance interrupt (dmesg: "kvm: vgic '
-    'interrupt"), and a kernel without the fault of raspberrypi/linux issue '
-    '6550',
+    'interrupt"), or a kernel that reads it rightly',
     'KVM has no interrupt controller for guests',
     vendor='arm64',
     source='kernel arch/arm64/kvm/vgic/vgic-init.c kvm_vgic_hyp_init',
@@ -173,6 +172,20 @@ def start(look: Look) -> Advice:
     if _psci_method(look) == 'hvc':
         return _GUEST_AT_EL2()
     return first(_AT_EL2(), _GUEST_AT_EL2())
+
+
+def why_no_kvm(look: Look) -> str:
+    """Why the kernel offers no KVM, as far as it shows."""
+    mode = _mode(look)
+    if mode is not None and mode.value == 'none':
+        return f'it was switched off at boot: {mode.text}'
+    try:
+        if not look.module_loaded('kvm'):
+            return 'it was built without'
+    except Denied:
+        # Then it may be either.
+        return 'it was built without, or not entered at EL2'
+    return 'it was not entered at EL2, or KVM did not start'
 
 
 def _mode(look: Look) -> Parameter | None:

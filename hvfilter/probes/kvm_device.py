@@ -92,8 +92,7 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
             '/proc/misc',
             'kvm',
             f'not there; {denied}',
-            'the kernel offers no KVM: its module is not loaded or '
-            'refused to start',
+            f'the kernel offers no KVM: {per_arch.why_no_kvm(look)}',
             all_of(_start(look), kvm_remedies.READ_DMESG()),
         )
         for key in _NEEDS_KVM:

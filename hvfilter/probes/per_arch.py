@@ -36,6 +36,14 @@ def start(look: Look) -> Advice:
     return _LOAD_KVM() if find is None else find(look)
 
 
+def why_no_kvm(look: Look) -> str:
+    """Why the kernel offers no KVM, for a sentence that says that."""
+    if look.arch is Arch.ARM64:
+        # There KVM is never a module.
+        return arm64.why_no_kvm(look)
+    return 'its module is not loaded or refused to start'
+
+
 def unmet_need(look: Look) -> str:
     """Why guests may not run although KVM runs them here, '' for nothing.
 

@@ -10,7 +10,7 @@ from hvfilter.host.door import SmokeRun
 from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State
-from hvfilter.probes import arm64, ppc64, riscv64, s390x
+from hvfilter.probes import arm64, per_arch, ppc64, riscv64, s390x
 from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
 from hvfilter.probes.loongarch64 import Loongarch64
@@ -169,6 +169,16 @@ class TestArm64(ArchTestCase):
         look = self.look(files=files, modules={'kvm'})
         self.check('absent', look, 'hvm', Stage.FIRMWARE, 'xen', 'without Xen')
         self.assertThat(arm64.start(look), Contains('without Xen'))
+
+    def test_why_there_is_no_kvm(self):
+        for facts, words in (
+            ({'modules': {'loop'}}, 'built without'),
+            ({'modules': {'kvm'}}, 'not entered at EL2, or KVM did not start'),
+            ({}, 'built without, or not entered'),
+            ({'files': {CMDLINE: 'kvm_arm.mode=none'}}, 'kvm_arm.mode=none'),
+        ):
+            reason = per_arch.why_no_kvm(self.look(**facts))
+            self.assertThat(reason, Contains(words))
 
     def test_how_to_start_kvm(self):
         """Only what applies to this machine is advised."""
