@@ -19,6 +19,7 @@ from hvfilter.scheduler import nova_client
 from tests.bench import tables
 
 SIZES = (1_000, 10_000, 100_000)
+ABSOLUTE_SIZES = (1_000, 10_000)
 
 
 def main() -> None:
@@ -57,6 +58,7 @@ def main() -> None:
         nova_client.holders_of, nova_client.expired_reports = real
         cost = select_destinations.measure(options.seconds)
         found.update(select_destinations.report(cost))
+        found.update(select_destinations.report_each_second(ABSOLUTE_SIZES))
     print(json.dumps(found))
 
 

@@ -28,7 +28,7 @@ import statistics
 import sys
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 
 from tests import paired
@@ -75,15 +75,20 @@ class Cloud(crowd.CrowdTestCase):
     Schedules when it is told to: with us, without us, or no more.
     """
 
-    def __init__(self, boss: Connection) -> None:
+    def __init__(self, boss: Connection, hosts: int = CANDIDATES) -> None:
         super().__init__()
         self._boss = boss
+        self._hosts = hosts
 
     def runTest(self) -> None:  # noqa: N802  (unittest names it)
         nodes = [
             crowd.node(f'host-{number:04}', {'kvm', 'nested'})
-            for number in range(CANDIDATES)
+            for number in range(self._hosts)
         ]
+        self.flags(
+            max_placement_results=max(CANDIDATES, self._hosts),
+            group='scheduler',
+        )
         self.crowd(nodes)
         self.tell_instances(nodes)
         # Nova's test case would have all that is for debugging formatted.
@@ -141,10 +146,12 @@ class Cloud(crowd.CrowdTestCase):
         return Request(taken_s, self._within_s)
 
 
-def _run_cloud(boss: Connection, processor: int) -> None:
+def _run_cloud(
+    boss: Connection, processor: int, hosts: int = CANDIDATES
+) -> None:
     os.sched_setaffinity(0, {processor})
     result = unittest.TestResult()
-    Cloud(boss).run(result)
+    Cloud(boss, hosts).run(result)
     for _, what in (*result.errors, *result.failures):
         boss.send(what)
 
@@ -266,6 +273,43 @@ def measure(most_s: float = 600.0) -> Cost:
             ):
                 break
     return turns.cost()
+
+
+def each_second(hosts: int, requests: int = 5) -> float:
+    """How many requests one scheduler process gets done with so many hosts.
+
+    By processor time, Placement's included: it is in the same process here.
+    """
+    spawn = multiprocessing.get_context('spawn')
+    mine, boss = spawn.Pipe()
+    processor = min(os.sched_getaffinity(0))
+    process = spawn.Process(target=_run_cloud, args=(boss, processor, hosts))
+    process.start()
+    boss.close()
+    try:
+        cloud = Clouds([mine])
+        taken = [cloud.request(True)[0].whole_s for _ in range(requests)]
+        mine.send(None)
+        process.join(60)
+    finally:
+        process.terminate()
+    return 1.0 / statistics.median(taken)
+
+
+def report_each_second(sizes: Sequence[int]) -> dict[str, object]:
+    """Say how many there are; the same for machines is returned."""
+    found = {hosts: each_second(hosts) for hosts in sizes}
+    for hosts, number in found.items():
+        print(
+            f'select_destinations a second, {hosts:,} hosts and as many '
+            f'candidates: {number:.2f}'
+        )
+    sys.stdout.flush()
+    return {
+        'select_destinations_a_second': {
+            str(hosts): round(number, 3) for hosts, number in found.items()
+        }
+    }
 
 
 def report(cost: Cost) -> dict[str, object]:

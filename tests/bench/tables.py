@@ -9,10 +9,12 @@ import gc
 from tests.bench import cloud
 from tests.bench.filters import (
     ALL_HOSTS,
+    COLD,
     COMPUTE_CAPABILITIES,
     HANDLER,
     IMAGE_PROPERTIES,
     LOOK_UP,
+    REFRESH,
     WARM,
     Bench,
     memory_mib,
@@ -88,6 +90,24 @@ def growth(small: Measured, large: Measured, name: str) -> float:
     return round(each_s[1] / each_s[0], 3)
 
 
+def each_second(measured: Measured) -> dict[str, int]:
+    """How many hosts are judged in a second of processor time."""
+    return {
+        name: round(measured.hosts / taken_s)
+        for name, taken_s in (
+            ('warm', measured.warm[WARM]),
+            ('after other work', measured.after_other_work[WARM]),
+            ('refresh', measured.others[REFRESH]),
+            ('cold', measured.others[COLD]),
+        )
+    }
+
+
+def slow_vs_all_hosts(measured: Measured, name: str) -> float:
+    """What is not warm, by AllHostsFilter."""
+    return round(measured.others[name] / measured.warm[ALL_HOSTS], 3)
+
+
 def filters_alone(sizes: list[int]) -> dict[str, object]:
     """Print the table; the figures for machines are returned."""
     found = []
@@ -102,6 +122,13 @@ def filters_alone(sizes: list[int]) -> dict[str, object]:
     print()
     print(f'at {AT:,} hosts, ours by theirs:', warm)
     print('  after other work:', after)
+    for name in (COLD, REFRESH):
+        print(f'  {name} by {ALL_HOSTS}: {slow_vs_all_hosts(at, name)}')
+    for each in found:
+        print(
+            f'hosts judged a second, {each.hosts:,} hosts, handler included:',
+            *(f'{k} {v:,}; ' for k, v in each_second(each).items()),
+        )
     print(
         f'at {most.hosts:,} hosts a host costs so many times what it costs '
         f'at {AT:,}, after other work:',
@@ -121,6 +148,11 @@ def filters_alone(sizes: list[int]) -> dict[str, object]:
             ]
             for each in found
         },
+        'hosts_judged_a_second': {
+            str(each.hosts): each_second(each) for each in found
+        },
+        'cold_vs_all_hosts_filter': slow_vs_all_hosts(at, COLD),
+        'refresh_vs_all_hosts_filter': slow_vs_all_hosts(at, REFRESH),
         'memory_mib': {
             str(each.hosts): round(each.memory_mib, 1) for each in found
         },
