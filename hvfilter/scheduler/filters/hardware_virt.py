@@ -21,6 +21,7 @@ from hvfilter.scheduler import (
     prefilter,
     request,
     rulings,
+    settings,
     unjudged,
 )
 
@@ -92,12 +93,13 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         # As Nova does it: importing this sooner makes a circle.
         from nova.scheduler import utils
 
+        now = settings.current()
         question = rulings.Question(
             request.asked(spec),
             utils.request_is_rebuild(spec),
-            policies.configured(),
+            now.policy,
         )
-        ages = policies.ages()
+        ages = now.ages
         with patience.of(ages.wait_s, time.monotonic):
             return self._judge(hosts, question, ages, spec)
 
