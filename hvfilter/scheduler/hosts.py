@@ -139,10 +139,14 @@ class Table:
 
     def kind(self, host: Any) -> Kind:
         """That of a HostState."""
-        raw, updated = host.uuid, host.updated
-        known = self.known.get(raw)
-        if known is not None and known[0] == updated:
+        known = self.known.get(host.uuid)
+        if known is not None and known[0] == host.updated:
             return known[1]
+        return self.read(host)
+
+    def read(self, host: Any) -> Kind:
+        """That of a HostState which is not in ``known`` as it is now."""
+        raw, updated = host.uuid, host.updated
         reported = raw in self._reported
         uuid = raw
         if not reported:

@@ -101,12 +101,12 @@ class Ruling:
         table = self._table
         if table is None:
             return ACCEPTED
-        # The first half of Table.kind, which is nearly always all of it.
+        # As Table.kind has it, without the call.
         seen = table.known.get(host.uuid)
         if seen is not None and seen[0] == host.updated:
             kind = seen[1]
         else:
-            kind = table.kind(host)
+            kind = table.read(host)
         known = self._verdicts.get(kind)
         if known is None:
             known = self._judge(kind, table.snapshot)
@@ -176,21 +176,26 @@ class Case:
         accepted = self.accepted
         # Nova gives hosts of an aggregate one and the same object; not for
         # longer than this request, but so long no other has its id.
-        known: dict[tuple[int, ...], Ruling] = {(): self.ruling}
+        known: dict[tuple[int, ...], Ruling] = {}
         for host in hosts:
-            if host.uuid in accepted:
+            uuid, aggregates = host.uuid, host.aggregates
+            if uuid in accepted:
                 passed.append(host)
                 continue
-            which = tuple(map(id, host.aggregates))
-            ruling = known.get(which)
-            if ruling is None:
-                ruling = self._under(host.aggregates, table_of)
-                known[which] = ruling
+            ruling = self.ruling
+            if aggregates:
+                which = tuple(map(id, aggregates))
+                try:
+                    ruling = known[which]
+                except KeyError:
+                    ruling = self._under(aggregates, table_of)
+                    known[which] = ruling
             verdict = ruling.verdict(host)
-            if verdict.accepted:
+            # As Verdict.accepted has it, without the call.
+            if not verdict.reasons:
                 passed.append(host)
-                if host.uuid is not None:
-                    accepted.add(host.uuid)
+                if uuid is not None:
+                    accepted.add(uuid)
                 continue
             found = rejected.get(id(verdict))
             if found is None:
