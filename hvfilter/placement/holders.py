@@ -67,6 +67,24 @@ class Snapshot:
 _NOBODY: frozenset[str] = frozenset()
 
 
+def _shared(
+    uuids: frozenset[str],
+    answers: Mapping[str, frozenset[str]],
+    known: dict[str, str],
+) -> frozenset[str]:
+    """The same uuids, as few objects as can be.
+
+    Many traits are carried by the same hosts: one set for all of them. And
+    one string for a provider, however many traits it carries.
+
+    :param known: uuids by themselves; grows
+    """
+    for other in answers.values():
+        if other == uuids:
+            return other
+    return frozenset(map(known.setdefault, uuids, uuids))
+
+
 def _marker_first(trait: str) -> tuple[bool, str]:
     return trait != catalogue.REPORTED_TRAIT, trait
 
@@ -309,12 +327,11 @@ class Holders:
                 )
             self.counters.requests += 1
             try:
-                uuids = tuple(self._fetch(trait))
+                uuids: Iterable[str] = self._fetch(trait)
             except errors.UnknownTrait:
                 uuids = ()
-            # One string for a provider, however many traits it carries.
-            here = frozenset(map(known.setdefault, uuids, uuids))
-            answers[trait] = here - expired.uuids
+            here = frozenset(uuids).difference(expired.uuids)
+            answers[trait] = _shared(here, answers, known)
         return expired
 
     def _pay(self, cost_s: float, ages: Ages) -> None:

@@ -161,6 +161,18 @@ class HoldersTest(HoldersTestCase):
         found = self.snapshot('CUSTOM_HVFILTER_TDX')
         self.assertEqual(frozenset(), found.holders['CUSTOM_HVFILTER_TDX'])
 
+    def test_few_objects_are_kept(self):
+        for key in ('reported', 'kvm', 'nested'):
+            self.fleet[key].clear()
+            # Strings of their own, as from the network.
+            self.fleet[key].update('-'.join(['uuid', n]) for n in 'abc')
+        self.fleet['nested'].pop()
+        held = self.snapshot(KVM, NESTED).holders
+        self.assertIs(held[MARKER], held[KVM])
+        self.assertEqual(2, len(held[NESTED]))
+        strings = {id(uuid) for each in held.values() for uuid in each}
+        self.assertEqual(3, len(strings))
+
     def test_asks_for_our_traits_only(self):
         self.snapshot('HW_CPU_X86_VMX', KVM)
         self.assertEqual([MARKER, KVM], self.fleet.asked)
