@@ -324,6 +324,14 @@ class PublisherTest(ConfTestCase):
 
     def test_withdraw_when_provider_is_gone(self):
         self.placement.exists = False
+        # Nobody waits for it to come.
+        self.publisher.conf.set_override('publish_deadline_s', 99, 'hvfilter')
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.placement.reconcile.Reconciler._pause',
+                lambda *_: self.fail('waits'),
+            )
+        )
         identity = base.Identity((('/y', UUID),), NAMES.names)
         for who in (NAMES, identity):
             done = self.publisher.withdraw(who)

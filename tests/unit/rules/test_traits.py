@@ -185,6 +185,14 @@ class TestDates(testtools.TestCase):
             self.after(after, [], [], 51),
         )
 
+    def test_week_when_there_are_two(self):
+        """Exactly one stays, whatever is known: the later."""
+        before = [MARKER, reported(46), reported(47)]
+        self.assertEqual(
+            names(MARKER, reported(47), unknown(MARKER, 48)),
+            self.after(before, [], [], 48),
+        )
+
     def test_capability_when_it_stays_unknown(self):
         before = [KVM, NESTED, MARKER, reported(47)]
         after = self.after(before, ['kvm'], [], 48)
