@@ -212,7 +212,12 @@ class Holders:
             self._turn.release()
 
     def every_s(self, ages: Ages) -> float:
-        """From which age on answers are renewed: the soft one, stretched."""
+        """From which age on answers are renewed: the soft one, stretched.
+
+        0 stays 0: who wants each request to ask knows what it costs.
+        """
+        if not ages.soft_s:
+            return 0.0
         return min(max(ages.soft_s, self._stretched_s), ages.hard_s)
 
     def resting(self) -> bool:

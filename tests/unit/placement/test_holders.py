@@ -485,8 +485,8 @@ class StretchTest(testtools.TestCase):
         self.assertEqual([(4.0, 80.0)], self.stretches)
         self.assertEqual(4.0, self.holders.cost_s)
 
-    def test_all_is_asked_each_time_when_that_is_wanted_and_cheap(self):
-        self.cost_s = 0.02
+    def test_all_is_asked_each_time_when_that_is_wanted(self):
+        self.cost_s = 2.0
         for _ in range(3):
             self.fleet.asked.clear()
             self.holders.snapshot([KVM], Ages(0, 600, 5))
