@@ -99,7 +99,7 @@ def known_traits() -> frozenset[str]:
 def expired_reports(max_age_weeks: int) -> expired.Expired:
     """The providers whose last report is older than so many weeks.
 
-    :raises hvfilter.placement.errors.PlacementError: they cannot be told
+    :raises hvfilter.placement.errors.PlacementError: Placement did not answer
     """
     placement = client.PlacementClient(NovaTransport())
     return expired.reports(placement, Week.at(time.time()), max_age_weeks)
