@@ -8,7 +8,7 @@ import fixtures
 import nova.conf
 from oslo_config import cfg
 
-from hvfilter.scheduler import policies, settings
+from hvfilter.scheduler import knowledge, policies, settings
 from hvfilter.scheduler.filters import hardware_virt
 from hvfilter.scheduler.weighers import hardware_virt as weigher
 from tests.unit.scheduler import base
@@ -303,3 +303,16 @@ class WeigherTest(SettingsTestCase):
         ]
         self.assertEqual(1, len(lines))
         self.assertTrue(lines[0].startswith('WARNING'))
+
+
+class StretchTest(SettingsTestCase):
+    def test_line_says_how_often_and_why(self):
+        self.start()
+        holders = knowledge.current().holders
+        with mock.patch.object(
+            holders, '_cpu_clock', mock.Mock(side_effect=[0.0, 4.0])
+        ):
+            self.passing([host('a')], spec())
+        self.assertIn('took 4.0 s of processor time', self.log.output)
+        self.assertIn('done every 80 s', self.log.output)
+        self.assertEqual(4000, self.counts['cache_refresh_cpu_ms'])
