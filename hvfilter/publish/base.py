@@ -51,8 +51,8 @@ class Identity:
         and text
     :ivar names: the names under which nova-compute may have registered it,
         the likeliest first
-    :ivar unreadable: identity files, or the option that says where they are, that could
-        not be read: which, and why
+    :ivar unreadable: identity files, or the option that says where they are,
+        that could not be read: which, and why
     """
 
     compute_ids: tuple[tuple[str, str], ...] = ()
