@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.cloud import (
+    agents,
     failures,
     guests,
     installing,
@@ -49,6 +50,10 @@ ALL: tuple[tuple[str, Check], ...] = (
     ('Placement, Keystone, RabbitMQ are away', failures.outages),
     ('restarts of each service', failures.restarts),
     ('preferred, reserved, prefilter', policies.prefilter),
+    ('an agent dies', agents.died),
+    ('an agent is cloned', agents.cloned),
+    ('an agent loses permissions', agents.blind),
+    ('an agent leaves', agents.left),
     ('provider.yaml', leaving.provider_yaml),
     ('hvfilter is removed by the guide', leaving.remove),
     ('all logs', operating.logs),

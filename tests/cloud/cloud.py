@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import getpass
 import os
 import pathlib
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import keystoneauth1.exceptions
 from openstack import config, connection
@@ -102,7 +103,7 @@ class Cloud:
 
     def start_servers(self) -> None:
         """The database, and the broker beside it."""
-        self._together(self.start_database, self._start_first_broker)
+        self.together(self.start_database, self._start_first_broker)
 
     def start_database(self) -> None:
         """MariaDB, with what it has."""
@@ -126,7 +127,7 @@ class Cloud:
 
     def fill_databases(self) -> None:
         """The tables of all services; two at a time."""
-        self._together(self._fill_nova, self._fill_keystone, self._fill_others)
+        self.together(self._fill_nova, self._fill_keystone, self._fill_others)
 
     def keep_databases(self) -> None:
         """For the next run."""
@@ -134,7 +135,7 @@ class Cloud:
         seed.keep(self.layout)
         self.start_database()
 
-    def _together(self, *steps: Callable[[], None]) -> None:
+    def together(self, *steps: Callable[[], None]) -> None:
         """Some steps, two at a time; where one fails, none goes on."""
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             begun = [pool.submit(step) for step in steps]
@@ -291,6 +292,25 @@ class Cloud:
             name, machine.command(*command), environment
         )
 
+    def restart_computes(self) -> None:
+        """All of them, two at a time."""
+        names = [f'nova-compute-{host.name}' for host in HOSTS]
+        for name in names:
+            self.end(name)
+        self.together(
+            *(functools.partial(self.restart, name) for name in names)
+        )
+
+    def _restart_compute(self, host: Host) -> None:
+        """Start it, and wait until it has renewed its provider."""
+        name = f'nova-compute-{host.name}'
+        begun = self._log_size(name)
+        self.start_compute(host)
+        self._one[name].wait_until(
+            lambda: 'Final resource view' in self._log(name, begun),
+            f'{name} renews its resource provider',
+        )
+
     def start_api(self, service: str, *, wait: bool = True) -> None:
         """A service that is heard over HTTP."""
         settings = self.layout.folder_of('etc') / 'gunicorn' / f'{service}.py'
@@ -373,6 +393,26 @@ class Cloud:
             return frozenset(answer.json()['traits'])
         return frozenset()
 
+    def set_traits(self, host: str, names: Collection[str]) -> None:
+        """Give a host's resource provider exactly these; new names too."""
+        placement = self.admin.placement
+        (provider,) = placement.resource_providers(name=host)
+        path = f'/resource_providers/{provider.id}/traits'
+        for name in names:
+            if name.startswith('CUSTOM_'):
+                placement.put(f'/traits/{name}', microversion='1.6')
+        now = placement.get(path, microversion='1.6').json()
+        placement.put(
+            path,
+            json={
+                'resource_provider_generation': now[
+                    'resource_provider_generation'
+                ],
+                'traits': sorted(names),
+            },
+            microversion='1.6',
+        ).raise_for_status()
+
     def trait_names(self, prefix: str) -> list[str]:
         """Those that Placement knows."""
         answer = self.admin.placement.get(
@@ -380,10 +420,10 @@ class Cloud:
         )
         return sorted(answer.json()['traits'])
 
-    def hvfilter(self, *arguments: str) -> str:
+    def hvfilter(self, *arguments: str, status: int = 0) -> str:
         """Run the command as the cloud's operator; what it printed.
 
-        :raises Failed: its exit code is not 0
+        :raises Failed: its exit code is another
         """
         done = subprocess.run(
             [program('hvfilter'), *arguments],
@@ -401,7 +441,7 @@ class Cloud:
         line = f'$ hvfilter {" ".join(arguments)}'
         with (self.layout.logs / 'hvfilter.log').open('a') as log:
             log.write(f'{line}\n{done.stdout}[{done.returncode}]\n\n')
-        if done.returncode:
+        if done.returncode != status:
             raise processes.Failed(
                 f'{line} ended with {done.returncode}: {done.stdout[-500:]}'
             )
@@ -422,7 +462,7 @@ class Cloud:
         elif kind == 'libvirtd':
             self._start_libvirt(BY_NAME[host])
         elif kind == 'nova-compute':
-            self.start_compute(BY_NAME[host])
+            self._restart_compute(BY_NAME[host])
         else:
             self._nova(service)
 
@@ -440,12 +480,18 @@ class Cloud:
 
     def scheduler_log_size(self) -> int:
         """Where the log of nova-scheduler ends now."""
-        path = self.layout.logs / 'nova-scheduler.log'
-        return path.stat().st_size if path.exists() else 0
+        return self._log_size('nova-scheduler')
 
     def scheduler_log(self, begun: int) -> str:
         """What came since."""
-        with (self.layout.logs / 'nova-scheduler.log').open('rb') as log:
+        return self._log('nova-scheduler', begun)
+
+    def _log_size(self, service: str) -> int:
+        path = self.layout.logs / f'{service}.log'
+        return path.stat().st_size if path.exists() else 0
+
+    def _log(self, service: str, begun: int) -> str:
+        with (self.layout.logs / f'{service}.log').open('rb') as log:
             log.seek(begun)
             return log.read().decode(errors='replace')
 

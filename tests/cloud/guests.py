@@ -137,6 +137,12 @@ def boot_of(
     return [settled(cloud, each) for each in ids]
 
 
+def delete_flavors(cloud: Cloud) -> None:
+    """All that there are."""
+    for each in cloud.get('/flavors')['flavors']:
+        cloud.admin.compute.delete(f'/flavors/{each["id"]}', **_ADMIN)
+
+
 def boot_many(
     cloud: Cloud, count: int, specs: Mapping[str, str]
 ) -> list[dict]:

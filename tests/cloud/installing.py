@@ -47,19 +47,26 @@ def on(cloud: Cloud, host: str, *command: str, status: int | None = 0) -> str:
 
 def install(cloud: Cloud) -> str:
     """The agent on the hosts, the names in Placement, the filter in Nova."""
-    _agent(cloud)
+    cloud.together(lambda: _agent(cloud), lambda: _into_nova(cloud))
+    _probe(cloud)
     on(cloud, 'qemu', HVFILTER, *_words('prepare'))
     for host in HOSTS:
         publish(cloud, host)
-    installation.pip(cloud.layout, 'install', str(cloud.wheel))
     cloud.policy = {}
-    cloud.restart('nova-scheduler')
-    cloud.restart('nova-api')
+    cloud.together(
+        lambda: cloud.restart('nova-scheduler'),
+        lambda: cloud.restart('nova-api'),
+    )
     begun = cloud.scheduler_log_size()
     guests.boot(cloud)
     if 'Filter HardwareVirtFilter returned' not in cloud.scheduler_log(begun):
         raise guests.Wrong('Nova does not say that it asked the filter')
     return f'{cloud.wheel.name}: agent, Placement, nova-scheduler, nova-api'
+
+
+def _into_nova(cloud: Cloud) -> None:
+    """Into the environment of nova-scheduler and nova-api."""
+    installation.pip(cloud.layout, 'install', str(cloud.wheel))
 
 
 def _words(*arguments: str) -> tuple[str, ...]:
@@ -81,6 +88,10 @@ def _agent(cloud: Cloud) -> None:
         on(cloud, 'qemu', *words)
     python = str(AGENT / 'bin' / 'python')
     on(cloud, 'qemu', python, '-c', 'import nova', status=1)
+
+
+def _probe(cloud: Cloud) -> None:
+    """What the agent finds, and what it does not take for KVM."""
     probe = by_the_book('install.rst', '/opt/hvfilter/bin/hvfilter probe')
     for host in ('emulating', 'qemu'):
         printed = on(cloud, host, *probe.split(), status=None)

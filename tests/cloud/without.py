@@ -7,7 +7,6 @@ import time
 
 from tests.cloud import guests
 from tests.cloud.cloud import Cloud
-from tests.cloud.hosts import REAL
 
 _QEMU = {'img_hv_type': 'qemu'}
 _FACTOR = 3
@@ -27,8 +26,8 @@ def schedules(cloud: Cloud) -> str:
     """
     flavor = guests.flavor(cloud)
     plain, emulated = guests.image(cloud), guests.image(cloud, _QEMU)
-    began = time.monotonic()
     (control,) = guests.boot_of(cloud, flavor, plain, where={'host': 'qemu'})
+    began = time.monotonic()
     guests.landed(control, frozenset({'qemu'}), 'the guest on virt_type=qemu')
     cloud.tell(f'qemu: {guests.speaks(cloud, control)}')
     took = time.monotonic() - began
@@ -53,6 +52,5 @@ def schedules(cloud: Cloud) -> str:
         )
     return (
         f'of {len(silent)} guests that Nova put on emulating none runs after '
-        f'{wait:.0f} s; the same on {sorted(REAL - {"emulating"})} ran '
-        f'{took:.0f} s after it was asked for'
+        f'{wait:.0f} s; the same on qemu ran {took:.0f} s after it was ACTIVE'
     )
