@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 
 from hvfilter.host.door import Denied
-from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import State
 from hvfilter.probes.bare_metal import BareMetal
 from hvfilter.probes.context import Look
@@ -40,9 +39,6 @@ def _kind(look: Look) -> Kind:
     states = {said.state for said in BareMetal().observe(look)}
     if State.ABSENT in states:
         return Kind.GUEST
-    # That one word is missing makes no real machine: some name is wanted.
-    if look.arch is Arch.X86 and not _text(look, _VENDOR):
-        return Kind.UNKNOWN
     return Kind.BARE_METAL if State.PRESENT in states else Kind.UNKNOWN
 
 

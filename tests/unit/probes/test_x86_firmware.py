@@ -192,6 +192,7 @@ class TestX86Firmware(ProbeTestCase):
     def test_module_when_it_does_not_run(self):
         for modules, kvm in (
             ({'kvm_amd'}, KvmAnswers(api_version=12)),
+            ({'kvm_intel', 'kvm_pvm'}, KvmAnswers(api_version=12)),
             ({'kvm_intel'}, EACCES),
             (None, KvmAnswers(api_version=12)),
         ):
