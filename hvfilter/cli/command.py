@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
-from pathlib import Path
-from typing import TextIO
+import stat
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO, TextIO
 
 from hvfilter.cli import configuration
 from hvfilter.host.door import Host
@@ -186,14 +190,9 @@ def read_input(path: str) -> bytes:
 
     :raises Trouble: when it cannot be read, or no document is that large
     """
-    import sys
-
     try:
-        if path == '-':
-            data = sys.stdin.buffer.read(form.SIZE_LIMIT + 1)
-        else:
-            with Path(path).open('rb') as file:
-                data = file.read(form.SIZE_LIMIT + 1)
+        with _opened(path) as file:
+            data = file.read(form.SIZE_LIMIT + 1)
     except OSError as error:
         problem = error.strerror or type(error).__name__
         raise Trouble(f'{path} cannot be read: {problem}') from None
@@ -201,10 +200,26 @@ def read_input(path: str) -> bytes:
         raise Trouble(f'{path!r} cannot be read: {error}') from None
     if len(data) > form.SIZE_LIMIT:
         raise Trouble(
-            f'{path} is larger than {form.SIZE_LIMIT >> 20} MiB: no document '
-            'of hvfilter is'
+            f'{path} is larger than {form.SIZE_LIMIT >> 20} MiB, and no '
+            'document of hvfilter is. Check that it is the right file'
         )
     return data
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    """An input that does not block for ever: a pipe must have a writer."""
+    if path == '-':
+        yield sys.stdin.buffer
+        return
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    with open(descriptor, 'rb') as file:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
+            raise OSError(errno.EINVAL, 'it is a device')
+        os.set_blocking(descriptor, True)
+        yield file
 
 
 def colours_wanted(stream: TextIO) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import tempfile
 from pathlib import Path
 
 from cliff.command import Command
@@ -18,6 +17,7 @@ from hvfilter.host.door import Host
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance
+from hvfilter.publish import file
 
 _FORBIDDEN = ('EACCES', 'EPERM')
 
@@ -111,23 +111,27 @@ def live_names() -> tuple[str, ...]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a whole file or none.
+    """Write a whole file or none; into a device or a pipe, if it is one.
 
     :raises Trouble: when it cannot be written
     """
+    data = text.encode()
     try:
-        if path.exists() and not path.is_file():
-            path.write_text(text)  # a device or a pipe
+        if path.exists() and not path.is_file() and not path.is_dir():
+            _write_into(path, data)
             return
-        with tempfile.NamedTemporaryFile(
-            'w', dir=path.parent, prefix=f'.{path.name}.', delete=False
-        ) as file:
-            file.write(text)
         mask = os.umask(0)
         os.umask(mask)
-        part = Path(file.name)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
+        file.put(path, data, 0o666 & ~mask)
     except OSError as error:
         problem = error.strerror or type(error).__name__
         raise command.Trouble(f'{path} cannot be written: {problem}') from None
+
+
+def _write_into(path: Path, data: bytes) -> None:
+    # Opening a pipe that nobody reads would wait for a reader.
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    os.set_blocking(descriptor, True)
+    with open(descriptor, 'wb') as stream:
+        stream.write(data)

@@ -25,8 +25,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hvfilter.host.door import READ_LIMIT
+from hvfilter.host.door import READ_LIMIT, SMALL_LIMIT
 from hvfilter.model import form
+
+CPUINFO = '/proc/cpuinfo'
+
+BYTES_LIMIT = 32 * 1024 * 1024
+"""Bytes that all files of one document may hold together."""
+
+ALL_LINES_LIMIT = 400_000
+"""Lines that all files of one document may hold together."""
 
 _BASE64_WIDTH = 64
 _LONG = 60
@@ -56,25 +64,72 @@ def encode(data: bytes) -> Any:
     return {'lines': folded, 'unterminated': True}
 
 
-def decode(part: form.Part) -> bytes:
-    """The content that a JSON value stands for.
+class Decoder:
+    """Decodes the files of one document, whose sum is bounded.
 
-    :raises FormError: when it stands for none, or for more than a host ever
-        shows of one file
+    A short document can stand for very long files.
     """
-    if isinstance(part.value, str):
-        return _bytes(part, _line(part) + '\n')
-    if isinstance(part.value, list):
-        return _bytes(part, _join(part))
-    if isinstance(part.value, dict) and 'base64' in part.value:
-        return _decode_base64(part.members(('base64',))['base64'])
-    if not isinstance(part.value, dict):
-        raise part.fail('must be a line, an array of lines or an object')
-    found = part.members(('lines',), ('unterminated',))
-    text = _join(found['lines'])
-    if 'unterminated' in found and found['unterminated'].boolean():
-        text = text[:-1]
-    return _bytes(part, text)
+
+    def __init__(self) -> None:
+        self._bytes_left = BYTES_LIMIT
+        self._lines_left = ALL_LINES_LIMIT
+
+    def decode(self, part: form.Part, path: str = CPUINFO) -> bytes:
+        """The content that a JSON value stands for.
+
+        :param path: of the file; only a cpuinfo may be large
+        :raises FormError: when it stands for none, for more than a host ever
+            shows of one file, or for more than all files may hold together
+        """
+        limit = READ_LIMIT if path == CPUINFO else SMALL_LIMIT
+        data = self._decoded(part, limit)
+        if len(data) > limit:
+            raise part.fail(f'more than {limit >> 20} MiB in one file')
+        return data
+
+    def _decoded(self, part: form.Part, limit: int) -> bytes:
+        if isinstance(part.value, str):
+            return self._join(part, [part], limit)
+        if isinstance(part.value, list):
+            return self._join(part, part.items(), limit)
+        if isinstance(part.value, dict) and 'base64' in part.value:
+            data = _decode_base64(part.members(('base64',))['base64'])
+            self._spend(part, len(data))
+            return data
+        if not isinstance(part.value, dict):
+            raise part.fail('must be a line, an array of lines or an object')
+        found = part.members(('lines',), ('unterminated',))
+        data = self._join(part, found['lines'].items(), limit)
+        if 'unterminated' in found and found['unterminated'].boolean():
+            data = data[:-1]
+        return data
+
+    def _join(
+        self, part: form.Part, items: Sequence[form.Part], limit: int
+    ) -> bytes:
+        data = bytearray()
+        for item in items:
+            for line in _lines(item):
+                encoded = _bytes(part, line)
+                self._spend(part, len(encoded) + 1, lines=1)
+                # The last newline may be one that the file does not have.
+                if len(data) + len(encoded) > limit:
+                    raise item.fail(f'more than {limit >> 20} MiB in one file')
+                data += encoded
+                data += b'\n'
+        return bytes(data)
+
+    def _spend(self, part: form.Part, size: int, lines: int = 0) -> None:
+        self._bytes_left -= size
+        self._lines_left -= lines
+        if self._bytes_left < 0:
+            raise part.fail(
+                f'more than {BYTES_LIMIT >> 20} MiB in all files together'
+            )
+        if self._lines_left < 0:
+            raise part.fail(
+                f'more than {ALL_LINES_LIMIT} lines in all files together'
+            )
 
 
 def _fold(lines: Sequence[str]) -> Iterator[Any]:
@@ -121,22 +176,6 @@ def _fold_run(run: Sequence[tuple[str, ...]]) -> Iterator[Any]:
             columns.append([line[len(text) :] for line in lines])
     rows = [list(row) for row in zip(*columns, strict=True)]
     yield {'block': pattern, 'rows': rows or [[] for _ in run]}
-
-
-def _join(part: form.Part) -> str:
-    texts: list[str] = []
-    total = 0
-    for item in part.items():
-        for line in _lines(item):
-            total += len(line) + 1
-            # The last newline may be one that the file does not have.
-            if total > READ_LIMIT + 1:
-                raise item.fail(
-                    f'more than {READ_LIMIT >> 20} MiB in one file'
-                )
-            texts.append(line)
-    texts.append('')
-    return '\n'.join(texts)
 
 
 def _lines(item: form.Part) -> Iterator[str]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
-import io
 import re
 
 from hvfilter.host import cpuid, cpuid_lines, cpulist, words
@@ -38,7 +37,7 @@ from hvfilter.host.snapshot import (
 
 ONLINE = '/sys/devices/system/cpu/online'
 
-_LEAVES_LIMIT = 4_000_000
+_LEAVES_LIMIT = 200_000
 
 _MARKLESS = 4096
 """Bytes that show a text's encoding."""
@@ -60,6 +59,8 @@ _MSR = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _MSR_APART = re.compile('[- ]')
+_LINE = re.compile(r'\S[^\r\n]*')
+_LINES_LIMIT = 400_000
 _LONGEST_LINE = 1000
 
 
@@ -68,7 +69,7 @@ Msrs = dict[int, int | Refusal]
 
 
 class NoDump(Exception):
-    """A text holds no CPUID leaves."""
+    """A text holds no CPUID leaves, or more than any machine has."""
 
 
 def text_of(data: bytes) -> str:
@@ -126,11 +127,13 @@ def _kind(leaves: Leaves) -> tuple[object, ...]:
 def parse(text: str) -> Dump:
     """The leaves and registers in a text.
 
-    :raises NoDump: when there is no leaf in it
+    :raises NoDump: when there is no leaf in it, or far too many
     """
     reader = _Reader()
-    for line in io.StringIO(text.replace('\xa0', ' '), newline=None):
-        reader.line(line[:_LONGEST_LINE])
+    for number, line in enumerate(_LINE.finditer(text)):
+        if number > _LINES_LIMIT:
+            raise NoDump(f'it holds more than {_LINES_LIMIT} lines')
+        reader.line(line[0][:_LONGEST_LINE].replace('\xa0', ' '))
     if not any(reader.dump.cpus.values()):
         raise NoDump('there is no line of CPUID registers in it')
     reader.dump.cpus = {c: t for c, t in reader.dump.cpus.items() if t}
@@ -167,7 +170,9 @@ class _Reader:
 
     def _leaf(self, found: cpuid_lines.Line) -> None:
         self._left -= 1
-        if self._left < 0 or self._cpu is None:
+        if self._left < 0:
+            raise NoDump(f'it holds more than {_LEAVES_LIMIT} leaves')
+        if self._cpu is None:
             return
         leaf, subleaf = found.leaf, found.subleaf
         table = self.dump.cpus.setdefault(self._cpu, {})

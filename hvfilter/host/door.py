@@ -18,6 +18,14 @@ READ_LIMIT = 16 * 1024 * 1024
 """Bytes of one file that are looked at; the rest is cut off. A cpuinfo of
 4,096 processors is about 8 MiB."""
 
+SMALL_LIMIT = 1024 * 1024
+"""Bytes of any other file in a copy or a recording of a host. The kernel shows
+no more than a page of most."""
+
+LINES_LIMIT = 300_000
+"""Lines of one file in a copy or a recording of a host. The cpuinfo of 4,096
+processors has some 120,000."""
+
 LIST_LIMIT = 65536
 """Entries of one directory that are looked at."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -44,7 +45,7 @@ _REGS = re.compile(
     r'ecx=0x([0-9a-f]{1,8}) edx=0x([0-9a-f]{1,8})'
 )
 _U32 = 2**32 - 1
-_CELLS_LIMIT = 4_000_000
+_CELLS_LIMIT = 600_000
 """CPUID leaves or MSRs, over all processors, that one snapshot may hold."""
 
 
@@ -247,11 +248,23 @@ def from_document(whole: form.Part) -> Snapshot:
             for path, part in found[name].entries().items()
         }
 
+    decoder = content.Decoder()
+
+    def files() -> dict[str, bytes | Refusal]:
+        if 'files' not in found:
+            return {}
+        return {
+            path: _read_or_refusal(
+                part, functools.partial(decoder.decode, path=path)
+            )
+            for path, part in found['files'].entries().items()
+        }
+
     machine = found['machine'].members(('arch', 'kernel'))
     return Snapshot(
         origin=_read_provenance(found['origin']),
         machine=Machine(machine['arch'].text(), machine['kernel'].text()),
-        files=table('files', content.decode),
+        files=files(),
         directories=table('directories', _read_names),
         links=table('links', form.Part.text),
         stats=table('stats', _read_stat),

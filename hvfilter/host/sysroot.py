@@ -19,9 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from hvfilter.host import ini, words
 from hvfilter.host.combined import UNKNOWN
 from hvfilter.host.door import (
+    LINES_LIMIT,
     LIST_LIMIT,
     NOT_RECORDED,
     READ_LIMIT,
+    SMALL_LIMIT,
     CpuidEntry,
     CpuidRegs,
     Denied,
@@ -32,6 +34,9 @@ from hvfilter.host.door import (
     Options,
     SmokeRun,
 )
+
+TOTAL_LIMIT = 8 * 1024 * 1024
+"""Bytes that all files but the cpuinfo may hold together."""
 
 _LINKS_LIMIT = 40
 """Symbolic links in one path, as in the kernel (MAXSYMLINKS)."""
@@ -121,6 +126,7 @@ class SysrootHost(Host):
     def __init__(self, root: str) -> None:
         self.origin = f'sysroot {root}'
         self._root = root
+        self._left = TOTAL_LIMIT
         os.close(self._open_root())
 
     def _open_root(self) -> int:
@@ -165,7 +171,22 @@ class SysrootHost(Host):
             return ''
 
     def read(self, path: str) -> bytes:
-        return self._read(path, READ_LIMIT)
+        """Only a cpuinfo may be large.
+
+        :raises Denied: EFBIG for one with more than LINES_LIMIT lines, for
+            another file that is larger than SMALL_LIMIT, and when all others
+            together are larger than TOTAL_LIMIT
+        """
+        if path == '/proc/cpuinfo':
+            cpuinfo = self._read(path, READ_LIMIT)
+            if cpuinfo.count(b'\n') > LINES_LIMIT:
+                raise Denied(words.read(path), 'EFBIG')
+            return cpuinfo
+        data = self._read(path, SMALL_LIMIT + 1)
+        self._left -= len(data)
+        if len(data) > SMALL_LIMIT or self._left < 0:
+            raise Denied(words.read(path), 'EFBIG')
+        return data
 
     def _read(self, path: str, limit: int) -> bytes:
         with self._found(path, words.read(path)) as (parent, name):

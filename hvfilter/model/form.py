@@ -13,14 +13,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-SIZE_LIMIT = 64 * 1024 * 1024
-"""Characters of one document that are accepted."""
+SIZE_LIMIT = 16 * 1024 * 1024
+"""Bytes or characters of one document that are accepted."""
+
+VALUES_LIMIT = 300_000
+"""Values of one document that are accepted: commas and opening brackets are
+counted. An empty array takes two characters and 60 bytes of memory."""
+
+ESCAPES_LIMIT = 1_000_000
+"""Backslashes that are accepted; each makes the parser part a string."""
 
 WIDTH = 79
 """Columns of a written document, where a value can be broken at all."""
 
 _PLAIN_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 _SHOWN = 40
+_LONGEST_PATH = 300
 
 EnumT = TypeVar('EnumT', bound=enum.Enum)
 
@@ -35,7 +43,12 @@ class FormError(Exception):
     def __init__(self, path: str, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f'{path}: {problem}' if path else problem)
+        where = (
+            path
+            if len(path) <= _LONGEST_PATH
+            else (f'{path[:_LONGEST_PATH]}...')
+        )
+        super().__init__(f'{where}: {problem}' if path else problem)
 
 
 class Part:
@@ -133,6 +146,7 @@ def parse(text: str | bytes) -> Part:
     """
     if len(text) > SIZE_LIMIT:
         raise FormError('', f'larger than {SIZE_LIMIT >> 20} MiB')
+    _check_amount(text)
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_finite
@@ -153,6 +167,16 @@ def parse(text: str | bytes) -> Part:
         # A number of thousands of digits, which int() refuses.
         raise FormError('', f'not JSON: {error}') from None
     return Part(value)
+
+
+def _check_amount(text: str | bytes) -> None:
+    """Before anything is built of it: what a text says can take far more
+    memory than the text."""
+    data = text.encode('utf-8', 'replace') if isinstance(text, str) else text
+    if sum(map(data.count, (b',', b'[', b'{'))) > VALUES_LIMIT:
+        raise FormError('', f'more than {VALUES_LIMIT} values')
+    if data.count(b'\\') > ESCAPES_LIMIT:
+        raise FormError('', f'more than {ESCAPES_LIMIT} escapes')
 
 
 def dumps(value: object) -> str:

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 import time
 from pathlib import Path
 
 from hvfilter.publish import base
+
+LIMIT = 4 << 20
+"""Bytes of a file that is read back; ours have a few thousand."""
 
 STALE_S = 600
 """A part file that is older was left behind by a process that was killed."""
@@ -18,26 +23,55 @@ STALE_S = 600
 def read(path: Path) -> bytes | None:
     """The content, None when there is no such file.
 
+    Only a regular file of ordinary size is read: whoever put a pipe, a device
+    or a huge file in its place does not hold us up.
+
     :raises hvfilter.publish.base.Failed: it is there and cannot be read.
     """
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, 'rb') as file:
+            _refuse_irregular(os.fstat(descriptor))
+            content = file.read(LIMIT + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _failed('read', path, error) from error
+    if len(content) > LIMIT:
+        raise base.Failed(
+            f'Cannot read {path}: it is larger than {LIMIT >> 20} MiB',
+            'Remove the file, or name another one in [hvfilter].',
+        )
+    return content
 
 
 def replace(path: Path, content: bytes, mode: int) -> None:
     """Put a whole new file in the place of the old one, if there was any.
 
-    It is on the disk when this returns. Whoever looks meanwhile, and whatever
-    is killed meanwhile, sees the old content or the new.
+    See :func:`put`.
 
-    :param mode: permission bits.
     :raises hvfilter.publish.base.Failed: it was not done.
     """
+    try:
+        put(path, content, mode)
+    except OSError as error:
+        raise _failed('write', path, error) from error
+
+
+def put(path: Path, content: bytes, mode: int) -> None:
+    """Put a whole new file in the place of the old one, if there was any.
+
+    It is on the disk when this returns. Whoever looks meanwhile, and whatever
+    is killed meanwhile, sees the old content or the new; what fails leaves
+    nothing behind.
+
+    :param mode: permission bits.
+    :raises OSError: it was not done; EINVAL when something that is no
+        regular file is in its place.
+    """
     part = None
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_irregular(path.stat())
     try:
         _remove_stale(path)
         descriptor, part = tempfile.mkstemp(
@@ -51,8 +85,6 @@ def replace(path: Path, content: bytes, mode: int) -> None:
         Path(part).replace(path)
         part = None
         _sync_folder(path.parent)
-    except OSError as error:
-        raise _failed('write', path, error) from error
     finally:
         if part is not None:
             with contextlib.suppress(OSError):
@@ -86,6 +118,13 @@ def _remove_stale(path: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > STALE_S:
                 part.unlink()
+
+
+def _refuse_irregular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, 'it is a device, a socket or a pipe')
 
 
 def _failed(what: str, path: Path, error: OSError) -> base.Failed:

@@ -83,18 +83,14 @@ def _look(path: Path) -> Found:
     if catalogue.TRAIT_PREFIX.encode() not in raw:
         return Found(path)
     # Not before: it takes longer to import than a whole run otherwise needs.
-    import yaml
+    from hvfilter.publish import small_yaml
 
+    if len(raw) > small_yaml.LIMIT:
+        why = f'{path} is larger than {small_yaml.LIMIT >> 10} KiB'
+        return Found(path, unreadable=why)
     try:
-        return Found(path, catalogue.own(_additional(yaml.safe_load(raw))))
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-        yaml.YAMLError,
-    ):
+        return Found(path, catalogue.own(_additional(small_yaml.load(raw))))
+    except (AttributeError, KeyError, TypeError, ValueError):
         # nova-compute does not start with it either.
         return Found(path)
 
@@ -102,7 +98,8 @@ def _look(path: Path) -> Found:
 def _additional(document: Any) -> Iterator[str]:
     for provider in document['providers']:
         for name in provider.get('traits', {}).get('additional', ()):
-            yield str(name)
+            if isinstance(name, str):
+                yield name
 
 
 def notes(found: Iterable[Found]) -> tuple[str, ...]:

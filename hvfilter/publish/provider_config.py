@@ -16,10 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hvfilter.model import catalogue, dated
-from hvfilter.publish import base, drivers, file
+from hvfilter.publish import base, drivers, file, small_yaml
 from hvfilter.rules.traits import Wanted
 
 EVERY_NODE = '$COMPUTE_NODE'
@@ -182,7 +180,7 @@ def parse(raw: bytes, path: Path) -> Content:
     :raises hvfilter.publish.base.Failed: it is not one that we wrote.
     """
     try:
-        document = yaml.safe_load(raw)
+        document = small_yaml.load(raw)
         meta = document['meta']
         (provider,) = document['providers']
         named = provider['traits']['additional']
@@ -202,7 +200,6 @@ def parse(raw: bytes, path: Path) -> Content:
         KeyError,
         TypeError,
         ValueError,
-        yaml.YAMLError,
     ):
         ours = False
     if not ours:
@@ -230,13 +227,21 @@ def _others(path: Path) -> Iterator[tuple[Path, Any]]:
     for other in sorted(path.parent.glob('*.yaml')):
         if other.name == path.name or other.name.startswith('.'):
             continue
-        raw = file.read(other)
+        raw = file.read(other) or b''
+        if len(raw) > small_yaml.LIMIT:
+            raise base.Failed(
+                f'{other} is larger than {small_yaml.LIMIT >> 10} KiB, so it '
+                'was not read, and it may name this resource provider',
+                'Move the file out of the folder, or use the publisher '
+                'placement in place of provider-config.',
+            )
         try:
-            document = yaml.safe_load(raw or b'')
+            document = small_yaml.load(raw)
             for provider in document.get('providers', ()):
                 for identified in provider['identification'].values():
-                    yield other, identified
-        except (AttributeError, KeyError, TypeError, yaml.YAMLError):
+                    if isinstance(identified, str):
+                        yield other, identified
+        except (AttributeError, KeyError, TypeError, ValueError):
             # Not ours to judge; nova-compute tells what is wrong with it.
             continue
 

@@ -21,7 +21,7 @@ def cpuinfo(count, flags=FLAGS):
 
 
 def decode(value):
-    return content.decode(form.Part(value, 'f'))
+    return content.Decoder().decode(form.Part(value, 'f'))
 
 
 class TestEncode(testtools.TestCase):

@@ -248,10 +248,10 @@ MSR 0000048B: 0000-0000-0000-0000
         dump = cpuid_dump.parse(line * 1000)
         self.assertTrue(len(dump.cpus[0]) <= 65)
 
-    def test_bounded_when_there_are_endless_leaves(self):
+    def test_refused_when_there_are_endless_leaves(self):
         with mock.patch.object(cpuid_dump, '_LEAVES_LIMIT', 3):
-            dump = cpuid_dump.parse(TOOL)
-        self.assertEqual(3, len(dump.cpus[0]))
+            error = self.assertRaises(NoDump, cpuid_dump.parse, TOOL)
+        self.assertIn('more than 3 leaves', str(error))
 
     def test_refused_when_there_is_no_leaf(self):
         for text in ('', 'CPU 0:\n', 'MSR 0000003A: 0000-0000-0000-0005\n'):

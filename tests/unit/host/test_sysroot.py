@@ -10,7 +10,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import door
+from hvfilter.host import door, sysroot
 from hvfilter.host.sysroot import SysrootHost
 
 SECRET = b'outside\n'
@@ -58,6 +58,18 @@ class TestFiles(SysrootTestCase):
         with place.open('wb') as file:
             file.truncate(10 * 2**30)
         self.assertEqual(door.READ_LIMIT, len(self.host.read('/proc/cpuinfo')))
+
+    def test_denied_when_it_is_larger_than_such_files_are(self):
+        self.put('proc/misc', b'x' * (door.SMALL_LIMIT + 1))
+        self.assertEqual('EFBIG', self.denied('/proc/misc'))
+        self.put('proc/cpuinfo', b'\n' * (door.LINES_LIMIT + 1))
+        self.assertEqual('EFBIG', self.denied('/proc/cpuinfo'))
+
+    def test_denied_when_all_files_together_are_too_large(self):
+        self.put('proc/misc', b'x' * door.SMALL_LIMIT)
+        for _ in range(sysroot.TOTAL_LIMIT // door.SMALL_LIMIT):
+            self.host.read('/proc/misc')
+        self.assertEqual('EFBIG', self.denied('/proc/misc'))
 
     def test_names_are_sorted_when_listed(self):
         self.put('sys/module/kvm/x')

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest import mock
 
 import fixtures
 import testtools
@@ -101,6 +102,33 @@ class FileTest(testtools.TestCase):
     def test_read_when_it_is_no_file(self):
         failed = self.assertRaises(base.Failed, file.read, self.folder)
         self.assertIn(str(self.folder), str(failed))
+
+    def test_refused_when_a_pipe_or_a_device_is_in_the_way(self):
+        os.mkfifo(self.path)
+        for path in (self.path, Path('/dev/null')):
+            for act, args in (
+                (file.read, ()),
+                (file.replace, (b'', 0o644)),
+            ):
+                failed = self.assertRaises(base.Failed, act, path, *args)
+                self.assertIn('it is a device, a socket or a', str(failed))
+        self.assertEqual(['x.yaml'], self.names())
+
+    def test_refused_when_it_is_huge(self):
+        with self.path.open('wb') as huge:
+            huge.truncate(file.LIMIT + 1)
+        failed = self.assertRaises(base.Failed, file.read, self.path)
+        self.assertIn('larger than 4 MiB', str(failed))
+
+    def test_nothing_is_left_when_writing_fails(self):
+        self.path.write_bytes(b'old')
+        with mock.patch('os.fsync', side_effect=OSError(28, 'No space')):
+            failed = self.assertRaises(
+                base.Failed, file.replace, self.path, b'new', 0o644
+            )
+        self.assertIn('No space', str(failed))
+        self.assertEqual(['x.yaml'], self.names())
+        self.assertEqual(b'old', self.path.read_bytes())
 
     def test_remove_when_there_and_again(self):
         self.path.touch()

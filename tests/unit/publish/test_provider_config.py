@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 from pathlib import Path
 
 import fixtures
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from hvfilter.conf import agent
 from hvfilter.model.catalogue import OWN_TRAITS
-from hvfilter.publish import base, provider_config
+from hvfilter.publish import base, provider_config, small_yaml
 from hvfilter.publish.provider_config import Content
 from hvfilter.rules.traits import Wanted
 from tests.fakes import reports
@@ -210,9 +211,26 @@ class PublisherTest(testtools.TestCase):
         self.assertEqual({KVM, MARKER}, self.traits())
 
     def test_publish_when_another_file_is_broken(self):
-        for text in ('a: [', 'just text', 'providers: 1', ''):
+        for text in (
+            'a: [',
+            'just text',
+            'providers: 1',
+            '',
+            'meta: {created: 2026-13-01}\nproviders: []\n',
+            'providers: [{identification: {uuid: [1]}}]',
+        ):
             (self.folder / 'other.yaml').write_text(text)
             self.publish(['kvm'])
+
+    def test_publish_when_another_file_cannot_be_read(self):
+        other = self.folder / 'other.yaml'
+        other.write_text('#' * (small_yaml.LIMIT + 1))
+        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        self.assertIn('other.yaml is larger than 256 KiB', str(failed))
+        other.unlink()
+        os.mkfifo(other)
+        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        self.assertIn('Cannot read', str(failed))
 
     def test_publish_when_name_is_not_read(self):
         self.conf.set_override(
