@@ -59,7 +59,8 @@ fleet:
 	@tools/in-env fleet python -m tests.fleet $(ARGS)
 
 e2e:
-	@tools/in-env cloud python -m tests.cloud $(ARGS)
+	@tools/in-env cloud python -m tests.cloud \
+		$(if $(CI),--if-possible) $(ARGS)
 
 cloud:
 	@tools/in-env cloud python -m tests.cloud --up
