@@ -29,7 +29,7 @@ from hvfilter.report.examine import examine
 
 QUIET_LIMIT_MS = 10.0
 SMOKE_LIMIT_MS = 50.0
-PROCESS_LIMIT = 2.0
+PROCESS_LIMIT = 1.2
 
 BASELINE = 'import oslo_config.cfg, oslo_log.log, stevedore'
 

@@ -46,7 +46,8 @@ class Look:
                 self._asked[key] = denied
         answer = self._asked[key]
         if isinstance(answer, Denied):
-            raise answer
+            # Without the traceback, to which each raise would add.
+            raise answer.with_traceback(None)
         return answer  # type: ignore[return-value]  # as ask() gave it
 
     def derived(self, key: str, derive: Callable[[], T]) -> T:

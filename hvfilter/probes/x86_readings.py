@@ -190,6 +190,11 @@ def vendor(look: Look) -> str:
 
     Where cpuinfo does not tell: CPUID.0, in EBX, EDX and ECX.
     """
+    # It is asked for each processor.
+    return look.derived('x86_readings.vendor', lambda: _vendor(look))
+
+
+def _vendor(look: Look) -> str:
     try:
         told = look.cpuinfo.first('vendor_id')
     except Denied:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import traceback
+from unittest import mock
+
 import testtools
 
 from hvfilter.host.door import Denied, Host, Machine
@@ -182,3 +185,18 @@ class TestCommandLine(testtools.TestCase):
         self.assertIsNone(look.boot_word('iommu'))
         self.assertEqual((), look.boot_words('iommu'))
         self.assertRaises(Denied, lambda: look.cmdline)
+
+
+class TestDenials(testtools.TestCase):
+    def test_no_memory_is_taken_when_a_denial_is_raised_again(self):
+        host = mock.Mock()
+        host.read.side_effect = Denied('read /x', 'EACCES')
+        look = Look(host)
+        depths = set()
+        for _ in range(3):
+            try:
+                look.text('/x')
+            except Denied as denied:
+                depths.add(len(list(traceback.walk_tb(denied.__traceback__))))
+        self.assertEqual(1, host.read.call_count)
+        self.assertEqual(1, len(depths))
