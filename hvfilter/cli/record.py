@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from cliff.command import Command
@@ -14,9 +15,12 @@ from hvfilter import version
 from hvfilter.cli import command
 from hvfilter.host import own_names, snapshot, survey
 from hvfilter.host.door import Host
+from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
-from hvfilter.host.snapshot import Making, Provenance
+from hvfilter.host.snapshot import Making, Provenance, Snapshot
+from hvfilter.model.finding import HostReport
+from hvfilter.model.plain import plain
 from hvfilter.publish import file
 
 _FORBIDDEN = ('EACCES', 'EPERM')
@@ -59,7 +63,7 @@ class Record(command.HostCommand, Command):
         host = command.chosen_host(parsed_args)
         redaction = None if parsed_args.keep_names else Redaction(_names(host))
         recording = RecordingHost(host, redaction)
-        command.look_at(recording, parsed_args)
+        report = command.look_at(recording, parsed_args)
         survey.ask(recording)
         origin = Provenance(
             Making.RECORDED,
@@ -73,20 +77,47 @@ class Record(command.HostCommand, Command):
             self.app.stdout.write(text)
             return 0
         write(Path(parsed_args.file), text)
-        print(
-            f'Recorded {recorded.machine.arch} Linux '
-            f'{recorded.machine.kernel} in '
-            f'{parsed_args.file}. Read the file before you show it to others.',
-            file=self.app.stderr,
-        )
-        refused = [r for r in recorded.refusals if r.error in _FORBIDDEN]
-        if refused:
+        for line in self._advice(parsed_args.file, recorded):
+            print(plain(line), file=self.app.stderr)
+        copy = command.look_at(RecordedHost(recorded), parsed_args)
+        changed = _changed(report, copy)
+        if changed:
             print(
-                f'{len(refused)} answers were denied for want of permission: '
-                'record as root for a fuller picture.',
+                f'The recording gives other states than the host for '
+                f'{", ".join(changed)}: something that was left out counts. '
+                'Report this as a bug in hvfilter, or use --keep-names.',
                 file=self.app.stderr,
             )
         return 0
+
+    @staticmethod
+    def _advice(path: str, recorded: Snapshot) -> Iterator[str]:
+        machine = recorded.machine
+        yield (
+            f'Recorded {machine.arch} Linux {machine.kernel} in {path}. Read '
+            'the file before you send it to others.'
+        )
+        refused = [r for r in recorded.refusals if r.error in _FORBIDDEN]
+        if refused:
+            yield (
+                f'Permission was denied for {len(refused)} items; run as '
+                'root for a complete recording.'
+            )
+        yield (
+            'To report a wrong answer, attach the file to an issue and say '
+            'which capability is wrong, and how you know: see "Sending a '
+            'host" in the documentation.'
+        )
+
+
+def _changed(before: HostReport, after: HostReport) -> list[str]:
+    """The capabilities whose states the two reports differ in."""
+    return [
+        one.capability
+        for one, other in zip(before.findings, after.findings, strict=True)
+        if (one.state, one.deciding.stage)
+        != (other.state, other.deciding.stage)
+    ]
 
 
 def _names(host: Host) -> tuple[str, ...]:

@@ -48,7 +48,17 @@ class TestRecord(CommandTestCase):
         self.source = self.load('kvm-refused')
         ran = self.record(self.path)
         self.assertEqual(0, ran.status)
-        self.assertIn('denied for want of permission: record as root', ran.err)
+        self.assertIn('run as root for a complete recording', ran.err)
+
+    def test_said_when_the_recording_gives_other_states(self):
+        self.assertNotIn('other states', self.record(self.path).err)
+
+        def left_out(_, path, data):
+            return b'' if path == '/proc/cpuinfo' else data
+
+        with mock.patch.object(record.Redaction, 'content', left_out):
+            ran = self.record(self.path)
+        self.assertIn('gives other states than the host for', ran.err)
 
     def test_names_go_when_not_asked_for(self):
         self.record(self.path, '--note', 'a note')
