@@ -376,6 +376,25 @@ class Cloud:
             lambda: all(each.running for each in self._one.values()),
         )
 
+    def wait_for_reports(self) -> None:
+        """Until every service of Nova has reported anew.
+
+        A request that nova-api sends while the others still reconnect to a
+        new broker is lost.
+        """
+        before = self._reports()
+        processes.wait_until(
+            lambda: all(
+                self._reports().get(service, then) > then
+                for service, then in before.items()
+            ),
+            'all services of Nova report',
+        )
+
+    def _reports(self) -> dict[int, str]:
+        services = self.get('/os-services')['services']
+        return {each['id']: each['updated_at'] or '' for each in services}
+
     def get(self, path: str) -> dict:
         """Ask nova-api."""
         answer = self.admin.compute.get(path, microversion='2.87')

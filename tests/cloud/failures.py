@@ -52,6 +52,7 @@ def _outage(
     cloud.tell(f'{service} is away: {seen}')
     # A worker does not ask again at once after a failure: retry_s.
     time.sleep(_RETRY_S)
+    cloud.wait_for_reports()
     _works(cloud, f'{service} is back')
     for host, before in traits.items():
         if cloud.traits(host) != before:
@@ -115,6 +116,7 @@ def restarts(cloud: Cloud) -> str:
     ):
         for name in names:
             cloud.restart(name)
+        cloud.wait_for_reports()
         _works(cloud, f'restarted {", ".join(names)}')
     cloud.restart_computes()
     _works(cloud, 'restarted all nova-compute')
