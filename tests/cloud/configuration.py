@@ -265,11 +265,6 @@ def compute(layout: Layout, host: Host) -> str:
     return ini(*parts)
 
 
-def placement_of(layout: Layout) -> str:
-    """Section [placement], as an agent needs it."""
-    return ini({'placement': _credentials(layout)})
-
-
 def write_clouds(layout: Layout) -> None:
     """clouds.yaml, for whoever wants to talk to the cloud."""
     cloud = {

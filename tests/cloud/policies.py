@@ -113,17 +113,13 @@ def nonsense(cloud: Cloud) -> str:
 
 def prefilter(cloud: Cloud) -> str:
     """Weigher, reservation and prefilter, after a restart with them."""
-    code = cloud.end('nova-scheduler')
-    if code:
-        raise guests.Wrong(f'nova-scheduler ended with {code} on TERM')
     try:
         cloud.weigher = True
         cloud.policy = {'prefilter': True, 'reserved': 'nested'}
-        cloud.start_scheduler()
+        cloud.restart('nova-scheduler')
         _prefiltered(cloud)
-        cloud.end('nova-scheduler')
         cloud.policy = {}
-        cloud.start_scheduler()
+        cloud.restart('nova-scheduler')
         (server,) = guests.boot(cloud, {'hvfilter:nested': 'preferred'})
         host = guests.landed(server, NESTED, 'nested preferred')
         cloud.tell(f'hvfilter:nested=preferred: on {host}')
@@ -131,9 +127,8 @@ def prefilter(cloud: Cloud) -> str:
         host = guests.landed(server, KVM - NESTED, 'plain, with the weigher')
         cloud.tell(f'plain: on {host}')
     finally:
-        cloud.end('nova-scheduler')
         cloud.weigher, cloud.policy = False, {}
-        cloud.start_scheduler()
+        cloud.restart('nova-scheduler')
     return 'each narrows as it should, and says why'
 
 
