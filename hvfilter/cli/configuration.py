@@ -12,12 +12,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from hvfilter.host import snapshot
-from hvfilter.host.combined import CombinedHost
 from hvfilter.host.door import Denied, Host
 from hvfilter.host.live import LiveHost
-from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.recording import RecordingHost
 from hvfilter.probes import nova_files, nova_options
 from hvfilter.probes.context import Look
 
@@ -136,10 +132,17 @@ def with_named_files(host: Host, paths: tuple[str, ...] | None) -> Host:
     """
     if paths is None or isinstance(host, LiveHost):
         return host
+    from hvfilter.host.combined import CombinedHost
+
     return CombinedHost([host, _recorded_files(paths)])
 
 
 def _recorded_files(paths: tuple[str, ...]) -> Host:
+    # Only here: a look at this host does without.
+    from hvfilter.host import snapshot
+    from hvfilter.host.recorded import RecordedHost
+    from hvfilter.host.recording import RecordingHost
+
     recording = RecordingHost(LiveHost(smoke=False), None)
     nova_options.read(Look(recording, paths))
     made = snapshot.Provenance(snapshot.Making.RECORDED)
