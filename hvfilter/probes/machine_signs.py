@@ -69,7 +69,8 @@ _INSTANCE = re.compile(
 """Amazon's names of sizes that are virtual machines."""
 
 _MAKER = (
-    r'(?i)\b(?:ADLINK|Advantech|AMD|Ampere|APM|Apple Inc|ASRock|ASUS\w*|Avantek|'
+    r'(?i)\b(?:ADLINK|Advantech|AMD|Ampere|APM|Apple Inc|ASRock|ASUS\w*|'
+    r'Avantek|'
     r'Cavium|Dell|Foxconn|Fujitsu|Giga ?byte|Giga Computing|H3C|HPE?|'
     r'Hewlett[ -]Packard|Huawei(?! ?Cloud)|IEIT|Inspur|Inventec|Kunpeng|'
     r'Lenovo|Loongson|Marvell|MiTAC|NVIDIA|Oracle Corporation|Pegatron|'
