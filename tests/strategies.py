@@ -56,7 +56,9 @@ STATS = st.builds(
     st.integers(0, 0o7777),
     WORDS,
     WORDS,
+    st.lists(WORDS, max_size=3).map(tuple),
 )
+TEXTS = st.lists(WORDS, max_size=3).map(tuple)
 OPTIONS = st.dictionaries(
     WORDS,
     st.dictionaries(WORDS, st.lists(WORDS, max_size=3).map(tuple), max_size=3),
@@ -90,6 +92,8 @@ SNAPSHOTS = st.builds(
     links=_perhaps_refused(WORDS),
     stats=_perhaps_refused(STATS),
     options=_perhaps_refused(OPTIONS),
+    versions=_perhaps_refused(TEXTS),
+    groups=_perhaps_refused(TEXTS),
     cpuid=st.dictionaries(
         CPUS,
         st.dictionaries(

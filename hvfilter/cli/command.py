@@ -77,6 +77,25 @@ def add_look_arguments(parser: argparse._ActionsContainer) -> None:
         action='store_true',
         help='Do not run the tiny guest that shows whether KVM works',
     )
+    parser.add_argument(
+        '--nova-release',
+        metavar='<number>',
+        type=_release,
+        help='Major version of the Nova that runs on the host, such as 34; it '
+        'decides which confidential guests can be started (default: '
+        '[hvfilter] nova_release, else the installed package)',
+    )
+
+
+def _release(text: str) -> int:
+    from hvfilter.probes import nova_release
+
+    number = nova_release.number(text)
+    if number is None:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no version of Nova, such as 34 or 34.0.0'
+        )
+    return number
 
 
 def chosen_host(parsed_args: argparse.Namespace) -> Host:
@@ -131,7 +150,11 @@ def look_at(host: Host, parsed_args: argparse.Namespace) -> HostReport:
     """The report on a host, with the options for Nova's configuration."""
     from hvfilter.report.examine import examine
 
-    return examine(host, configuration.named(parsed_args))
+    return examine(
+        host,
+        configuration.named(parsed_args),
+        nova_release=parsed_args.nova_release,
+    )
 
 
 def open_snapshot(path: str) -> Host:

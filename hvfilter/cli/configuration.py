@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hvfilter.host.door import Denied, Host
 from hvfilter.host.live import LiveHost
-from hvfilter.probes import nova_files, nova_options
+from hvfilter.probes import nova_files, nova_options, nova_release
 from hvfilter.probes.context import Look
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def _recorded_files(paths: tuple[str, ...]) -> Host:
     from hvfilter.host.recording import RecordingHost
 
     recording = RecordingHost(LiveHost(smoke=False), None)
-    nova_options.read(Look(recording, paths))
+    look = Look(recording, paths)
+    nova_release.find(look, nova_options.read(look))
     made = snapshot.Provenance(snapshot.Making.RECORDED)
     return RecordedHost(recording.snapshot(made), 'named files')
 

@@ -21,6 +21,7 @@ from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model.finding import HostReport
 from hvfilter.model.plain import plain
+from hvfilter.probes import nova_release
 from hvfilter.publish import file
 
 _FORBIDDEN = ('EACCES', 'EPERM')
@@ -64,6 +65,11 @@ class Record(command.HostCommand, Command):
         redaction = None if parsed_args.keep_names else Redaction(_names(host))
         recording = RecordingHost(host, redaction)
         report = command.look_at(recording, parsed_args)
+        if parsed_args.nova_release is not None:
+            # What was stated counts in the recording too.
+            recording.state_versions(
+                nova_release.PACKAGE, (str(parsed_args.nova_release),)
+            )
         survey.ask(recording)
         origin = Provenance(
             Making.RECORDED,

@@ -127,6 +127,16 @@ was given with --collector.textfile.directory.
         help='Permissions of textfile, octal.',
     ),
     age.REPORT_MAX_AGE_WEEKS,
+    cfg.StrOpt(
+        'nova_release',
+        help="""
+The major version of the Nova that runs on this host, such as ``34``. Which
+confidential guests (SEV-ES, SEV-SNP, TDX) can be started depends on it. Unset:
+the version of the installed package. Set it where nova-compute runs in a
+container or a snap, or where several versions are installed; until then these
+capabilities are unknown there.
+""",
+    ),
     cfg.ListOpt(
         'overrule',
         default=[],

@@ -72,6 +72,12 @@ class CombinedHost(Host):
     ) -> Options:
         return self._first(lambda host: host.options(path, wanted))
 
+    def versions(self, package: str) -> tuple[str, ...]:
+        return self._first(lambda host: host.versions(package))
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        return self._first(lambda host: host.groups(user))
+
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         return self._first(lambda host: host.cpuid(cpu, leaf, subleaf))
 

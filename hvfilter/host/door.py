@@ -14,6 +14,8 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 
+from hvfilter.host import words
+
 READ_LIMIT = 16 * 1024 * 1024
 """Bytes of one file that are looked at; the rest is cut off. A cpuinfo of
 4,096 processors is about 8 MiB."""
@@ -97,12 +99,16 @@ class FileStat:
     :ivar mode: permission bits
     :ivar owner: the owner's name, its number as text when it has none
     :ivar group: the group's name, its number as text when it has none
+    :ivar acl: the entries of its access control list beyond the mode, as
+        ``getfacl`` prints them: ``user:<name>:rw-``, ``group:<name>:rw-``,
+        ``mask::rw-``; () when there are none
     """
 
     kind: FileKind
     mode: int
     owner: str
     group: str
+    acl: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,6 +205,21 @@ class Host(abc.ABC):
         :param wanted: section to option names; what the file does not set
             is left out of the answer
         """
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        """The installed versions of a Python package; sorted as text.
+
+        :raises Denied: ENOENT when none is installed where packages usually
+            lie, which proves nothing where it may run in a container
+        """
+        raise Denied(words.versions(package), NOT_RECORDED)
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        """The names of the groups of a local account, the first its own.
+
+        :raises Denied: ENOENT when there is no such account
+        """
+        raise Denied(words.groups(user), NOT_RECORDED)
 
     @abc.abstractmethod
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:

@@ -13,9 +13,12 @@ import stat as modes
 from collections.abc import Iterator, Mapping, Sequence
 
 from hvfilter.host import (
+    accounts,
+    acl,
     cpuid,
     door,
     ini,
+    installed,
     kvm,
     msr,
     smoke,
@@ -93,6 +96,7 @@ class LiveHost(door.Host):
             mode=modes.S_IMODE(status.st_mode),
             owner=_user(status.st_uid),
             group=_group(status.st_gid),
+            acl=acl.entries(path, _user, _group),
         )
 
     def options(
@@ -100,6 +104,15 @@ class LiveHost(door.Host):
     ) -> door.Options:
         """Read as oslo.config reads; what is not wanted is dropped."""
         return ini.options(path, self.read(path), wanted)
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        """Of the whole host; a program may have its own environment."""
+        return installed.versions(package, self.listdir, self.read)
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        """Local accounts only: services have such, and nobody is asked
+        over the network."""
+        return accounts.groups(user, self.read)
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> door.CpuidRegs:
         """Executed here, or else read from the ``cpuid`` module.

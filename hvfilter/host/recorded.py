@@ -68,6 +68,13 @@ class RecordedHost(Host):
                     answer.setdefault(section, {})[name] = values
         return answer
 
+    def versions(self, package: str) -> tuple[str, ...]:
+        what = words.versions(package)
+        return _fact(self.snapshot.versions.get(package), what)
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        return _fact(self.snapshot.groups.get(user), words.groups(user))
+
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         table = self.snapshot.cpuid.get(cpu, {})
         what = words.cpuid(cpu, leaf, subleaf)

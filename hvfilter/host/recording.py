@@ -51,6 +51,8 @@ class RecordingHost(Host):
         self._links: dict[str, str | Refusal] = {}
         self._stats: dict[str, FileStat | Refusal] = {}
         self._options: dict[str, OptionValues | Refusal] = {}
+        self._versions: dict[str, tuple[str, ...] | Refusal] = {}
+        self._groups: dict[str, tuple[str, ...] | Refusal] = {}
         self._cpuid: dict[int, dict[Leaf, CpuidRegs | Refusal]] = {}
         self._msrs: dict[int, dict[int, int | Refusal]] = {}
         self._extensions: dict[int, int | Refusal] = {}
@@ -69,6 +71,8 @@ class RecordingHost(Host):
             links=dict(self._links),
             stats=dict(self._stats),
             options=dict(self._options),
+            versions=dict(self._versions),
+            groups=dict(self._groups),
             # A processor of which nothing was recorded leaves an empty table.
             cpuid={cpu: dict(t) for cpu, t in self._cpuid.items() if t},
             msrs={cpu: dict(t) for cpu, t in self._msrs.items() if t},
@@ -144,6 +148,26 @@ class RecordingHost(Host):
             for section in dict.fromkeys([*known, *wanted])
         }
         return answer
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        return _kept(
+            self._versions,
+            package,
+            words.versions(package),
+            lambda: self._host.versions(package),
+        )
+
+    def state_versions(self, package: str, versions: tuple[str, ...]) -> None:
+        """Keep what a person stated instead of what the host answered."""
+        self._versions[package] = versions
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        return _kept(
+            self._groups,
+            user,
+            words.groups(user),
+            lambda: self._host.groups(user),
+        )
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         return _kept(

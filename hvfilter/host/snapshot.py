@@ -131,6 +131,8 @@ class Snapshot:
     :ivar directories: path to names, sorted
     :ivar links: path to the link's target
     :ivar options: path of an ini file to the options asked of it
+    :ivar versions: Python package to its installed versions
+    :ivar groups: local account to its groups
     :ivar cpuid: processor to leaf to registers
     :ivar msrs: processor to index to value
     """
@@ -152,6 +154,12 @@ class Snapshot:
     options: Mapping[str, OptionValues | Refusal] = dataclasses.field(
         default_factory=dict
     )
+    versions: Mapping[str, tuple[str, ...] | Refusal] = dataclasses.field(
+        default_factory=dict
+    )
+    groups: Mapping[str, tuple[str, ...] | Refusal] = dataclasses.field(
+        default_factory=dict
+    )
     cpuid: Mapping[int, Mapping[Leaf, CpuidRegs | Refusal]] = (
         dataclasses.field(default_factory=dict)
     )
@@ -170,6 +178,8 @@ class Snapshot:
             *self.links.values(),
             *self.stats.values(),
             *self.options.values(),
+            *self.versions.values(),
+            *self.groups.values(),
             *(fact for t in self.cpuid.values() for fact in t.values()),
             *(fact for t in self.msrs.values() for fact in t.values()),
             self.kvm.api_version,
@@ -208,6 +218,8 @@ def to_document(snapshot: Snapshot) -> dict[str, Any]:
         'links': _table(snapshot.links, str),
         'stats': _table(snapshot.stats, _stat),
         'options': _table(snapshot.options, _options),
+        'versions': _table(snapshot.versions, list),
+        'groups': _table(snapshot.groups, list),
         'cpuid': _by_cpus(snapshot.cpuid, 'leaves', _leaf_name, _regs),
         'msrs': _by_cpus(snapshot.msrs, 'values', hex, _hex64),
         'kvm': _kvm(snapshot.kvm),
@@ -231,6 +243,8 @@ def from_document(whole: form.Part) -> Snapshot:
             'links',
             'stats',
             'options',
+            'versions',
+            'groups',
             'cpuid',
             'msrs',
             'kvm',
@@ -269,6 +283,8 @@ def from_document(whole: form.Part) -> Snapshot:
         links=table('links', form.Part.text),
         stats=table('stats', _read_stat),
         options=table('options', _read_options),
+        versions=table('versions', _read_texts),
+        groups=table('groups', _read_texts),
         cpuid=_read_by_cpus(
             found.get('cpuid'), 'leaves', _read_leaf_name, _read_regs
         ),
@@ -314,6 +330,7 @@ def _stat(stat: FileStat) -> dict[str, Any]:
         'mode': f'0{stat.mode:o}',
         'owner': stat.owner,
         'group': stat.group,
+        **({'acl': list(stat.acl)} if stat.acl else {}),
     }
 
 
@@ -444,11 +461,15 @@ def _read_provenance(part: form.Part) -> Provenance:
 
 
 def _read_names(part: form.Part) -> tuple[str, ...]:
-    return tuple(sorted(item.text() for item in part.items()))
+    return tuple(sorted(_read_texts(part)))
+
+
+def _read_texts(part: form.Part) -> tuple[str, ...]:
+    return tuple(item.text() for item in part.items())
 
 
 def _read_stat(part: form.Part) -> FileStat:
-    found = part.members(('kind', 'mode', 'owner', 'group'))
+    found = part.members(('kind', 'mode', 'owner', 'group'), ('acl',))
     mode = found['mode'].text()
     if not re.fullmatch(r'0[0-7]{1,4}', mode):
         raise found['mode'].fail('must be octal, such as "0660"')
@@ -457,6 +478,7 @@ def _read_stat(part: form.Part) -> FileStat:
         int(mode, 8),
         found['owner'].text(),
         found['group'].text(),
+        _read_texts(found['acl']) if 'acl' in found else (),
     )
 
 

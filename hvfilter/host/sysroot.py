@@ -16,7 +16,7 @@ import re
 import stat as modes
 from collections.abc import Iterator, Mapping, Sequence
 
-from hvfilter.host import ini, words
+from hvfilter.host import accounts, ini, installed, words
 from hvfilter.host.combined import UNKNOWN
 from hvfilter.host.door import (
     LINES_LIMIT,
@@ -236,6 +236,18 @@ class SysrootHost(Host):
         self, path: str, wanted: Mapping[str, Sequence[str]]
     ) -> Options:
         return ini.options(path, self.read(path), wanted)
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        try:
+            return installed.versions(package, self.listdir, self.read)
+        except Denied as denied:
+            if denied.missing:
+                # A copy seldom holds the packages.
+                raise Denied(denied.what, NOT_RECORDED) from denied
+            raise
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        return accounts.groups(user, self.read)
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         raise Denied(words.cpuid(cpu, leaf, subleaf), NOT_RECORDED)

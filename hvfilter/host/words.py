@@ -34,6 +34,16 @@ def options(path: str) -> str:
     return f'read {path}'
 
 
+def versions(package: str) -> str:
+    """Looking for an installed package."""
+    return f'find the installed package {package}'
+
+
+def groups(user: str) -> str:
+    """Looking up an account's groups."""
+    return f'look up the groups of the account {user}'
+
+
 def cpuid(cpu: int, leaf: int, subleaf: int) -> str:
     """Executing CPUID."""
     return f'execute CPUID leaf {leaf:#x} subleaf {subleaf} on CPU {cpu}'

@@ -15,21 +15,28 @@ KVM_CAP_VM_TYPES tells what kinds of machines it makes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from hvfilter.host.door import CpuidRegs, Denied
-from hvfilter.model.catalogue import X86, Stage
-from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes.asking import Question
+from hvfilter.host.door import NOT_RECORDED, CpuidRegs, Denied
+from hvfilter.model.catalogue import X86, Arch, Stage
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes import secure_execution
+from hvfilter.probes.asking import Question, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
-from hvfilter.probes.x86_readings import AMD_VENDORS, has_vmx
+from hvfilter.probes.remedies import NONE, Advice, Remedy, first
+from hvfilter.probes.x86_readings import (
+    AMD_VENDORS,
+    has_vmx,
+    vendor_module,
+)
 
 KVM_CAP_VM_TYPES = 235
 ENCRYPTION_LEAF = 0x8000001F
 SYSCFG = 0xC0010010
 MTRRCAP = 0xFE
 KEYID_PARTITIONING = 0x87
+RMP_BASE, RMP_END = 0xC0010132, 0xC0010133
 
 _SYSCFG_ENCRYPTION = 23
 _SEAMRR = 15
@@ -64,29 +71,182 @@ _SEVS = (
 )
 _TDX_TYPE = 5
 
+_SEV_C = 'kernel arch/x86/kvm/svm/sev.c'
 _SETUP = {
-    'sev': 'switch memory encryption (SMEE, SME/SEV) on in the firmware setup',
-    'sev_es': 'switch memory encryption on in the firmware setup, and raise '
-    'the SEV-ES ASID space limit above 1',
-    'sev_snp': 'switch memory encryption, SEV-SNP support and SNP memory (RMP '
-    'table) coverage on in the firmware setup',
+    'sev': Remedy(
+        'firmware_sev',
+        'switch memory encryption (SMEE, SME/SEV) on in the firmware setup',
+        'memory encryption is off',
+        vendor='AMD',
+        source='APM vol. 2 sec. 7.10',
+    ),
+    'sev_es': Remedy(
+        'firmware_sev_es',
+        'switch memory encryption on in the firmware setup, and raise the '
+        'SEV-ES ASID space limit above 1',
+        'memory encryption is off',
+        vendor='AMD',
+        source=f'APM vol. 2 sec. 7.10; {_SEV_C}',
+    ),
+    'sev_snp': Remedy(
+        'firmware_sev_snp',
+        'switch memory encryption, SEV-SNP support and SNP memory (RMP '
+        'table) coverage on in the firmware setup',
+        'SEV-SNP is off, or has no memory for its table',
+        vendor='AMD',
+        kernel='6.8 and later',
+        source='kernel arch/x86/virt/svm/sev.c',
+    ),
 }
-_OTHER_HARDWARE = 'other hardware'
+_LOWER_LIMIT = Remedy(
+    'firmware_sev_es_limit_lower',
+    'lower the "SEV-ES ASID space limit" (Dell: "Minimum SEV non-ES ASID") in '
+    'the firmware setup, so that identifiers are left for plain SEV',
+    'all identifiers belong to SEV-ES and SEV-SNP',
+    vendor='AMD',
+    source=f'{_SEV_C} sev_asid_new',
+)
+_RAISE_LIMIT = Remedy(
+    'firmware_sev_es_limit_raise',
+    'raise the "SEV-ES ASID space limit" (Dell: "Minimum SEV non-ES ASID") in '
+    'the firmware setup above 1',
+    'no identifiers are set aside for SEV-ES and SEV-SNP',
+    vendor='AMD',
+    source=f'{_SEV_C} sev_hardware_setup',
+)
+_IOMMU_WORD = Remedy(
+    'iommu_word_against_snp',
+    'take {word} off the kernel command line: SEV-SNP needs the IOMMU on, '
+    'not in passthrough mode and with v1 page tables',
+    'the kernel command line sets the IOMMU so that SEV-SNP cannot work',
+    vendor='AMD',
+    kernel='6.9 and later',
+    source='kernel drivers/iommu/amd/init.c iommu_snp_enable',
+)
+_LOAD_CCP = Remedy(
+    'load_ccp',
+    'load the module ccp (modprobe ccp) and read what it says in dmesg; '
+    'enable the PSP (secure processor) in the firmware setup if it finds none',
+    'no /dev/sev',
+    vendor='AMD',
+    source='kernel drivers/crypto/ccp/sev-dev.c',
+)
+_NOHIBERNATE = Remedy(
+    'nohibernate_for_tdx',
+    'add nohibernate to the kernel command line: the kernel gives TDX up '
+    'while it could hibernate',
+    'hibernation is possible',
+    vendor='Intel',
+    kernel='6.8 and later',
+    source='kernel arch/x86/virt/vmx/tdx/tdx.c tdx_init',
+)
+_TDX_FIRMWARE = Remedy(
+    'firmware_tdx',
+    'switch TME-MT and TDX on in the firmware setup, with a TDX key split '
+    'above 1',
+    'too few private key identifiers',
+    vendor='Intel',
+    source='kernel arch/x86/virt/vmx/tdx/tdx.c',
+)
+_TDX_KERNEL = Remedy(
+    'kernel_with_tdx',
+    'run a kernel with CONFIG_INTEL_TDX_HOST (6.8 or later), or look as root '
+    'with the module msr loaded',
+    'neither flags nor registers tell of TDX',
+    vendor='Intel',
+    source='kernel arch/x86/Kconfig',
+)
+_WORD_OFF = Remedy(
+    'parameter_word_off',
+    'take {word} off the kernel command line, which overrides '
+    '/etc/modprobe.d/',
+    'the kernel command line switches the parameter off',
+    source='kernel kernel/params.c; kmod libkmod-config.c',
+)
+_SWITCH_ON = Remedy(
+    'confidential_parameter_on',
+    'set "options {module} {parameter}=1" in /etc/modprobe.d/ and reload the '
+    'module or reboot, or {module}.{parameter}=1 on the kernel command line '
+    'if the module is built in',
+    'the parameter may only be switched off',
+    source=_SEV_C,
+)
+_DMESG = Remedy(
+    'confidential_dmesg',
+    'read what {module} says in dmesg',
+    'KVM does not use the feature',
+    source=_SEV_C,
+)
+_NEWER_KERNEL = Remedy(
+    'kernel_with_feature',
+    'run a kernel whose {module} has {feature} built in',
+    'the module has no such parameter',
+    source=_SEV_C,
+)
+_LOAD = Remedy(
+    'load_for_confidential',
+    'load {module} (modprobe {module})',
+    'the module is not loaded',
+    source=_SEV_C,
+)
+_OTHER_HARDWARE = Remedy(
+    'confidential_other_hardware',
+    'other hardware',
+    'the processor does not have it',
+    source='APM vol. 3 app. E.4.17; Intel TDX Module Base Architecture '
+    'Specification',
+)
 
 
 class Confidential(Probe):
     """What encrypts guests."""
 
-    archs = X86
+    archs = X86 | {Arch.S390X}
 
     def observe(self, look: Look) -> Iterator[Observation]:
+        if look.arch is Arch.S390X:
+            yield from secure_execution.observe(look)
+            return
+        maker = vendor_module(look)
         for sev in _SEVS:
             yield from _sev_processor(look, sev)
-            yield from _parameter(look, sev.key, 'kvm_amd', sev.parameter)
-        yield from _secure_processor(look)
+            if maker in ('', 'kvm_amd'):
+                yield from _together(_sev_kvm(look, sev))
         yield from _tdx_processor(look)
-        yield from _parameter(look, 'tdx', 'kvm_intel', 'tdx')
-        yield from _vm_types(look)
+        if maker in ('', 'kvm_intel'):
+            yield from _together(_tdx_kvm(look))
+
+
+def _together(conditions: Iterable[Observation]) -> Iterator[Observation]:
+    """What KVM needs all of: one that is not met, or not known, leaves those
+    that are met without weight, however strong their sources are."""
+    found = list(conditions)
+    met = all(said.state is State.PRESENT for said in found)
+    for said in found:
+        if met or said.state is not State.PRESENT:
+            yield said
+        else:
+            yield dataclasses.replace(
+                said,
+                state=State.UNKNOWN,
+                # What is not met or not known comes first.
+                strength=Strength.REGISTER,
+                reason=f'{said.reason}; that alone is not enough',
+            )
+
+
+def _sev_kvm(look: Look, sev: _Sev) -> Iterator[Observation]:
+    """KVM switches SEV-ES and SEV-SNP off together with SEV."""
+    for name in dict.fromkeys(('sev', sev.parameter)):
+        yield from _parameter(look, sev.key, 'kvm_amd', name)
+    yield from _device(look, sev.key)
+    if look.kernel_version >= sev.type_since:
+        yield from _vm_type(look, sev.key, sev.name, sev.vm_type)
+
+
+def _tdx_kvm(look: Look) -> Iterator[Observation]:
+    yield from _parameter(look, 'tdx', 'kvm_intel', 'tdx')
+    yield from _vm_type(look, 'tdx', 'TDX', _TDX_TYPE)
 
 
 def _leaf(look: Look, cpu: int) -> CpuidRegs | None:
@@ -102,11 +262,13 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
         Stage.CPU, Strength.REGISTER, 'CPUID', f'8000001F:EAX[{sev.bit}]'
     )
     has: bool | None = None
+    shared_out = True
     try:
         leaves = [_leaf(look, cpu) for cpu in look.cpus]
     except Denied as denied:
-        reason = f'CPUID does not tell whether it has {sev.name}'
+        reason = f'CPUID does not show whether it has {sev.name}'
         yield question.denied(sev.key, denied, reason)
+        shared_out = False
     else:
         having = [leaf for leaf in leaves if leaf and leaf.eax >> sev.bit & 1]
         has = len(having) == len(leaves)
@@ -114,18 +276,20 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
         if has:
             reason = f'the processor has {sev.name}'
             yield question.present(sev.key, value, reason)
-            yield from _identifiers(sev, having[0])
+            yield from _identifiers(look, sev, having)
         else:
             yield question.absent(
                 sev.key,
                 value,
                 f'the processor has no {sev.name}',
-                _OTHER_HARDWARE,
+                _OTHER_HARDWARE(),
             )
     yield from _sev_vendor(look, sev)
-    yield from _sev_word(look, sev, has)
+    yield from _sev_word(look, sev, has, shared_out)
     if has:
         yield from _syscfg(look, sev)
+    if has and sev.key == 'sev_snp':
+        yield from _rmp(look)
 
 
 def _sev_vendor(look: Look, sev: _Sev) -> Iterator[Observation]:
@@ -139,39 +303,113 @@ def _sev_vendor(look: Look, sev: _Sev) -> Iterator[Observation]:
             Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'vendor_id'
         )
         reason = f'{sev.name} is a feature of AMD processors'
-        yield question.absent(sev.key, vendor, reason, _OTHER_HARDWARE)
+        yield question.absent(sev.key, vendor, reason, _OTHER_HARDWARE())
 
 
-def _identifiers(sev: _Sev, leaf: CpuidRegs) -> Iterator[Observation]:
+def _identifiers(
+    look: Look, sev: _Sev, leaves: Sequence[CpuidRegs]
+) -> Iterator[Observation]:
     """How the firmware shared out the address space identifiers.
 
     Those from EDX to ECX are SEV's, those below EDX are SEV-ES's and
-    SEV-SNP's (kernel arch/x86/kvm/svm/sev.c, sev_hardware_setup).
+    SEV-SNP's (kernel arch/x86/kvm/svm/sev.c, sev_hardware_setup and
+    sev_asid_new; commit 0aa6b90ef9d7). That none are left says more than the
+    feature's word in the flags, so it is the stronger observation.
     """
-    highest, lowest = leaf.ecx, leaf.edx
+    strength = Strength.PARAMETER
+    if sev.key != 'sev' and _counted(look):
+        strength = Strength.REGISTER
+    question = Question(Stage.FIRMWARE, strength, 'CPUID', '8000001F:ECX, EDX')
+    for highest, lowest in {(leaf.ecx, leaf.edx) for leaf in leaves}:
+        value = f'{highest} identifiers, SEV from {lowest}'
+        if not highest:
+            yield question.absent(
+                sev.key,
+                value,
+                'the firmware set no identifiers of encrypted guests aside',
+                _SETUP[sev.key](),
+            )
+        elif sev.key == 'sev' and lowest > highest:
+            yield question.absent(
+                sev.key,
+                value,
+                'the firmware gave all identifiers to SEV-ES and SEV-SNP',
+                _LOWER_LIMIT(),
+            )
+        elif sev.key != 'sev' and lowest <= 1:
+            causes = [_RAISE_LIMIT()]
+            if sev.key == 'sev_snp':
+                causes.append(_snp_cause(look))
+            yield question.absent(
+                sev.key,
+                value,
+                f'the firmware set no identifiers aside for {sev.name}',
+                first(*causes),
+            )
+
+
+def _counted(look: Look) -> bool:
+    """KVM runs with SEV-ES on, which it does not without identifiers for it;
+    or it is not known whether it does."""
+    try:
+        value = look.module_parameter('kvm_amd', 'sev_es')
+    except Denied as denied:
+        return not denied.missing
+    return truth(value) is True
+
+
+def _snp_cause(look: Look) -> Advice:
+    """The word on the kernel's command line without which SNP could work.
+
+    SNP needs the IOMMU on, and neither in passthrough mode nor with v2 page
+    tables (kernel drivers/iommu/amd/init.c iommu_snp_enable, 6.9 and later).
+    """
+    for name, off in (
+        ('iommu', ('pt', 'off')),
+        ('amd_iommu', ('off', 'pgtbl_v2')),
+        ('iommu.passthrough', ('1', 'y', 'Y', 'on')),
+    ):
+        word = look.boot_word(name)
+        if word is not None and set(word.options) & set(off):
+            return _IOMMU_WORD(word=shortened(word.text))
+    return NONE
+
+
+def _rmp(look: Look) -> Iterator[Observation]:
+    """The reverse map table, for which the firmware sets memory aside (kernel
+    arch/x86/virt/svm/sev.c probe_range_info); the registers need root."""
     question = Question(
-        Stage.FIRMWARE, Strength.REGISTER, 'CPUID', '8000001F:ECX, EDX'
+        Stage.FIRMWARE,
+        Strength.PARAMETER,
+        'MSR',
+        f'RMP_BASE ({RMP_BASE:#x}), RMP_END ({RMP_END:#x})',
     )
-    value = f'{highest} identifiers, SEV from {lowest}'
-    if sev.key == 'sev' and lowest > highest:
-        yield question.absent(
-            sev.key,
-            value,
-            'the firmware gave all identifiers to SEV-ES and SEV-SNP',
-            'lower the SEV-ES ASID space limit in the firmware setup',
+    try:
+        base, end = (
+            look.msr(look.cpus[0], RMP_BASE),
+            look.msr(look.cpus[0], RMP_END),
         )
-    if sev.key != 'sev' and lowest <= 1:
+    except Denied:
+        # Without root: the word in the flags says as much, if less surely.
+        return
+    if not base or not end:
         yield question.absent(
-            sev.key,
-            value,
-            f'the firmware set no identifiers aside for {sev.name}',
-            'raise the SEV-ES ASID space limit in the firmware setup',
+            'sev_snp',
+            f'{base:#x}, {end:#x}',
+            'the firmware set no memory for the RMP table aside',
+            _SETUP['sev_snp'](),
         )
 
 
 def _sev_word(
-    look: Look, sev: _Sev, has: bool | None
+    look: Look, sev: _Sev, has: bool | None, shared_out: bool
 ) -> Iterator[Observation]:
+    """The kernel prints the word only where the firmware switched it on.
+
+    :param has: whether CPUID shows the feature; None when it is not known
+    :param shared_out: whether it is known how the firmware shared out the
+        identifiers, which the word does not show
+    """
     question = Question(
         Stage.FIRMWARE,
         Strength.FLAGS,
@@ -180,15 +418,23 @@ def _sev_word(
     )
     try:
         sets = look.cpuinfo.words('flags')
-    except Denied:
+    except Denied as denied:
+        reason = f'the flags do not show whether {sev.name} is on'
+        yield question.denied(sev.key, denied, reason)
         return
     if sets and all(sev.word in words for words in sets):
         yield dataclasses.replace(question, stage=Stage.CPU).present(
             sev.key, 'there', f'the processor has {sev.name}'
         )
-        yield question.present(
-            sev.key, 'there', f'the firmware permits {sev.name}'
-        )
+        if shared_out:
+            reason = f'the firmware permits {sev.name}'
+            yield question.present(sev.key, 'there', reason)
+        else:
+            reason = (
+                f'the firmware permits {sev.name}; whether it set identifiers '
+                'aside is not known'
+            )
+            yield question.unknown(sev.key, 'there', reason)
         return
     prints = look.kernel_version >= sev.word_since
     if sets and has and prints:
@@ -196,8 +442,9 @@ def _sev_word(
             sev.key,
             'not there although CPUID shows the feature',
             f'the firmware has not switched {sev.name} on',
-            f'{_SETUP[sev.key]}; on a virtual machine, ask for it on the '
-            'host under it',
+            first(_snp_cause(look), _SETUP[sev.key]())
+            if sev.key == 'sev_snp'
+            else _SETUP[sev.key](),
         )
 
 
@@ -220,7 +467,7 @@ def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
             sev.key,
             shown,
             'the firmware has not switched memory encryption on',
-            _SETUP[sev.key],
+            _SETUP[sev.key](),
         )
     elif sev.key == 'sev':
         yield question.present(
@@ -228,18 +475,24 @@ def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
         )
 
 
-def _secure_processor(look: Look) -> Iterator[Observation]:
-    """/dev/sev: its driver has reached the secure processor."""
-    question = Question(
-        Stage.FIRMWARE, Strength.PARAMETER, '/proc/misc', 'sev'
-    )
+def _device(look: Look, key: str) -> Iterator[Observation]:
+    """/dev/sev, which QEMU opens to start any such guest (QEMU
+    target/i386/sev.c, sev-device); its driver is ccp."""
+    question = Question(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'sev')
     try:
         there = look.misc_registered('sev')
-    except Denied:
+    except Denied as denied:
+        reason = 'whether the kernel offers /dev/sev is not known'
+        yield question.denied(key, denied, reason)
         return
-    if there:
-        yield question.present(
-            'sev', 'there', "the secure processor's firmware answers"
+    # That it is there proves nothing: ccp registers it for plain SEV too.
+    if not there:
+        yield question.absent(
+            key,
+            'not there',
+            'the kernel offers no /dev/sev, which QEMU needs: the driver ccp '
+            'is not loaded, or does not reach the secure processor',
+            _LOAD_CCP(),
         )
 
 
@@ -263,7 +516,7 @@ def _tdx_processor(look: Look) -> Iterator[Observation]:
             'tdx',
             info.first('vendor_id'),
             'TDX is a feature of Intel processors',
-            _OTHER_HARDWARE,
+            _OTHER_HARDWARE(),
         )
         return
     if 'tdx_host_platform' in info.words_everywhere('flags'):
@@ -283,7 +536,7 @@ def _tdx_without_vtx(look: Look) -> Iterator[Observation]:
         return
     if not vmx:
         reason = 'TDX needs VT-x, which the processor does not have'
-        yield question.absent('tdx', '0', reason, _OTHER_HARDWARE)
+        yield question.absent('tdx', '0', reason, _OTHER_HARDWARE())
 
 
 def _tdx_registers(look: Look) -> Iterator[Observation]:
@@ -297,18 +550,12 @@ def _tdx_registers(look: Look) -> Iterator[Observation]:
         values = [look.msr(cpu, MTRRCAP) for cpu in look.cpus]
     except Denied as denied:
         reason = 'neither the flags nor a register tell of TDX'
-        yield question.denied(
-            'tdx',
-            denied,
-            reason,
-            'run a kernel with CONFIG_INTEL_TDX_HOST (6.8 or later), or let '
-            'root look with the msr module loaded',
-        )
+        yield question.denied('tdx', denied, reason, _TDX_KERNEL())
         return
     shown = ', '.join(f'{value:#x}' for value in dict.fromkeys(values))
     if not all(value >> _SEAMRR & 1 for value in values):
         reason = 'the processor has no SEAM range registers: no TDX'
-        yield question.absent('tdx', shown, reason, _OTHER_HARDWARE)
+        yield question.absent('tdx', shown, reason, _OTHER_HARDWARE())
         return
     yield question.present('tdx', shown, 'the processor has SEAM')
     yield from _tdx_keys(look)
@@ -328,15 +575,15 @@ def _tdx_keys(look: Look) -> Iterator[Observation]:
         yield question.denied('tdx', denied, reason)
         return
     value = f'{min(keys)} private key identifiers'
-    if all(keys):
+    # One identifier is the TDX module's own.
+    if min(keys) > 1:
         yield question.present('tdx', value, 'the firmware permits TDX')
     else:
         yield question.absent(
             'tdx',
             value,
-            'the firmware set no key identifiers aside for TDX',
-            'switch TME-MT and TDX on in the firmware setup, with a TDX key '
-            'split above 0',
+            'the firmware set too few key identifiers aside for TDX',
+            _TDX_FIRMWARE(),
         )
 
 
@@ -349,7 +596,7 @@ def _parameter(
     try:
         value = look.module_parameter(module, name)
     except Denied as denied:
-        yield from _no_parameter(look, key, module, label, question, denied)
+        yield _no_parameter(look, key, module, label, question, denied)
         return
     uses = truth(value)
     if uses is None:
@@ -363,10 +610,49 @@ def _parameter(
             value,
             f'KVM does not use {label}: it is switched off, or something '
             'that it needs is missing',
-            f'read what {module} says in dmesg; if it is only switched off, '
-            f'set "options {module} {name}=1" in /etc/modprobe.d/ and '
-            'reload the module or reboot',
+            _parameter_remedy(look, key, module, name),
         )
+
+
+def _parameter_remedy(look: Look, key: str, module: str, name: str) -> Advice:
+    """The likeliest cause first, and nothing that is set already."""
+    causes = []
+    if key == 'sev_snp':
+        causes.append(_snp_cause(look))
+    if key == 'tdx' and not _tdx_platform(look):
+        causes.append(_tdx_cause(look))
+    word = look.boot_word(f'{module}.{name}')
+    asked = truth((word.value if word else None) or '')
+    if asked is False and word is not None:
+        causes.append(_WORD_OFF(word=shortened(word.text)))
+    elif asked is None and not _is_on(look, module, name):
+        causes.append(_SWITCH_ON(module=module, parameter=name))
+    causes.append(_DMESG(module=module))
+    return first(*causes)
+
+
+def _is_on(look: Look, module: str, name: str) -> bool:
+    try:
+        return truth(look.module_parameter(module, name)) is True
+    except Denied:
+        return False
+
+
+def _tdx_platform(look: Look) -> bool:
+    try:
+        return 'tdx_host_platform' in look.cpuinfo.words_everywhere('flags')
+    except Denied:
+        return False
+
+
+def _tdx_cause(look: Look) -> Advice:
+    """The kernel gives TDX up while it could hibernate (kernel
+    arch/x86/virt/vmx/tdx/tdx.c tdx_init)."""
+    word = look.boot_word('hibernate')
+    off = word is not None and word.value in ('no', 'noresume')
+    if off or look.boot_word('nohibernate') is not None:
+        return NONE
+    return _NOHIBERNATE()
 
 
 def _no_parameter(
@@ -376,29 +662,37 @@ def _no_parameter(
     label: str,
     question: Question,
     denied: Denied,
-) -> Iterator[Observation]:
-    """A module that runs without the parameter was built without it."""
+) -> Observation:
+    """Not there means off, where modules are shown at all."""
     try:
-        loaded = look.module_loaded(module)
+        loaded: bool | None = look.module_loaded(module)
     except Denied:
-        loaded = False
-    if loaded and denied.missing:
-        yield question.absent(
+        loaded = None
+    if loaded is None or not denied.missing:
+        reason = f'{question.source} does not show whether KVM uses {label}'
+        return question.denied(key, denied, reason)
+    if loaded:
+        return question.absent(
             key,
             str(denied),
             f'{module} of this kernel knows nothing of {label}',
-            f'run a kernel whose {module} has {label} built in',
+            _NEWER_KERNEL(module=module, feature=label),
         )
-    elif loaded:
-        reason = f'{question.source} does not tell whether KVM uses {label}'
-        yield question.denied(key, denied, reason)
+    return question.absent(
+        key,
+        f'{module} is not loaded',
+        f'KVM does not use {label}: {module} is not loaded',
+        _LOAD(module=module),
+    )
 
 
-def _vm_types(look: Look) -> Iterator[Observation]:
+def _vm_type(
+    look: Look, key: str, name: str, bit: int
+) -> Iterator[Observation]:
     """KVM_CAP_VM_TYPES (api.rst 8.37): a bitmap, 0 on an older kernel.
 
-    A missing bit proves something only where the kernel makes machines of
-    that type at all; older kernels start SEV by another call.
+    Only for kernels that make machines of the type at all: older ones start
+    SEV by another call.
     """
     question = Question(
         Stage.KVM,
@@ -408,23 +702,30 @@ def _vm_types(look: Look) -> Iterator[Observation]:
     )
     try:
         types = look.kvm_extension(KVM_CAP_VM_TYPES)
-    except Denied:
-        # Of /dev/kvm that does not open, another probe tells.
+    except Denied as denied:
+        # Recordings of what files alone show: the parameter is effective,
+        # and KVM makes these machines exactly if it is on.
+        if denied.error not in (NOT_RECORDED, 'EOPNOTSUPP'):
+            reason = f'KVM could not be asked whether it makes {name} machines'
+            yield question.denied(key, denied, reason)
         return
-    asked = [
-        (s.key, s.name, s.vm_type, look.kernel_version >= s.type_since)
-        for s in _SEVS
-    ]
-    for key, name, bit, decides in (*asked, ('tdx', 'TDX', _TDX_TYPE, True)):
-        if types >> bit & 1:
-            reason = f'KVM makes {name} machines'
-            yield question.present(key, f'{types:#x}', reason)
-        elif types and decides:
-            yield question.absent(
-                key,
-                f'{types:#x}',
-                f'KVM makes no {name} machines',
-                f'read what the KVM module says of {name} in dmesg, and '
-                'see that the firmware, the kernel and the module parameter '
-                'allow it',
-            )
+    if types >> bit & 1:
+        reason = f'KVM makes {name} machines'
+        yield question.present(key, f'{types:#x}', reason)
+    elif types:
+        module, parameter = _SWITCH[key]
+        yield question.absent(
+            key,
+            f'{types:#x}',
+            f'KVM makes no {name} machines',
+            _parameter_remedy(look, key, module, parameter),
+        )
+
+
+_SWITCH = {
+    'sev': ('kvm_amd', 'sev'),
+    'sev_es': ('kvm_amd', 'sev_es'),
+    'sev_snp': ('kvm_amd', 'sev_snp'),
+    'tdx': ('kvm_intel', 'tdx'),
+}
+"""Module and parameter that switch KVM's use on and off."""

@@ -10,7 +10,14 @@ from typing import TypeVar
 
 from hvfilter.host import cmdline, cpulist
 from hvfilter.host.cmdline import CommandLine, Parameter
-from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied, Host, SmokeRun
+from hvfilter.host.door import (
+    CpuidEntry,
+    CpuidRegs,
+    Denied,
+    FileStat,
+    Host,
+    SmokeRun,
+)
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.cpuinfo import CpuInfo
 
@@ -29,13 +36,18 @@ class Look:
     :ivar host: the door
     :ivar nova_config: nova-compute's configuration files and directories, in
         order; None for those that :mod:`hvfilter.probes.nova_files` finds
+    :ivar nova_release: the major version of Nova, where somebody stated it
     """
 
     def __init__(
-        self, host: Host, nova_config: tuple[str, ...] | None = None
+        self,
+        host: Host,
+        nova_config: tuple[str, ...] | None = None,
+        nova_release: int | None = None,
     ) -> None:
         self.host = host
         self.nova_config = nova_config
+        self.nova_release = nova_release
         self._asked: dict[object, object] = {}
 
     def _once(self, key: object, ask: Callable[[], T]) -> T:
@@ -159,6 +171,20 @@ class Look:
     def module_loaded(self, module: str) -> bool:
         """Whether the kernel has the module, loaded or built in."""
         return module in self.names('/sys/module')
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        """The installed versions of a Python package; raises Denied."""
+        return self._once(
+            ('versions', package), lambda: self.host.versions(package)
+        )
+
+    def stat(self, path: str) -> FileStat:
+        """Kind, permissions and owners of a path; raises Denied."""
+        return self._once(('stat', path), lambda: self.host.stat(path))
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        """The groups of a local account; raises Denied."""
+        return self._once(('groups', user), lambda: self.host.groups(user))
 
     def kvm_api_version(self) -> int:
         """KVM_GET_API_VERSION; raises Denied when /dev/kvm won't open."""

@@ -15,7 +15,7 @@ from hvfilter.host import ini
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes import nova_options
+from hvfilter.probes import nova_confidential, nova_options
 from hvfilter.probes.asking import shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
@@ -26,7 +26,6 @@ _KEYS = tuple(row.key for row in CATALOGUE if Stage.NOVA in row.stages)
 _GUEST_CPU_KEYS = ('nested', 'nested_slat')
 _RELEASE = '/etc/os-release'
 _CPU_OPTIONS = 'cpu_mode, cpu_models, cpu_model_extra_flags'
-_SEV_KEYS = ('sev', 'sev_es')
 _Answer = tuple[State, str, str, str]
 """State, what was asked, reason, remedy."""
 
@@ -55,7 +54,10 @@ class NovaConfig(Probe):
         keeps_svm = _keeps_svm(look, options) if 'svm' in features else None
         guests = _Guests(look.arch, features, keeps_svm)
         for key in _KEYS:
-            state, asked, reason, remedy = _answer(key, options, guests)
+            answer = _answer(key, options, guests)
+            if answer[0] is State.PRESENT and key in nova_confidential.NAMES:
+                answer = nova_confidential.answer(key, look, options)
+            state, asked, reason, remedy = answer
             yield Observation(
                 key,
                 Stage.NOVA,
@@ -142,8 +144,6 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
         return (State.PRESENT, 'virt_type', reason, '')
     if key in _GUEST_CPU_KEYS:
         return _guest_cpu(key, options, guests)
-    if key in _SEV_KEYS and options.encrypted_guests == '0':
-        return _NO_ENCRYPTED_GUESTS
     return (State.PRESENT, 'virt_type', 'Nova starts KVM guests', '')
 
 
@@ -181,17 +181,6 @@ _NO_CONFIGURATION: _Answer = (
     'virt_type',
     'no configuration of nova-compute was found',
     'name the files that nova-compute reads, with --config-file',
-)
-
-
-# Nova 34 has the option no more; which Nova it is cannot be seen here.
-_NO_ENCRYPTED_GUESTS: _Answer = (
-    State.ABSENT,
-    'num_memory_encrypted_guests',
-    'Nova before 34 starts no guests with encrypted memory: '
-    'num_memory_encrypted_guests = 0',
-    'take num_memory_encrypted_guests out of [libvirt] in nova.conf, or '
-    'raise it',
 )
 
 

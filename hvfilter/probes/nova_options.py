@@ -26,6 +26,7 @@ WANTED = {
         'cpu_model',
         'cpu_model_extra_flags',
         'num_memory_encrypted_guests',
+        'num_intel_tdx_guests',
     ),
 }
 
@@ -94,6 +95,11 @@ class NovaOptions:
     def encrypted_guests(self) -> str:
         """``[libvirt] num_memory_encrypted_guests``; '' when not set."""
         return self.values.get('num_memory_encrypted_guests', '')
+
+    @property
+    def tdx_guests(self) -> str:
+        """``[libvirt] num_intel_tdx_guests``; '' when not set."""
+        return self.values.get('num_intel_tdx_guests', '')
 
     def switched(self, feature: str) -> bool | None:
         """Whether the extra flags add (True) or remove (False) a feature.

@@ -17,14 +17,17 @@ def examine(
     host: Host,
     nova_config: tuple[str, ...] | None = None,
     probes: Iterable[Probe] | None = None,
+    nova_release: int | None = None,
 ) -> HostReport:
     """The report on a host, live or recorded. Never raises Denied.
 
     :param nova_config: nova-compute's configuration files or directories,
         in the order in which it reads them; None for the usual places
     :param probes: which probes to ask; None for all that are registered
+    :param nova_release: the major version of the Nova that runs there, such
+        as 34; None to find it out
     """
-    look = Look(host, nova_config)
+    look = Look(host, nova_config, nova_release)
     chosen = run.registered() if probes is None else probes
     try:
         machine = host.machine()

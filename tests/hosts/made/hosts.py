@@ -184,6 +184,28 @@ def intel_tdx() -> Made:
     )
 
 
+def intel_tdx_host_passthrough() -> Made:
+    made = intel_tdx()
+    made.note = 'The same, and Nova 34 gives guests the processor itself'
+    made.nova(cpu_mode='host-passthrough')
+    made.text('/sys/fs/cgroup/misc.capacity', 'tdx 63')
+    return made
+
+
+def intel_tdx_no_guests_counted() -> Made:
+    made = intel_tdx()
+    made.note = 'The same, on a kernel that counts no TDX guests'
+    made.nova(cpu_mode='host-passthrough')
+    return made
+
+
+def intel_tdx_nova_31() -> Made:
+    made = intel_tdx_host_passthrough()
+    made.note = 'The same, with a Nova that knows nothing of TDX'
+    made.versions = {'nova': ('31.0.0',)}
+    return made
+
+
 def intel_tdx_off_in_kvm() -> Made:
     return _intel(
         'Intel server permitted to use TDX, whose kvm_intel does not',
@@ -192,6 +214,17 @@ def intel_tdx_off_in_kvm() -> Made:
         model=207,
         parameters={'tdx': 'N'},
         more_words=('tdx_host_platform',),
+        more_msrs={0xFE: 0x8D0A, 0x87: 0x40 << 32 | 0x3F},
+    )
+
+
+def intel_tdx_hibernation() -> Made:
+    return _intel(
+        'TDX switched on in kvm_intel; the kernel could hibernate',
+        kernel='6.18.2-generic',
+        model_name='INTEL(R) XEON(R) PLATINUM 8592+',
+        model=207,
+        parameters={'tdx': 'N'},
         more_msrs={0xFE: 0x8D0A, 0x87: 0x40 << 32 | 0x3F},
     )
 
@@ -377,6 +410,100 @@ def amd_sev_snp() -> Made:
     return made
 
 
+def amd_sev_all_es() -> Made:
+    made = amd_sev_snp()
+    again = _amd(
+        'The firmware gave all identifiers to SEV-ES; kernel 6.12',
+        memory_encryption=SEV,
+        parameters={'sev': 'Y', 'sev_es': 'Y', 'sev_snp': 'Y'},
+        more_msrs={0xC0010010: bits(23, 18)},
+        first_sev_asid=510,
+    )
+    again.files['/proc/misc'] = made.files['/proc/misc']
+    again.kvm = dataclasses.replace(
+        again.kvm, extensions={**again.kvm.extensions, 235: 0b11101}
+    )
+    return again
+
+
+def amd_sev_no_es() -> Made:
+    made = _amd(
+        'The firmware set no identifiers aside for SEV-ES',
+        memory_encryption=SEV,
+        parameters={'sev': 'Y', 'sev_es': 'N', 'sev_snp': 'N'},
+        more_msrs={0xC0010010: bits(23, 18)},
+        first_sev_asid=1,
+    )
+    made.text('/proc/misc', '232 kvm', '124 sev', '126 tun')
+    return made
+
+
+def amd_sev_no_rmp() -> Made:
+    made = _amd(
+        'The firmware set no memory aside for the RMP table',
+        memory_encryption=SEV,
+        parameters={'sev': 'Y', 'sev_es': 'Y', 'sev_snp': 'N'},
+        more_msrs={0xC0010010: bits(23, 18), 0xC0010132: 0, 0xC0010133: 0},
+    )
+    made.text('/proc/misc', '232 kvm', '124 sev', '126 tun')
+    return made
+
+
+def amd_sev_no_device() -> Made:
+    made = amd_sev_snp()
+    made.note = 'SEV is on in kvm_amd, and ccp is not loaded: no /dev/sev'
+    made.text('/proc/misc', '232 kvm', '126 tun')
+    return made
+
+
+def amd_sev_snp_iommu_pt() -> Made:
+    made = _amd(
+        'SEV-SNP lost to iommu=pt on the kernel command line',
+        memory_encryption=SEV,
+        parameters={'sev': 'Y', 'sev_es': 'Y', 'sev_snp': 'N'},
+        more_msrs={0xC0010010: bits(23, 18)},
+    )
+    made.text('/proc/misc', '232 kvm', '124 sev', '126 tun')
+    made.text('/proc/cmdline', 'ro quiet iommu=pt')
+    return made
+
+
+def amd_sev_word_off() -> Made:
+    made = amd_sev_off_in_kvm()
+    made.note = 'SEV switched off on the kernel command line'
+    for name in ('sev', 'sev_es', 'sev_snp'):
+        made.text(f'/sys/module/kvm_amd/parameters/{name}', 'N')
+    made.text('/proc/cmdline', 'ro quiet kvm-amd.sev=0')
+    return made
+
+
+def amd_sev_snp_nova_31() -> Made:
+    made = amd_sev_snp()
+    made.note = 'The same, with a Nova that starts plain SEV guests only'
+    made.versions = {'nova': ('31.0.0',)}
+    return made
+
+
+def amd_sev_snp_kolla() -> Made:
+    made = amd_sev_snp()
+    made.note = 'The same, with nova-compute in a container of Kolla'
+    made.options = {}
+    made.nova('/etc/kolla/nova-compute/nova.conf', **SVM_FOR_GUESTS)
+    return made
+
+
+def amd_sev_es_nova_33() -> Made:
+    made = _amd(
+        'AMD server that can start SEV and SEV-ES guests, by Nova 33',
+        memory_encryption=bits(0, 1, 2, 3),
+        parameters={'sev': 'Y', 'sev_es': 'Y'},
+        more_msrs={0xC0010010: bits(23, 18)},
+    )
+    made.text('/proc/misc', '232 kvm', '124 sev', '126 tun')
+    made.versions = {'nova': ('33.0.2',)}
+    return made
+
+
 def amd_sev_off_in_kvm() -> Made:
     made = _amd(
         'SEV permitted by the firmware, and off in kvm_amd',
@@ -400,6 +527,7 @@ def amd_no_encrypted_guests() -> Made:
     made = amd_sev_snp()
     made.note = 'SEV is there, and Nova is told to start no such guest'
     made.nova(num_memory_encrypted_guests='0', **SVM_FOR_GUESTS)
+    made.versions = {'nova': ('33.0.2',)}
     return made
 
 
@@ -460,6 +588,34 @@ def arm64_guest() -> Made:
 def s390x_lpar() -> Made:
     return others.s390x(
         'Partition of an IBM z15, nesting on', sie=True, nested='1'
+    )
+
+
+def s390x_secure_execution() -> Made:
+    return others.s390x(
+        'Partition of an IBM z15 that hosts Secure Execution guests',
+        sie=True,
+        nested='1',
+        protected=True,
+    )
+
+
+def s390x_prot_virt_off() -> Made:
+    return others.s390x(
+        'The same, booted without prot_virt=1',
+        sie=True,
+        nested='1',
+        protected=False,
+    )
+
+
+def s390x_prot_virt_refused() -> Made:
+    return others.s390x(
+        'The same, booted with prot_virt=1, which the ultravisor refused',
+        sie=True,
+        nested='1',
+        cmdline='ro quiet prot_virt=1',
+        protected=False,
     )
 
 
@@ -580,7 +736,11 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             intel_hybrid,
             zhaoxin,
             intel_tdx,
+            intel_tdx_host_passthrough,
+            intel_tdx_no_guests_counted,
+            intel_tdx_nova_31,
             intel_tdx_off_in_kvm,
+            intel_tdx_hibernation,
             intel_tdx_firmware_off,
             intel_iommu_off,
             no_kvm_node,
@@ -602,6 +762,15 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             npt_without_svm,
             hygon,
             amd_sev_snp,
+            amd_sev_all_es,
+            amd_sev_no_es,
+            amd_sev_no_rmp,
+            amd_sev_no_device,
+            amd_sev_snp_iommu_pt,
+            amd_sev_word_off,
+            amd_sev_snp_nova_31,
+            amd_sev_snp_kolla,
+            amd_sev_es_nova_33,
             amd_sev_off_in_kvm,
             amd_sev_firmware_off,
             amd_no_encrypted_guests,
@@ -611,6 +780,9 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             arm64_mode_none,
             arm64_guest,
             s390x_lpar,
+            s390x_secure_execution,
+            s390x_prot_virt_off,
+            s390x_prot_virt_refused,
             s390x_nested_off,
             s390x_guest,
             ppc64_powernv,

@@ -55,6 +55,12 @@ class Made:
         self.smoke: SmokeRun | Refusal | None = Refusal(
             'ENOENT', what='/dev/kvm'
         )
+        self.versions: dict[str, tuple[str, ...] | Refusal] = {
+            'nova': ('34.0.0',)
+        }
+        self.groups: dict[str, tuple[str, ...] | Refusal] = {
+            'libvirt-qemu': ('libvirt-qemu', 'kvm')
+        }
         self.nova()
 
     def text(self, path: str, *lines: str) -> None:
@@ -144,6 +150,8 @@ class Made:
             links={**asked.links, **given.links},
             stats={**asked.stats, **given.stats},
             options={**asked.options, **given.options},
+            versions={**asked.versions, **given.versions},
+            groups={**asked.groups, **given.groups},
             cpuid=asked.cpuid,
             msrs=asked.msrs,
             smoke=_first(given.smoke, asked.smoke),
@@ -171,6 +179,8 @@ class Made:
             links=self.links,
             stats=self.stats,
             options=self.options,
+            versions=self.versions,
+            groups=self.groups,
             cpuid=self.cpuid,
             msrs=self.msrs,
             kvm=self.kvm,
@@ -201,6 +211,12 @@ class _ClosedWorld(RecordedHost):
         self, path: str, wanted: Mapping[str, Sequence[str]]
     ) -> door.Options:
         return self._or(super().options, 'ENOENT', path, wanted)
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        return self._or(super().versions, 'ENOENT', package)
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        return self._or(super().groups, 'ENOENT', user)
 
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         error = 'ENXIO' if self.snapshot.cpuid else 'EOPNOTSUPP'

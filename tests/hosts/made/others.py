@@ -107,8 +107,13 @@ def s390x(
     hpage: str = '0',
     cmdline: str = 'ro quiet',
     pci: bool = True,
+    protected: bool | None = None,
 ) -> Made:
-    """A partition of an IBM z15; nested is empty where kvm is not loaded."""
+    """A partition of an IBM z15; nested is empty where kvm is not loaded.
+
+    :param protected: whether the kernel is a host of Secure Execution guests;
+        None where the machine has no ultravisor
+    """
     features = 'esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te'
     made = machine(
         's390x',
@@ -120,17 +125,23 @@ def s390x(
             'bogomips per cpu: 20325.00',
             'max thread id   : 0',
             f'features\t: {features} vx{" sie" if sie else ""}',
-            'facilities      : 0 1 2 3 4 6 7 8 9 10 11 12 13 14 15 16 17 18',
+            'facilities      : 0 1 2 3 4 6 7 8 9 10 11 12 13 14 15 16 17 18'
+            f'{" 158" if protected is not None else ""}',
             'processor 0: version = 00,  identification = 000000, '
             'machine = 8561',
             'processor 1: version = 00,  identification = 000000, '
             'machine = 8561',
         ],
-        extensions={} if nested else None,
+        extensions={180: int(bool(protected))} if nested else None,
         modules={'kvm': {'nested': nested, 'hpage': hpage}} if nested else {},
         cmdline=cmdline,
     )
     made.text('/sys/devices/system/cpu/online', '0-1')
+    if protected is not None:
+        made.text('/sys/firmware/uv/prot_virt_host', str(int(protected)))
+        if 'prot_virt' not in cmdline:
+            cmdline = f'{cmdline} prot_virt={protected:d}'
+        made.text('/proc/cmdline', cmdline)
     lines = ['Manufacturer:         IBM', 'Type:                 8561', '']
     lines.append('LPAR Characteristics: Shared ')
     if control_program:

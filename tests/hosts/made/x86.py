@@ -295,6 +295,7 @@ class Amd:
     :ivar vm_cr: MSR 0xC0010114
     :ivar memory_encryption: CPUID 8000001F:EAX
     :ivar encrypts: the firmware switched memory encryption on
+    :ivar first_sev_asid: CPUID 8000001F:EDX; those below are SEV-ES's
     """
 
     note: str
@@ -314,6 +315,7 @@ class Amd:
     loaded: bool = True
     hypervisor: str = ''
     encrypts: bool = True
+    first_sev_asid: int = 100
     dmi: tuple[str, str, str] = (
         'Supermicro',
         'AS -1115CS-TNR',
@@ -385,7 +387,7 @@ class Amd:
                 self.memory_encryption,
                 0x173 if self.memory_encryption else 0,
                 0x1FD if self.memory_encryption else 0,
-                1,
+                self.first_sev_asid,
             ),
         }
         leaves = _leaves(

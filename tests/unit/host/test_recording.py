@@ -38,6 +38,8 @@ def ask_all(host, snapshot):
             if isinstance(options, Refusal)
         ),
         (host.options, ('/no', {'a': ('b',)})),
+        *((host.versions, (name,)) for name in [*snapshot.versions, 'no']),
+        *((host.groups, (user,)) for user in [*snapshot.groups, 'no']),
         *(
             (host.cpuid, (cpu, *leaf))
             for cpu, table in snapshot.cpuid.items()

@@ -199,8 +199,8 @@ class TestComplaints(testtools.TestCase):
             (
                 {'file': {}},
                 'file: no such member; there are: schema, origin, machine, '
-                'files, directories, links, stats, options, cpuid, msrs, '
-                'kvm, smoke',
+                'files, directories, links, stats, options, versions, '
+                'groups, cpuid, msrs, kvm, smoke',
             ),
             (
                 {'origin': {'how': 'guessed'}},

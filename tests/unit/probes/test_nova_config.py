@@ -93,7 +93,7 @@ class NovaTestCase(ProbeTestCase):
 
 class TestVirtType(NovaTestCase):
     def test_kvm_when_defaults_hold(self):
-        for key in ('kvm', 'nested', 'nested_slat', 'sev', 'tdx'):
+        for key in ('kvm', 'nested', 'nested_slat', 'sev'):
             self.check('present', nova(), key)
         self.assertEqual(MAIN, self.about(nova()).source)
         self.assertEqual('nothing set', self.about(nova()).value)
@@ -184,8 +184,7 @@ class TestVirtType(NovaTestCase):
         look = nova(num_memory_encrypted_guests='0')
         for key in ('sev', 'sev_es'):
             self.check('absent', look, key, '= 0', 'raise it')
-        for key in ('sev_snp', 'tdx', 'kvm'):
-            self.check('present', look, key)
+        self.check('present', look, 'kvm')
         self.check('present', nova(num_memory_encrypted_guests='5'), 'sev')
 
     def test_words_when_there_is_something_to_mend(self):

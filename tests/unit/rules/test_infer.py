@@ -145,6 +145,7 @@ class AbsentTest(testtools.TestCase):
                 'kvm',
                 'nested',
                 'nested_slat',
+                'secure_execution',
                 'sev',
                 'sev_es',
                 'sev_snp',

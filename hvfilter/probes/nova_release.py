@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which release of Nova runs here: what the operator states, else what is
+installed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.probes import nova_files
+from hvfilter.probes.asking import shortened
+from hvfilter.probes.context import Look
+from hvfilter.probes.nova_options import NovaOptions
+
+PACKAGE = 'nova'
+SECTION, OPTION = 'hvfilter', 'nova_release'
+CONFIGURATION = '/etc/hvfilter/hvfilter.conf'
+DIRECTORY = '/etc/hvfilter/hvfilter.conf.d'
+"""Read after nova-compute's own files, as by "hvfilter publish"."""
+
+OLDEST = 2
+"""Any number above is taken; what hvfilter knows begins with release 27."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What is known of the release.
+
+    :ivar number: the major version, such as 34; None when it is not known
+    :ivar source: where it was looked for
+    :ivar value: what was found there, raw
+    """
+
+    number: int | None
+    source: str
+    value: str
+
+
+def find(look: Look, options: NovaOptions) -> Release:
+    """The release; nothing is raised."""
+    if look.nova_release is not None:
+        value = str(look.nova_release)
+        return Release(look.nova_release, '--nova-release', value)
+    stated = _stated(look, options)
+    if stated is not None:
+        return stated
+    if options.layout is not None and not options.layout.host_qemu:
+        name = options.layout.name
+        value = f'nova-compute runs in a container or snap ({name})'
+        return Release(None, f'[{SECTION}] {OPTION}', value)
+    return _installed(look)
+
+
+def _stated(look: Look, options: NovaOptions) -> Release | None:
+    """``[hvfilter] nova_release``; None where no file sets it."""
+    found = None
+    try:
+        paths = _files(look, options)
+    except Denied as denied:
+        return Release(None, DIRECTORY, str(denied))
+    for path in paths:
+        try:
+            sections = look.host.options(path, {SECTION: (OPTION,)})
+        except Denied as denied:
+            if denied.missing or denied.error == NOT_RECORDED:
+                # Recordings of earlier releases do not hold it.
+                continue
+            return Release(None, path, str(denied))
+        values = sections.get(SECTION, {}).get(OPTION, ())
+        if values:
+            found = Release(number(values[-1]), path, shortened(values[-1]))
+    return found
+
+
+def _files(look: Look, options: NovaOptions) -> tuple[str, ...]:
+    """:raises Denied: a directory of such files cannot be listed"""
+    if look.nova_config is not None:
+        return options.read
+    try:
+        own = nova_files.files_in(look, DIRECTORY)
+    except Denied as denied:
+        if not denied.missing and denied.error != NOT_RECORDED:
+            raise
+        own = ()
+    return (*options.read, CONFIGURATION, *own)
+
+
+def _installed(look: Look) -> Release:
+    source = f'installed package {PACKAGE}'
+    try:
+        versions = look.versions(PACKAGE)
+    except Denied as denied:
+        return Release(None, source, str(denied))
+    numbers = {number(version) for version in versions}
+    value = ', '.join(versions)
+    return Release(numbers.pop() if len(numbers) == 1 else None, source, value)
+
+
+def number(version: str) -> int | None:
+    """The major version of a version such as ``34``, ``34.0.0`` or
+    ``32.1.0.dev7``; None when it is none."""
+    found = re.fullmatch(r'(\d{1,3})(?:[.\-+~].*)?', version.strip())
+    major = int(found[1]) if found else 0
+    return major if major >= OLDEST else None

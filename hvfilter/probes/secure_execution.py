@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IBM Secure Execution on s390x: protected virtual machines.
+
+The processor, with the feature that switches it on in the machine, has the
+ultravisor-call facility (158). The kernel uses it as a host when it is booted
+with ``prot_virt=1`` and the ultravisor accepts (kernel arch/s390/kernel/uv.c),
+which ``/sys/firmware/uv/prot_virt_host`` shows and KVM_CAP_S390_PROTECTED
+repeats (arch/s390/kvm/kvm-s390.c).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import Stage
+from hvfilter.model.finding import Observation, Strength
+from hvfilter.probes.asking import Question
+from hvfilter.probes.context import Look, truth
+from hvfilter.probes.remedies import Advice, Remedy
+
+KEY = 'secure_execution'
+FACILITY = '158'
+HOST_FILE = '/sys/firmware/uv/prot_virt_host'
+KVM_CAP_S390_PROTECTED = 180
+
+_MACHINE = Remedy(
+    'secure_execution_machine',
+    'use an LPAR of an IBM z15, LinuxONE III or later machine that has the '
+    'feature Secure Execution (code 115)',
+    'no ultravisor-call facility',
+    vendor='IBM',
+    source='kernel arch/s390/kernel/uv.c',
+)
+_PROT_VIRT = Remedy(
+    'prot_virt_on',
+    'boot the kernel with prot_virt=1',
+    'the kernel was not asked to be a host of protected guests',
+    vendor='IBM',
+    kernel='5.7 and later',
+    machine='bare metal (LPAR)',
+    source='kernel arch/s390/kernel/uv.c',
+)
+_ULTRAVISOR = Remedy(
+    'prot_virt_dmesg',
+    'read what the kernel says of prot_virt in dmesg: prot_virt=1 is set, and '
+    'the ultravisor did not accept it',
+    'the ultravisor refused',
+    vendor='IBM',
+    kernel='5.7 and later',
+    source='kernel arch/s390/kernel/uv.c setup_uv',
+)
+
+
+def observe(look: Look) -> Iterator[Observation]:
+    """Facility 158, what the kernel made of it, and what KVM offers."""
+    yield from _facility(look)
+    yield from _host_file(look)
+    yield from _extension(look)
+
+
+def _facility(look: Look) -> Iterator[Observation]:
+    """The firmware switches the facility on, so it tells of both stages."""
+    question = Question(
+        Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', f'facilities: {FACILITY}'
+    )
+    firmware = dataclasses.replace(question, stage=Stage.FIRMWARE)
+    try:
+        words = look.cpuinfo.words_everywhere('facilities')
+    except Denied as denied:
+        reason = 'cpuinfo does not show the facilities'
+        yield question.denied(KEY, denied, reason)
+        return
+    if not words:
+        reason = 'this kernel prints no facilities'
+        yield question.unknown(KEY, 'no line "facilities"', reason)
+        return
+    if FACILITY in words:
+        reason = 'the machine has the ultravisor-call facility'
+        yield question.present(KEY, 'there', reason)
+        yield firmware.present(KEY, 'there', reason)
+        return
+    yield question.absent(
+        KEY,
+        'not there',
+        'the machine has no ultravisor-call facility',
+        _MACHINE(),
+    )
+
+
+def _host_file(look: Look) -> Iterator[Observation]:
+    question = Question(
+        Stage.KVM, Strength.PARAMETER, HOST_FILE, 'prot_virt_host'
+    )
+    try:
+        value = look.text(HOST_FILE)
+    except Denied as denied:
+        reason = 'whether the kernel hosts protected guests is not shown'
+        yield question.denied(KEY, denied, reason)
+        return
+    if value == '1':
+        reason = 'the kernel is a host of protected guests'
+        yield question.present(KEY, value, reason)
+    elif value == '0':
+        reason = 'the kernel is no host of protected guests'
+        yield question.absent(KEY, value, reason, _off(look))
+    else:
+        reason = f'{HOST_FILE} is neither 0 nor 1'
+        yield question.unknown(KEY, value, reason)
+
+
+def _extension(look: Look) -> Iterator[Observation]:
+    question = Question(
+        Stage.KVM,
+        Strength.IOCTL,
+        'KVM_CHECK_EXTENSION',
+        f'KVM_CAP_S390_PROTECTED ({KVM_CAP_S390_PROTECTED})',
+    )
+    try:
+        value = look.kvm_extension(KVM_CAP_S390_PROTECTED)
+    except Denied as denied:
+        reason = 'KVM could not be asked for protected guests'
+        yield question.denied(KEY, denied, reason)
+        return
+    if value > 0:
+        yield question.present(KEY, str(value), 'KVM makes protected guests')
+    else:
+        reason = 'KVM makes no protected guests'
+        yield question.absent(KEY, str(value), reason, _off(look))
+
+
+def _off(look: Look) -> Advice:
+    """The kernel reads the word as a boolean; the last one wins."""
+    word = look.boot_word('prot_virt')
+    asked = word is not None and truth(word.value or '') is True
+    return _ULTRAVISOR() if asked else _PROT_VIRT()
