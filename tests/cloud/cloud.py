@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import getpass
 import os
 import pathlib
@@ -292,24 +291,24 @@ class Cloud:
             name, machine.command(*command), environment
         )
 
-    def restart_computes(self) -> None:
-        """All of them, two at a time."""
-        names = [f'nova-compute-{host.name}' for host in HOSTS]
+    def restart_computes(self, *hosts: Host) -> None:
+        """End and start them, and wait until their providers are renewed."""
+        names = {f'nova-compute-{host.name}': host for host in hosts or HOSTS}
+        begun = {name: self._log_size(name) for name in names}
         for name in names:
+            self._one[name].ask_to_end()
+        for name, host in names.items():
             self.end(name)
-        self.together(
-            *(functools.partial(self.restart, name) for name in names)
-        )
-
-    def _restart_compute(self, host: Host) -> None:
-        """Start it, and wait until it has renewed its provider."""
-        name = f'nova-compute-{host.name}'
-        begun = self._log_size(name)
-        self.start_compute(host)
-        self._one[name].wait_until(
-            lambda: 'Final resource view' in self._log(name, begun),
-            f'{name} renews its resource provider',
-        )
+            self.start_compute(host)
+        for name in names:
+            self._one[name].wait_until(
+                lambda name=name: (
+                    'MainProcess.update_resources'
+                    in self._log(name, begun[name])
+                ),
+                f'{name} renews its resource provider',
+            )
+        self.wait_for_reports()
 
     def start_api(self, service: str, *, wait: bool = True) -> None:
         """A service that is heard over HTTP."""
@@ -480,8 +479,6 @@ class Cloud:
             self.start_broker()
         elif kind == 'libvirtd':
             self._start_libvirt(BY_NAME[host])
-        elif kind == 'nova-compute':
-            self._restart_compute(BY_NAME[host])
         else:
             self._nova(service)
 

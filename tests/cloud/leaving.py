@@ -49,7 +49,7 @@ def provider_yaml(cloud: Cloud) -> str:
     conf.write_text(_CONF)
     try:
         cloud.tell(on(cloud, _HOST, HVFILTER, '-q', 'publish').strip()[-300:])
-        cloud.restart(f'nova-compute-{_HOST}')
+        cloud.restart_computes(BY_NAME[_HOST])
         processes.wait_until(
             lambda: catalogue.REPORTED_TRAIT in cloud.traits(_HOST),
             f'nova-compute on {_HOST} publishes what the file holds',
@@ -73,7 +73,7 @@ def provider_yaml(cloud: Cloud) -> str:
     )
     for file in folder.glob('*.yaml'):
         file.unlink()
-    cloud.restart(f'nova-compute-{_HOST}')
+    cloud.restart_computes(BY_NAME[_HOST])
     publish(cloud, BY_NAME[_HOST])
     _runs(cloud)
     if _own(cloud, _HOST) != before:
@@ -106,8 +106,8 @@ def remove(cloud: Cloud) -> str:
     cloud.tell(refusal)
     guests.delete_flavors(cloud)
     cloud.tell(cloud.hvfilter('-q', *words))
-    cloud.together(lambda: _without_package(cloud), cloud.restart_computes)
-    cloud.wait_for_computes()
+    _without_package(cloud)
+    cloud.restart_computes()
     began = time.monotonic()
     seen = without.schedules(cloud)
     guests.delete_all(cloud)
