@@ -55,7 +55,7 @@ def cloned(cloud: Cloud) -> str:
     for name in ('emulating', 'qemu'):
         if name not in printed:
             raise guests.Wrong(f'{name} is not named: {printed}')
-    cloud.tell(f'emulating: {printed.strip()[-300:]}')
+    cloud.tell(f'emulating: {printed.partition("+--")[0].strip()}')
     if before != {host: cloud.traits(host) for host in BY_NAME}:
         raise guests.Wrong('the clone changed traits')
     return 'refused, and no trait changed'
@@ -66,6 +66,7 @@ def blind(cloud: Cloud) -> str:
 
     Nothing is changed, so that the report grows old: see ``died``.
     """
+    landing.zone(cloud)
     before = cloud.traits('qemu')
     cloud.hosts['qemu'].path(machines.NOVA_CONF).chmod(0o600)
     printed = on(
