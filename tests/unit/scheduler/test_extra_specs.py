@@ -58,7 +58,7 @@ class RegisterTest(testtools.TestCase):
         name = 'nova.api.validation.extra_specs'
         with mock.patch.dict(sys.modules, {name: None}):
             self.assertEqual([], extra_specs.register())
-        self.assertIn('not validated', self.log.output)
+        self.assertIn('will not be validated', self.log.output)
 
     def test_nothing_is_raised_when_nova_has_other_validators(self):
         with mock.patch(
@@ -66,4 +66,4 @@ class RegisterTest(testtools.TestCase):
             lambda name: None,
         ):
             self.assertEqual([], extra_specs.register())
-        self.assertIn('not validated', self.log.output)
+        self.assertIn('will not be validated', self.log.output)
