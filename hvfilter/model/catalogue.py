@@ -98,6 +98,15 @@ class Capability:
         """The Placement trait, on the compute node's root provider."""
         return TRAIT_PREFIX + self.key.upper()
 
+    @property
+    def unknown_trait(self) -> str:
+        """The trait of a host that could not find out whether it has it.
+
+        Without it a host that reported and has not :attr:`trait` lacks the
+        capability.
+        """
+        return self.trait + _UNKNOWN
+
 
 def _row(
     key: str,
@@ -112,6 +121,8 @@ def _row(
 
 
 _KVM_AND_NOVA = (Stage.KVM, Stage.NOVA)
+
+_UNKNOWN = '_UNKNOWN'
 
 REPORTED_TRAIT = TRAIT_PREFIX + 'REPORTED'
 """The marker: hvfilter looked at this host. Not a finding: it is published
@@ -284,14 +295,23 @@ BY_TRAIT: Mapping[str, Capability] = types.MappingProxyType(
 RETIRED_TRAITS: frozenset[str] = frozenset()
 """Names that earlier releases published: removed wherever they are seen."""
 
-OWN_TRAITS: frozenset[str] = (
+UNKNOWN_TRAITS: frozenset[str] = frozenset(
+    capability.unknown_trait for capability in CATALOGUE
+)
+"""Placement learns each name when a host first needs it: no flavor names
+one."""
+
+STATE_TRAITS: frozenset[str] = (
     frozenset(BY_TRAIT) | {REPORTED_TRAIT} | RETIRED_TRAITS
 )
+"""Names that stay as they are while their state is UNKNOWN."""
+
+OWN_TRAITS: frozenset[str] = STATE_TRAITS | UNKNOWN_TRAITS
 """The names that are known beforehand; see :func:`is_own` for the others."""
 
 _REPORTED_WEEK = f'{REPORTED_TRAIT}_{week.PATTERN}'
 _STATE_WEEK = (
-    f'(?:{"|".join(sorted(OWN_TRAITS))})_(?:UNKNOWN|REMOVED)_{week.PATTERN}'
+    f'(?:{"|".join(sorted(STATE_TRAITS))})_(?:UNKNOWN|REMOVED)_{week.PATTERN}'
 )
 
 OWN_PATTERNS: tuple[re.Pattern[str], ...] = tuple(

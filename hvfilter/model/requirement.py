@@ -67,12 +67,19 @@ class Requirements:
         when the guest is to run under KVM; None when it was not said
     :ivar landed: the guest is on the host already and only its image
         changes: what is kept free for others does not concern it
+    :ivar emulable: the image allows that the guest is emulated: a host will
+        do on which Nova starts guests without KVM. On every other host the
+        guest is the KVM guest that Nova makes of it
+    :ivar emulation_architecture: on hosts of another architecture Nova
+        emulates the guest; None when the image does not have it
     """
 
     items: tuple[Requirement, ...] = ()
     misfits: tuple[Misfit, ...] = ()
     architecture: str | None = None
     landed: bool = False
+    emulable: bool = False
+    emulation_architecture: str | None = None
 
     def wanting(self, demand: Demand) -> tuple[Requirement, ...]:
         """The items of one demand."""
@@ -88,4 +95,22 @@ class Requirements:
     @property
     def capabilities(self) -> frozenset[str]:
         """The keys that a judge must know of a host."""
-        return frozenset(item.capability for item in self.items)
+        keys = frozenset(item.capability for item in self.items)
+        return keys | {'tcg'} if self._tcg_matters else keys
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The keys of which it matters whether a host reported them as
+        unknown: all but those that are only preferred."""
+        keys = frozenset(
+            item.capability
+            for item in self.items
+            if item.demand is not Demand.PREFERRED
+        )
+        return keys | {'tcg'} if self._tcg_matters else keys
+
+    @property
+    def _tcg_matters(self) -> bool:
+        return self.emulable and any(
+            item.asker is Asker.POLICY for item in self.items
+        )

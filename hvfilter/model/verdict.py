@@ -25,6 +25,8 @@ class Advertised:
     :ivar source: where the best of this knowledge comes from
     :ivar undecided: keys of which nobody can tell; what is neither here nor
         in ``capabilities`` is lacking
+    :ivar unknown: those of ``undecided`` that the host itself reported as
+        unknown
     :ivar native: architectures, in Nova's names, of the guests that the
         host's libvirt offers under KVM; None when that is not known
     :ivar kvm_host: False for a host whose hypervisor has no KVM at all
@@ -35,6 +37,8 @@ class Advertised:
         there because of them, and nothing that avoids them does either
     :ivar expired: the week of the host's last report, in words, where that is
         too long ago: it counts as a host that never reported
+    :ivar machine: the host's architecture, in Nova's name; '' when that is
+        not known
     """
 
     capabilities: frozenset[str]
@@ -45,6 +49,8 @@ class Advertised:
     kvm_host: bool = True
     denied: frozenset[str] = frozenset()
     expired: str = ''
+    unknown: frozenset[str] = frozenset()
+    machine: str = ''
 
 
 class Cause(enum.Enum):
@@ -53,6 +59,7 @@ class Cause(enum.Enum):
 
     LACKS = 'lacks'
     HAS_FORBIDDEN = 'has_forbidden'
+    UNKNOWN = 'unknown'
     UNREPORTED = 'unreported'
     STALE = 'stale'
     NO_KNOWLEDGE = 'no_knowledge'
@@ -88,6 +95,7 @@ class Reason:
 _SUMMARIES = {
     Cause.LACKS: 'lacks {subject}',
     Cause.HAS_FORBIDDEN: 'has forbidden {subject}',
+    Cause.UNKNOWN: 'reported {subject} as unknown',
     Cause.UNREPORTED: 'unreported',
     Cause.STALE: 'report is stale (week {subject})',
     Cause.NO_KNOWLEDGE: 'Placement out of reach and nothing known',

@@ -109,7 +109,7 @@ def missing(placement: client.PlacementClient) -> frozenset[str]:
 
 def unnamed(known: frozenset[str]) -> frozenset[str]:
     """The names of this release that are not among those known. Pure."""
-    return catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS - known
+    return catalogue.STATE_TRAITS - catalogue.RETIRED_TRAITS - known
 
 
 @dataclasses.dataclass(frozen=True)

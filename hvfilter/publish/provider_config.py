@@ -135,7 +135,11 @@ def merge(
     """
     after = wanted.applied_to(old.traits | old.unknown_since)
     marks = {name: dated.parse(name) for name in after}
-    names = frozenset(name for name, mark in marks.items() if mark is None)
+    # What is UNKNOWN would outlive the doubt: the file cannot take it back.
+    names = (
+        frozenset(name for name, mark in marks.items() if mark is None)
+        - catalogue.UNKNOWN_TRAITS
+    )
     since = {
         name
         for name, mark in marks.items()
@@ -144,7 +148,7 @@ def merge(
     if removed is None:
         gone = old.traits | old.left_behind
     else:
-        gone = old.traits | (removed & catalogue.OWN_TRAITS)
+        gone = old.traits | (removed & catalogue.STATE_TRAITS)
     return Content(names, gone - names, frozenset(since))
 
 

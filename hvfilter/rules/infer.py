@@ -6,7 +6,9 @@ CPUID, which ignores a firmware lock and what KVM makes of it, and a kvm
 domain type is offered on hosts whose Nova is configured for emulation. What
 it does prove: another vendor's or architecture's capabilities are not there,
 a processor that says it is virtual is no bare metal, and where libvirt itself
-offers no kvm domain type, Nova starts no KVM guest.
+offers no kvm domain type, Nova starts no KVM guest. Whether Nova is configured
+for emulation it does not prove: libvirt offers both domain types then. But
+where it offers no qemu domain type, Nova emulates nothing.
 
 Sources: Nova ``nova/virt/libvirt/driver.py`` ``_get_cpu_info``,
 ``_get_instance_capabilities``; libvirt ``src/cpu_map``.
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hvfilter.model import catalogue
 from hvfilter.model.catalogue import Arch, Stage
@@ -83,6 +85,7 @@ class HostFacts:
     :ivar virtual: the processor says that it is virtual
     :ivar native: architectures of the guests offered under KVM; None when
         nothing is known of any guest
+    :ivar emulates: whether any guest is offered without KVM; likewise
     """
 
     kvm_host: bool = True
@@ -90,6 +93,7 @@ class HostFacts:
     vendor: str = ''
     virtual: bool = False
     native: frozenset[str] | None = None
+    emulates: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,15 +124,9 @@ def processor(cpu_info: object) -> Processor:
 
 
 def native(supported_instances: object) -> frozenset[str] | None:
-    """From ``HostState.supported_instances``: triples of architecture,
-    hypervisor type and mode; None when nothing usable is there."""
-    if not isinstance(supported_instances, (list, tuple)):
-        return None
-    triples = [
-        triple
-        for triple in supported_instances
-        if isinstance(triple, (list, tuple)) and len(triple) == 3
-    ]
+    """From ``HostState.supported_instances``: the architectures offered
+    under KVM; None when nothing usable is there."""
+    triples = _triples(supported_instances)
     if not triples:
         return None
     return frozenset(
@@ -136,6 +134,26 @@ def native(supported_instances: object) -> frozenset[str] | None:
         for arch, hv_type, _ in triples
         if hv_type == 'kvm' and isinstance(arch, str)
     )
+
+
+def emulates(supported_instances: object) -> bool | None:
+    """From ``HostState.supported_instances``: whether any guest is offered
+    without KVM; None when nothing usable is there."""
+    triples = _triples(supported_instances)
+    if not triples:
+        return None
+    return any(hv_type == 'qemu' for _, hv_type, _ in triples)
+
+
+def _triples(supported_instances: object) -> list[Sequence[object]]:
+    """Architecture, hypervisor type and mode of each guest type."""
+    if not isinstance(supported_instances, (list, tuple)):
+        return []
+    return [
+        triple
+        for triple in supported_instances
+        if isinstance(triple, (list, tuple)) and len(triple) == 3
+    ]
 
 
 def may_use_kvm(hypervisor_type: object) -> bool:
@@ -165,6 +183,8 @@ def absent(facts: HostFacts) -> frozenset[str]:
         gone.add('bare_metal')
     if facts.native is not None and not facts.native:
         gone.update(_NEEDS_KVM)
+    if facts.emulates is False:
+        gone.add('tcg')
     return frozenset(gone)
 
 
@@ -174,6 +194,7 @@ def advertised(
     facts: HostFacts,
     policy: Policy,
     *,
+    unknown: Iterable[str] = (),
     unheard: frozenset[str] = frozenset(),
     stale: bool = False,
     expired: str = '',
@@ -183,32 +204,37 @@ def advertised(
     :param capabilities: those whose traits the host's provider carries; None
         when Placement is out of reach and nothing recent is remembered
     :param reported: whether the provider carries the marker trait
+    :param unknown: capabilities that the host reported as unknown
     :param unheard: capabilities of which Placement could not be asked
     :param stale: Placement is out of reach; this is what was last known
     :param expired: the week of a report that is too old to be believed; the
         host then neither reported nor has any of ``capabilities``
     """
+    known = frozenset(capabilities or ())
+    ruled_out = absent(facts)
     denied: frozenset[str] = frozenset()
+    if facts.kvm_host:
+        # A trait is older than what Nova reads from the host now.
+        denied = known & ruled_out
+    doubts: dict[Ignorance, frozenset[str]] = {}
+    source = Source.LAST_KNOWN if stale else Source.PLACEMENT
     if capabilities is None:
-        known: frozenset[str] = frozenset()
-        doubted, source = _ALL, Source.NONE
-        ignorance = policy.unreachable
-    else:
-        known = frozenset(capabilities)
-        if reported and facts.kvm_host:
-            # The report is older than what Nova reads from the host now.
-            denied = known & absent(facts)
+        doubts[policy.unreachable] = _ALL
+        source = Source.NONE
+    elif reported or not facts.kvm_host:
         # Nobody reports from hosts without KVM: what they do not have
         # according to Placement, they do not have.
-        sure = reported or not facts.kvm_host
-        doubted = unheard if sure else _ALL
-        source = Source.LAST_KNOWN if stale else Source.PLACEMENT
-        ignorance = policy.unreachable if sure else policy.unreported
-    undecided = doubted - known
-    if undecided and ignorance is Ignorance.INFER:
-        undecided -= absent(facts)
-        if capabilities is not None and not reported:
+        doubts[policy.unreported] = frozenset(unknown) - unheard
+        more = doubts.get(policy.unreachable, frozenset())
+        doubts[policy.unreachable] = unheard | more
+    else:
+        doubts[policy.unreported] = _ALL
+        if policy.unreported is Ignorance.INFER:
             source = Source.INFERRED
+    undecided = frozenset[str]()
+    for ignorance, keys in doubts.items():
+        inferred = ruled_out if ignorance is Ignorance.INFER else frozenset()
+        undecided |= keys - known - inferred
     return Advertised(
         known,
         reported,
@@ -216,8 +242,10 @@ def advertised(
         undecided,
         facts.native,
         facts.kvm_host,
-        denied,
-        expired,
+        denied=denied,
+        expired=expired,
+        unknown=undecided.intersection(unknown) - unheard,
+        machine=facts.machine,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from hvfilter.model.policy import Ignorance, Policy
 from hvfilter.model.requirement import (
+    Asker,
     Demand,
     Requirement,
     Requirements,
@@ -32,13 +33,17 @@ def judge(
     rejects. A capability of which nobody can tell is treated as the policy
     says for ignorance of that kind. A host without KVM is measured only by
     what was asked explicitly.
+
+    The policy's requirements are those of KVM guests. What a guest becomes
+    is decided by the host: they do not concern a guest that Nova starts
+    without KVM on this host, provided that its image allows that.
     """
     reasons = [
         Reason(Cause.NOT_UNDERSTOOD, misfit.words, misfit.problem)
         for misfit in requirements.misfits
     ]
     reasons.extend(_unmet(requirements, advertised, policy))
-    reasons.extend(_foreign(requirements, advertised))
+    reasons.extend(_foreign(requirements, advertised, policy))
     reasons.extend(_reserved(requirements, advertised, policy))
     return Verdict(tuple(reasons))
 
@@ -46,26 +51,73 @@ def judge(
 def _unmet(
     requirements: Requirements, advertised: Advertised, policy: Policy
 ) -> Iterator[Reason]:
-    unanswered = False
+    emulated = _emulated(requirements, advertised)
+    doubts: dict[Reason, None] = {}
     for item in requirements.items:
         if item.demand is Demand.PREFERRED:
             continue
         if not (item.explicit or advertised.kvm_host):
             continue
+        if emulated and item.asker is Asker.POLICY:
+            continue
         has = item.capability in advertised.capabilities
         if not has and item.capability in advertised.undecided:
-            unanswered = unanswered or _spoils(item, advertised, policy)
-        elif item.demand is Demand.REQUIRED and not (
-            has and item.capability not in advertised.denied
-        ):
+            doubtful = item.capability
+        elif _meets(item, advertised):
+            continue
+        elif emulated is None and item.asker is Asker.POLICY:
+            # Whether this matters hangs on what Nova makes of the guest.
+            doubtful = 'tcg'
+        elif item.demand is Demand.REQUIRED:
             yield Reason(Cause.LACKS, item.capability, item.words)
-        elif item.demand is Demand.FORBIDDEN and has:
+            continue
+        else:
             yield Reason(Cause.HAS_FORBIDDEN, item.capability, item.words)
-    if unanswered:
-        yield _why_unanswered(advertised)
+            continue
+        if _spoils(doubtful, item, advertised, policy):
+            doubts[_doubt(doubtful, item, advertised)] = None
+    yield from doubts
 
 
-def _why_unanswered(advertised: Advertised) -> Reason:
+def _meets(item: Requirement, advertised: Advertised) -> bool:
+    """Whether a host has what is required, or has not what is forbidden.
+
+    What Nova's own host state denies serves neither.
+    """
+    has = item.capability in advertised.capabilities
+    if item.demand is Demand.REQUIRED:
+        return has and item.capability not in advertised.denied
+    return not has
+
+
+def _emulated(
+    requirements: Requirements, advertised: Advertised
+) -> bool | None:
+    """Whether Nova starts the guest without KVM on this host, as its image
+    allows; None when that is not known.
+
+    On a host with ``virt_type = qemu`` it does so with every guest, and
+    elsewhere with those whose ``hw_emulation_architecture`` is not the
+    host's: Nova ``nova/virt/libvirt/driver.py``,
+    ``_configure_guest_by_virt_type``.
+    """
+    if not requirements.emulable:
+        return False
+    if 'tcg' in advertised.capabilities - advertised.denied:
+        return True
+    wanted = requirements.emulation_architecture
+    own = advertised.native or frozenset()
+    if advertised.machine:
+        own = frozenset({advertised.machine})
+    if wanted and own and wanted not in own:
+        return True
+    return None if 'tcg' in advertised.undecided else False
+
+
+def _doubt(key: str, item: Requirement, advertised: Advertised) -> Reason:
+    """The reason when not knowing whether a host has a capability rejects."""
+    if key in advertised.unknown:
+        return Reason(Cause.UNKNOWN, key, item.words)
     if _out_of_reach(advertised):
         return Reason(Cause.NO_KNOWLEDGE, '')
     if advertised.expired:
@@ -83,9 +135,15 @@ def _out_of_reach(advertised: Advertised) -> bool:
     return advertised.source is Source.NONE
 
 
-def _spoils(item: Requirement, advertised: Advertised, policy: Policy) -> bool:
-    """Whether not knowing rejects: see :class:`Ignorance`."""
-    unheard = _out_of_reach(advertised)
+def _spoils(
+    key: str, item: Requirement, advertised: Advertised, policy: Policy
+) -> bool:
+    """Whether not knowing of a capability rejects: see :class:`Ignorance`.
+
+    What a host reported as unknown is no better known than what a host
+    without a report has.
+    """
+    unheard = key not in advertised.unknown and _out_of_reach(advertised)
     ignorance = policy.unreachable if unheard else policy.unreported
     if ignorance is Ignorance.INFER:
         return item.explicit
@@ -93,7 +151,7 @@ def _spoils(item: Requirement, advertised: Advertised, policy: Policy) -> bool:
 
 
 def _foreign(
-    requirements: Requirements, advertised: Advertised
+    requirements: Requirements, advertised: Advertised, policy: Policy
 ) -> Iterator[Reason]:
     """A KVM guest of another architecture than the host's.
 
@@ -102,8 +160,26 @@ def _foreign(
     """
     wanted = requirements.architecture
     known = advertised.native if advertised.kvm_host else None
-    if wanted and known and wanted not in known:
-        yield Reason(Cause.ARCHITECTURE, wanted, f'hw_architecture={wanted}')
+    if not (wanted and known) or wanted in known:
+        return
+    asking = [
+        item
+        for item in requirements.wanting(Demand.REQUIRED)
+        if item.capability == 'kvm'
+    ]
+    emulated = _emulated(requirements, advertised)
+    if (
+        emulated is False
+        or any(item.explicit for item in asking)
+        or (
+            emulated is None
+            and any(_spoils('tcg', i, advertised, policy) for i in asking)
+        )
+    ):
+        name = 'hw_architecture'
+        if requirements.emulation_architecture:
+            name = 'hw_emulation_architecture'
+        yield Reason(Cause.ARCHITECTURE, wanted, f'{name}={wanted}')
 
 
 def _reserved(

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Policy
+from hvfilter.model.policy import Ignorance, Mode, Policy
 from hvfilter.model.requirement import (
     Asker,
     Demand,
     Requirement,
     Requirements,
 )
+from hvfilter.rules import requests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,47 +33,96 @@ class Query:
         return Query(self.required & traits, self.forbidden & traits)
 
 
+@dataclasses.dataclass(frozen=True)
+class Reports:
+    """How far the reports of all hosts go.
+
+    :ivar complete: all compute nodes have the marker trait
+    :ivar doubted: keys that some host reported as unknown
+    """
+
+    complete: bool = False
+    doubted: frozenset[str] = frozenset()
+
+
 def query(
-    requirements: Requirements, policy: Policy, all_reported: bool
+    asked: requests.Asked, policies: Collection[Policy], reports: Reports
 ) -> Query:
     """What leaves out only hosts that :func:`~hvfilter.rules.judge.judge`
-    would reject for certain.
+    would reject for certain, whichever of the policies they are under.
 
-    A required capability becomes a required trait only if a host that never
-    reported, and so has no trait, would be rejected too, or if there is no
-    such host. A forbidden one always becomes a forbidden trait. What is
-    reserved becomes one if the guest asks for none of it.
+    A required capability becomes a required trait only if each host without
+    the trait would be rejected, also one that never reported and one that
+    reported it as unknown. A forbidden one always becomes a forbidden trait.
+    What is reserved becomes one if the guest asks for none of it.
 
-    :param all_reported: all compute nodes have the marker trait
+    :param policies: the configured one, and as each aggregate changes it. A
+        host in several aggregates takes each of its options from one of them,
+        or the sum of what they require and reserve.
     """
-    asked = {
-        item.capability
-        for item in requirements.items
-        if item.demand is not Demand.FORBIDDEN
-    }
-    forbidden = {
-        item.capability for item in requirements.wanting(Demand.FORBIDDEN)
-    }
-    if not asked & policy.reserved:
-        forbidden |= policy.reserved
+    found = [
+        (policy, requests.requirements(asked, policy)) for policy in policies
+    ]
+    if any(policy.mode is Mode.PERMISSIVE for policy, _ in found):
+        return Query()
+    required = frozenset.intersection(
+        *(_required(needed, policy, reports) for policy, needed in found)
+    )
+    forbidden = frozenset.intersection(
+        *(
+            frozenset(
+                item.capability for item in needed.wanting(Demand.FORBIDDEN)
+            )
+            for _, needed in found
+        )
+    )
     return Query(
-        _traits(
-            item.capability
-            for item in requirements.wanting(Demand.REQUIRED)
-            if all_reported or _needs_trait(item, policy)
-        ),
-        _traits(forbidden),
+        _traits(required),
+        _traits(forbidden | _reserved(found)),
     )
 
 
-def _needs_trait(item: Requirement, policy: Policy) -> bool:
-    """Whether a compute node without the marker would be rejected."""
+def _required(
+    needed: Requirements, policy: Policy, reports: Reports
+) -> frozenset[str]:
+    return frozenset(
+        item.capability
+        for item in needed.wanting(Demand.REQUIRED)
+        # On a host that emulates, the policy does not concern such a guest.
+        if not (needed.emulable and item.asker is Asker.POLICY)
+        and _needs_trait(item, policy, reports)
+    )
+
+
+def _needs_trait(item: Requirement, policy: Policy, reports: Reports) -> bool:
+    """Whether each host without the trait would be rejected."""
+    rejects = policy.unreported is Ignorance.REJECT
+    certain = reports.complete and (
+        rejects or item.capability not in reports.doubted
+    )
     if item.explicit:
-        return policy.unreported is not Ignorance.ACCEPT
-    # The policy's word does not concern hosts without KVM, which a query
-    # cannot tell from KVM hosts that never reported; but a guest whose image
-    # is for KVM cannot land on such hosts anyway.
-    return item.asker is Asker.IMAGE and policy.unreported is Ignorance.REJECT
+        return certain or policy.unreported is not Ignorance.ACCEPT
+    # Other words do not concern hosts without KVM, which a query cannot tell
+    # from KVM hosts that never reported; but a guest whose image is for KVM
+    # cannot land on such hosts anyway.
+    return certain or (rejects and item.asker is Asker.IMAGE)
+
+
+def _reserved(
+    found: Iterable[tuple[Policy, Requirements]],
+) -> frozenset[str]:
+    """What each policy reserves, unless under some sum of them the guest
+    asks for a part of what is reserved."""
+    pairs = list(found)
+    asked = {
+        item.capability
+        for _, needed in pairs
+        for item in needed.items
+        if item.demand is not Demand.FORBIDDEN
+    }
+    if any(asked & policy.reserved for policy, _ in pairs):
+        return frozenset()
+    return frozenset.intersection(*(policy.reserved for policy, _ in pairs))
 
 
 def _traits(keys: Iterable[str]) -> frozenset[str]:

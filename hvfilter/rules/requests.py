@@ -37,15 +37,15 @@ class Asked:
         image, ours only, sorted
     :ivar img_hv_type: the image property, None when it is not set
     :ivar hw_architecture: likewise, in Nova's name
-    :ivar emulated: the image has ``hw_emulation_architecture``: it is to be
-        emulated, whatever the host could do
+    :ivar emulation_architecture: likewise, ``hw_emulation_architecture``:
+        the guest is emulated on hosts of another architecture
     """
 
     extra_specs: tuple[tuple[str, str], ...] = ()
     image_traits: tuple[tuple[str, str], ...] = ()
     img_hv_type: str | None = None
     hw_architecture: str | None = None
-    emulated: bool = False
+    emulation_architecture: str | None = None
 
     @classmethod
     def of(
@@ -54,7 +54,7 @@ class Asked:
         image_traits: Mapping[str, str] | None = None,
         img_hv_type: str | None = None,
         hw_architecture: str | None = None,
-        emulated: bool = False,
+        emulation_architecture: str | None = None,
     ) -> Asked:
         """From all that a flavor and an image say."""
         return cls(
@@ -70,7 +70,7 @@ class Asked:
             ),
             img_hv_type,
             hw_architecture,
-            emulated,
+            emulation_architecture or None,
         )
 
     @property
@@ -83,39 +83,66 @@ def requirements(asked: Asked, policy: Policy) -> Requirements:
     """All that one guest asks, in the order flavor, image, policy.
 
     The policy's default is for KVM guests: an image that names another
-    hypervisor type or wants to be emulated is left alone, and a default
-    never contradicts what the flavor or the image says of the same
-    capability.
+    hypervisor type than QEMU is left alone, and a default never contradicts
+    what the flavor or the image says of the same capability.
     """
     items, misfits = _sorted([*_flavor(asked.extra_specs), *_image(asked)])
-    if is_kvm(asked.img_hv_type) and not asked.emulated:
-        items += tuple(_defaults(policy, items))
-    return Requirements(items, misfits, _architecture(asked, items))
+    return _complete(asked, policy, items, misfits, items)
 
 
-def image_requirements(asked: Asked) -> Requirements:
-    """What the image alone asks: all that a rebuild can change.
+def image_requirements(asked: Asked, policy: Policy) -> Requirements:
+    """What the image asks, and what the policy asks of such an image: all
+    that a rebuild can change.
 
-    A rebuild leaves the guest where it is: flavor and policy were judged
-    when it landed there.
+    A rebuild leaves the guest where it is: what the flavor asks was judged
+    when it landed there. But it may have been exempt from the policy as its
+    image was then, and with the new one it is a KVM guest.
     """
+    said, _ = _sorted([*_flavor(asked.extra_specs), *_image(asked)])
     items, misfits = _sorted(_image(asked))
-    architecture = _architecture(asked, items)
-    return Requirements(items, misfits, architecture, landed=True)
+    found = _complete(asked, policy, items, misfits, said)
+    return dataclasses.replace(found, landed=True)
 
 
-def is_kvm(img_hv_type: str | None) -> bool:
-    """Whether an image may become a KVM guest: 'kvm', or not said."""
-    return img_hv_type is None or img_hv_type.strip().lower() in ('', 'kvm')
+def _complete(
+    asked: Asked,
+    policy: Policy,
+    items: tuple[Requirement, ...],
+    misfits: tuple[Misfit, ...],
+    said: Iterable[Requirement],
+) -> Requirements:
+    """With what the policy and the kind of the image add.
+
+    :param said: what goes instead of the policy's default
+    """
+    hv_type = (asked.img_hv_type or '').strip().lower()
+    if hv_type in _QEMU:
+        items += tuple(_defaults(policy, said))
+    return Requirements(
+        items,
+        misfits,
+        _architecture(asked, items),
+        emulable=hv_type == 'qemu' or bool(asked.emulation_architecture),
+        emulation_architecture=asked.emulation_architecture,
+    )
+
+
+_QEMU = frozenset({'', 'kvm', 'qemu'})
+"""Values of ``img_hv_type`` of guests for hosts whose hypervisor is QEMU.
+Nova starts them under KVM or without it as the host is configured, never as
+the image says; libvirt offers both types on hosts with KVM, so Nova's
+ImagePropertiesFilter passes either there."""
 
 
 def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
-    """KVM executes guests of the host's own kind only; QEMU emulates all."""
-    if not asked.hw_architecture:
-        return None
+    """KVM executes guests of the host's own kind only; QEMU emulates all.
+
+    Nova takes ``hw_emulation_architecture`` where an image has both.
+    """
+    wanted = asked.emulation_architecture or asked.hw_architecture
     for item in items:
         if item.capability == 'kvm' and item.demand is Demand.REQUIRED:
-            return asked.hw_architecture
+            return wanted or None
     return None
 
 

@@ -27,6 +27,9 @@ class Wanted:
     after the week in which it became so, and is removed then. That week, and
     the week in which a name was removed, are kept beside it as traits of
     their own: :mod:`hvfilter.model.dated`.
+
+    The trait of a capability that is UNKNOWN is in neither; its
+    ``unknown_trait`` is in ``present`` then, and in ``absent`` otherwise.
     """
 
     present: frozenset[str]
@@ -48,7 +51,7 @@ class Wanted:
 
     def unverified(self, traits: frozenset[str]) -> frozenset[str]:
         """Names of ours in a set that stay there although they are UNKNOWN."""
-        return (traits & catalogue.OWN_TRAITS) - self.present - self.absent
+        return (traits & catalogue.STATE_TRAITS) - self.present - self.absent
 
     def returning(self, traits: frozenset[str]) -> frozenset[str]:
         """Names that were removed before, and are in the set again.
@@ -119,7 +122,7 @@ class Wanted:
         """What was removed this week: by then it has come back, or never."""
         if self.week is None:
             return
-        for trait in gone & catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS:
+        for trait in gone & catalogue.STATE_TRAITS - catalogue.RETIRED_TRAITS:
             yield Dated(trait, Kind.REMOVED, self.week)
         for mark in marks:
             now = mark.kind is Kind.REMOVED and mark.week == self.week
@@ -156,10 +159,17 @@ def wanted(
     :param max_age_weeks: for how long a trait that is UNKNOWN now may stay;
         0: for ever.
     """
-    by_state: dict[State, set[str]] = {state: set() for state in State}
+    by_state: dict[State, set[str]] = {
+        State.PRESENT: set(),
+        State.ABSENT: set(),
+    }
     for finding in report.findings:
-        trait = catalogue.BY_KEY[finding.capability].trait
-        by_state[finding.state].add(trait)
+        capability = catalogue.BY_KEY[finding.capability]
+        unknown = finding.state is State.UNKNOWN
+        if not unknown:
+            by_state[finding.state].add(capability.trait)
+        doubt = State.PRESENT if unknown else State.ABSENT
+        by_state[doubt].add(capability.unknown_trait)
     if report['kvm'].state is not State.UNKNOWN:
         by_state[State.PRESENT].add(catalogue.REPORTED_TRAIT)
     return Wanted(
@@ -180,4 +190,13 @@ def capabilities(traits: frozenset[str]) -> frozenset[str]:
     return frozenset(
         catalogue.BY_TRAIT[trait].key
         for trait in traits & catalogue.BY_TRAIT.keys()
+    )
+
+
+def unknown(traits: frozenset[str]) -> frozenset[str]:
+    """The capability keys that a provider's traits call unknown."""
+    return frozenset(
+        key
+        for key, capability in catalogue.BY_KEY.items()
+        if capability.unknown_trait in traits
     )

@@ -17,9 +17,19 @@ from hvfilter.model import catalogue
 from hvfilter.placement.holders import Snapshot
 from hvfilter.rules import infer
 
+_Guests = tuple[frozenset[str] | None, bool | None]
+"""What libvirt offers: architectures under KVM, and whether any guest without;
+None for not known."""
+
 _MOST_FACTS = 1_000
 _MOST_KINDS = 10_000
 _MOST_HOSTS = 500_000
+
+
+_BY_UNKNOWN_TRAIT = {
+    capability.unknown_trait: capability.key
+    for capability in catalogue.CATALOGUE
+}
 
 
 def uuid_of(host: Any) -> str | None:
@@ -44,34 +54,34 @@ class HostReader:
     def __init__(self) -> None:
         self._numbers: dict[Any, tuple[int, infer.HostFacts]] = {}
         self._count = 0
-        self._guests: tuple[object, frozenset[str] | None] = (None, None)
+        self._guests: tuple[object, _Guests] = (None, (None, None))
 
     def facts(self, host: Any) -> tuple[int, infer.HostFacts]:
         """All that a nova.scheduler.host_manager.HostState tells."""
         guests, cpu_info = host.supported_instances, host.cpu_info
-        last, native = self._guests
+        last, offered = self._guests
         # Most hosts offer the same, and to compare is cheaper than to read.
         if guests != last:
-            native = infer.native(guests)
-            self._guests = copy.deepcopy(guests), native
+            offered = infer.native(guests), infer.emulates(guests)
+            self._guests = copy.deepcopy(guests), offered
         if not isinstance(cpu_info, str):
             cpu_info = None
         hypervisor = host.hypervisor_type
         if not isinstance(hypervisor, str):
             hypervisor = None
-        key = hypervisor, cpu_info, native
+        key = hypervisor, cpu_info, offered
         known = self._numbers.get(key)
         if known is None:
             if len(self._numbers) >= _MOST_FACTS:
                 self._numbers.clear()
             self._count += 1
-            known = self._count, _facts(hypervisor, cpu_info, native)
+            known = self._count, _facts(hypervisor, cpu_info, offered)
             self._numbers[key] = known
         return known
 
 
 def _facts(
-    hypervisor: str | None, cpu_info: str | None, native: frozenset[str] | None
+    hypervisor: str | None, cpu_info: str | None, offered: _Guests
 ) -> infer.HostFacts:
     processor = infer.processor(cpu_info)
     return infer.HostFacts(
@@ -79,7 +89,7 @@ def _facts(
         processor.machine,
         processor.vendor,
         processor.virtual,
-        native,
+        *offered,
     )
 
 
@@ -88,11 +98,13 @@ class Kind:
     """Hosts of which the same is known. Compared by identity.
 
     :ivar has: keys of the capabilities whose traits the provider carries
+    :ivar unknown: keys of those that the host reported as unknown
     :ivar reported: it carries the marker
     :ivar expired: the week of the last report, where that is too long ago
     """
 
     has: frozenset[str]
+    unknown: frozenset[str]
     reported: bool
     facts: infer.HostFacts
     expired: str = ''
@@ -116,6 +128,11 @@ class Table:
             (catalogue.BY_TRAIT[trait].key, uuids)
             for trait, uuids in sorted((snapshot.holders or {}).items())
             if trait in catalogue.BY_TRAIT
+        ]
+        self._doubting = [
+            (_BY_UNKNOWN_TRAIT[trait], uuids)
+            for trait, uuids in sorted((snapshot.holders or {}).items())
+            if trait in _BY_UNKNOWN_TRAIT and uuids
         ]
         self._kinds: dict[tuple[Any, ...], Kind] = {}
 
@@ -153,14 +170,18 @@ class Table:
             uuid = uuid_of(host)
             reported = uuid in self._reported
         has = tuple([key for key, held in self._held if uuid in held])
+        unknown = tuple([key for key, held in self._doubting if uuid in held])
         number, facts = self._reader.facts(host)
         expired = ''
         if not reported and uuid in self.snapshot.expired.uuids:
             expired = self.snapshot.expired.weeks
-        kind = self._kinds.get((has, reported, number, expired))
+        which = has, unknown, reported, number, expired
+        kind = self._kinds.get(which)
         if kind is None:
-            kind = Kind(frozenset(has), reported, facts, expired)
-            self._kinds[has, reported, number, expired] = kind
+            kind = Kind(
+                frozenset(has), frozenset(unknown), reported, facts, expired
+            )
+            self._kinds[which] = kind
         if updated is not None and uuid == raw:
             if len(self.known) >= _MOST_HOSTS:
                 self.known.clear()

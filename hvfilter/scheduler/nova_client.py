@@ -87,6 +87,15 @@ def holders_of(trait: str) -> frozenset[str]:
     return client.PlacementClient(NovaTransport()).uuids_with(trait)
 
 
+def carried_traits() -> frozenset[str]:
+    """Which of our trait names any provider carries.
+
+    :raises hvfilter.placement.errors.PlacementError: they cannot be told
+    """
+    placement = client.PlacementClient(NovaTransport())
+    return placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
+
+
 def known_traits() -> frozenset[str]:
     """Which of our trait names Placement knows.
 

@@ -23,7 +23,8 @@ from nova import objects
 from nova.scheduler import request_filter
 from oslo_log import log as logging
 
-from hvfilter.model.policy import Mode, Policy
+from hvfilter.model import catalogue
+from hvfilter.model.policy import Policy
 from hvfilter.placement import client, errors
 from hvfilter.rules import prefilter, requests
 from hvfilter.scheduler import knowledge, nova_client, policies, request
@@ -41,18 +42,17 @@ class Surroundings:
     """What, besides the request and the configuration, decides the query.
 
     :ivar known: the names of ours that Placement knows
-    :ivar all_reported: no compute node is without the marker trait, or has a
-        report that is too old to be believed
+    :ivar reports: how far the reports of all hosts go
     :ivar policies: the configured one, and as each aggregate changes it
     """
 
     known: frozenset[str]
-    all_reported: bool
+    reports: prefilter.Reports
     policies: tuple[Policy, ...]
 
 
 def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
-    """Look around: two or three questions to Placement, one to the database.
+    """Three or four requests to Placement, one to the database.
 
     :raises hvfilter.placement.errors.PlacementError: Placement is of no help
     """
@@ -66,11 +66,26 @@ def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
     )
     return Surroundings(
         known,
-        nova_client.REPORTED in known
-        and not knowledge.current().holders.peek().expired.uuids
-        and not _any_unreported(),
+        prefilter.Reports(
+            nova_client.REPORTED in known
+            and not knowledge.current().holders.peek().expired.uuids
+            and not _any_unreported(),
+            _doubted(known),
+        ),
         tuple(dict.fromkeys([base, *changed])),
     )
+
+
+def _doubted(known: frozenset[str]) -> frozenset[str]:
+    """The capabilities that some host reported as unknown."""
+    doubts = {
+        capability.unknown_trait: key
+        for key, capability in catalogue.BY_KEY.items()
+    }
+    if not known & doubts.keys():
+        return frozenset()
+    carried = nova_client.carried_traits()
+    return frozenset(doubts[trait] for trait in carried & doubts.keys())
 
 
 def _any_unreported() -> bool:
@@ -152,28 +167,9 @@ class Prefilter:
 
 
 def combined(asked: requests.Asked, around: Surroundings) -> prefilter.Query:
-    """What holds whichever of the policies a host is under.
-
-    A host in several aggregates is under none that is more lenient than
-    each of theirs.
-    """
-    queries = [
-        _query(asked, policy, around.all_reported)
-        for policy in around.policies
-    ]
-    return prefilter.Query(
-        frozenset.intersection(*(query.required for query in queries)),
-        frozenset.intersection(*(query.forbidden for query in queries)),
-    ).known(around.known)
-
-
-def _query(
-    asked: requests.Asked, policy: Policy, all_reported: bool
-) -> prefilter.Query:
-    if policy.mode is Mode.PERMISSIVE:
-        return prefilter.Query()
-    needed = requests.requirements(asked, policy)
-    return prefilter.query(needed, policy, all_reported)
+    """What holds whichever of the policies a host is under."""
+    found = prefilter.query(asked, around.policies, around.reports)
+    return found.known(around.known)
 
 
 def hvfilter_traits(context: Any, request_spec: Any) -> bool:

@@ -20,7 +20,7 @@ def asked(spec: Any) -> Asked:
         image_traits=dict.fromkeys(traits, 'required'),
         img_hv_type=_get(properties, 'img_hv_type'),
         hw_architecture=_get(properties, 'hw_architecture'),
-        emulated=bool(_get(properties, 'hw_emulation_architecture')),
+        emulation_architecture=_get(properties, 'hw_emulation_architecture'),
     )
 
 

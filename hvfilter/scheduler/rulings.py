@@ -55,11 +55,11 @@ class Question:
     def requirements(self) -> Requirements:
         """What is required of a host.
 
-        On rebuild only what the image asks: flavor and policy were judged
-        when the guest landed, and a rebuild does not move it.
+        On rebuild only what the image decides: what the flavor asks was
+        judged when the guest landed, and a rebuild does not move it.
         """
         if self.rebuild:
-            return requests.image_requirements(self.asked)
+            return requests.image_requirements(self.asked, self.policy)
         return requests.requirements(self.asked, self.policy)
 
 
@@ -80,11 +80,17 @@ class Ruling:
             return
         keys = self.requirements.capabilities.union(reserved)
         trait_of = {key: catalogue.BY_KEY[key].trait for key in keys}
-        self.traits = frozenset(trait_of.values())
+        doubt_of = {
+            key: catalogue.BY_KEY[key].unknown_trait
+            for key in self.requirements.doubtful
+        }
+        self.traits = frozenset([*trait_of.values(), *doubt_of.values()])
         self._table = table_of(self.traits)
         answers = self._table.snapshot.holders or {}
         self._unheard = frozenset(
-            key for key, trait in trait_of.items() if trait not in answers
+            key
+            for key, trait in (*trait_of.items(), *doubt_of.items())
+            if trait not in answers
         )
 
     def holds(self, snapshot: Snapshot) -> bool:
@@ -119,6 +125,7 @@ class Ruling:
             kind.reported,
             kind.facts,
             self.policy,
+            unknown=kind.unknown,
             unheard=self._unheard,
             stale=snapshot.stale,
             expired=kind.expired,

@@ -33,7 +33,7 @@ from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.rules import infer
 from hvfilter.rules.judge import judge
 from hvfilter.rules.requests import Asked, requirements
-from hvfilter.rules.traits import capabilities, wanted
+from hvfilter.rules.traits import capabilities, unknown, wanted
 from tests import functional
 from tests.fakes.compute import ComputeDrivers, ComputeHost
 from tests.fakes.native_threads import NativeThreads
@@ -227,9 +227,14 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
             cpu.vendor,
             cpu.virtual,
             infer.native(machine.supported),
+            infer.emulates(machine.supported),
         )
         return infer.advertised(
-            capabilities(traits), REPORTED_TRAIT in traits, facts, Policy()
+            capabilities(traits),
+            REPORTED_TRAIT in traits,
+            facts,
+            Policy(),
+            unknown=unknown(traits),
         )
 
     def accepting(
@@ -449,4 +454,5 @@ def asked(
         },
         properties.get('img_hv_type'),
         properties.get('hw_architecture'),
+        properties.get('hw_emulation_architecture'),
     )

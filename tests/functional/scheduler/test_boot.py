@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where guests land when they are booted."""
 
-from tests.functional import landing
+from tests.fakes.compute import ComputeHost
+from tests.functional import findings, landing
 from tests.functional.landing import EVERY_HOST, KVM_HOSTS, NESTED_HOSTS
 
 
@@ -37,6 +38,45 @@ class BootTest(landing.LandingTestCase):
             ({'trait:CUSTOM_HVFILTER_NESTED': 'required'}, NESTED_HOSTS),
         ):
             self.land(image=image, among=frozenset(among))
+
+    def test_guest_that_may_be_emulated_is_not_put_on_broken_kvm(self) -> None:
+        """Nova makes it a KVM guest there, whatever its image says."""
+        self.start_hosts(ComputeHost('emulating', memory_mb=524_288))
+        broken = findings.INTEL - {'kvm', 'nested', 'nested_slat'}
+        self.publish('emulating', findings.report(broken))
+        for image in (
+            {},
+            {'img_hv_type': 'kvm'},
+            {'img_hv_type': 'qemu'},
+            {'hw_emulation_architecture': 'x86_64'},
+        ):
+            emulable = image.get('img_hv_type') == 'qemu' or (
+                'hw_emulation_architecture' in image
+            )
+            self.land(image=image, among=EVERY_HOST if emulable else KVM_HOSTS)
+        self.land(
+            image={'hw_emulation_architecture': 'aarch64'},
+            among=EVERY_HOST | {'emulating'},
+        )
+
+    def test_guest_that_forbids_does_not_land_where_it_is_unknown(
+        self,
+    ) -> None:
+        self.start_hosts(ComputeHost('fresh', memory_mb=524_288))
+        nesting = frozenset({'nested', 'nested_slat'})
+        self.publish(
+            'fresh', findings.report(findings.INTEL - nesting, nesting)
+        )
+        self.assertIn('CUSTOM_HVFILTER_NESTED_UNKNOWN', self.traits('fresh'))
+        self.land({'hvfilter:nested': 'forbidden'}, among=frozenset({'flat'}))
+        log = self.log_of()
+        self.land({'hvfilter:nested': 'required'}, among=NESTED_HOSTS)
+        self.assertIn('reported nested as unknown', log.output)
+        # And once it is known.
+        self.publish('fresh', findings.report(findings.INTEL - nesting))
+        self.assertNotIn(
+            'CUSTOM_HVFILTER_NESTED_UNKNOWN', self.traits('fresh')
+        )
 
     def test_guest_lands_where_both_ask(self) -> None:
         trait = {'trait:CUSTOM_HVFILTER_AMDV': 'required'}

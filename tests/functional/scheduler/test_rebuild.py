@@ -12,7 +12,7 @@ class RebuildTest(landing.LandingTestCase):
 
     def accepts(self, host: str, **properties: str) -> bool:
         """What the rules say of a rebuild on a host."""
-        found = image_requirements(base.asked(image=properties))
+        found = image_requirements(base.asked(image=properties), Policy())
         return judge(found, self.advertised(host), Policy()).accepted
 
     def test_guest_stays_when_new_image_asks_nothing(self) -> None:
@@ -49,9 +49,28 @@ class RebuildTest(landing.LandingTestCase):
         action = self.rebuild(server, self.image(img_hv_type='kvm'))
         self.assertFalse(self.succeeded(action))
 
-    def test_guest_on_incapable_host_stays_when_rebuilt(self) -> None:
-        """It landed there before hvfilter came: a rebuild moves nothing."""
-        server = self.land_unfiltered()
-        self.assertTrue(self.accepts('tcg'))
-        self.assertTrue(self.succeeded(self.rebuild(server, self.image())))
+    def test_guest_cannot_turn_from_exempt_into_unjudged(self) -> None:
+        """With the new image it would be a KVM guest, which nobody judged."""
+        server = self.boot(image=self.image(img_hv_type='qemu'))
         self.assertEqual('tcg', self.host_of(server))
+        self.assertFalse(self.accepts('tcg'))
+        action = self.rebuild(server, self.image())
+        self.assertFalse(self.succeeded(action))
+        self.assertEqual('tcg', self.host_of(server))
+
+    def test_guest_stays_content_when_new_image_may_be_emulated(self) -> None:
+        server = self.boot(image=self.image(img_hv_type='qemu'))
+        self.assertTrue(self.accepts('tcg', img_hv_type='qemu'))
+        image = self.image(img_hv_type='qemu')
+        self.assertTrue(self.succeeded(self.rebuild(server, image)))
+        self.assertEqual('tcg', self.host_of(server))
+
+    def test_guest_on_incapable_host_stays_with_its_image(self) -> None:
+        """It landed there before hvfilter came. Nova asks no filter as long
+        as the image is the same."""
+        server = self.land_unfiltered()
+        image = server['image']['id']
+        self.assertTrue(self.succeeded(self.rebuild(server, image)))
+        self.assertEqual('tcg', self.host_of(server))
+        action = self.rebuild(server, self.image())
+        self.assertFalse(self.succeeded(action))

@@ -13,7 +13,7 @@ NOW = Week.parse('2026W48')
 
 class DatedTest(testtools.TestCase):
     @given(
-        st.sampled_from(sorted(catalogue.OWN_TRAITS)),
+        st.sampled_from(sorted(catalogue.STATE_TRAITS)),
         st.sampled_from([Kind.UNKNOWN, Kind.REMOVED]),
     )
     def test_name_when_written_and_read(self, trait, kind):

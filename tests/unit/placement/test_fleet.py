@@ -142,14 +142,14 @@ class NamesTest(testtools.TestCase):
         placement = Client({'a': {OLD}}, names={FORMER, NOW, MINE, KVM})
         found = fleet.names(placement, WEEK)
         self.assertEqual({FORMER}, found.outdated)
-        self.assertEqual(catalogue.OWN_TRAITS - {KVM}, found.missing)
+        self.assertEqual(catalogue.STATE_TRAITS - {KVM}, found.missing)
         self.assertEqual(2, placement.requests)
         self.assertEqual({FORMER}, fleet.forget(placement, found.outdated))
         self.assertEqual(frozenset(), fleet.forget(placement, {FORMER, OLD}))
         self.assertIn(OLD, placement.names)
 
     def test_names_when_there_are_no_other_weeks(self):
-        placement = Client({'a': {NOW}}, names=catalogue.OWN_TRAITS)
+        placement = Client({'a': {NOW}}, names=catalogue.STATE_TRAITS)
         self.assertEqual(
             fleet.Names(frozenset(), frozenset()),
             fleet.names(placement, WEEK),
@@ -163,6 +163,6 @@ class NamesTest(testtools.TestCase):
     def test_prepare_when_nothing_is_known(self):
         placement = Client({'a': {KVM}})
         self.assertEqual(
-            catalogue.OWN_TRAITS - {KVM}, fleet.prepare(placement)
+            catalogue.STATE_TRAITS - {KVM}, fleet.prepare(placement)
         )
         self.assertEqual(frozenset(), fleet.prepare(placement))

@@ -18,6 +18,7 @@ SEV = 'CUSTOM_HVFILTER_SEV'
 MARKER = catalogue.REPORTED_TRAIT
 FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
 OWN = catalogue.OWN_TRAITS
+PREPARED = catalogue.STATE_TRAITS
 WANTED = Wanted(frozenset({KVM, MARKER}), frozenset({EPT}))
 TARGET = reconcile.Target(uuid=MemoryPlacement.UUID)
 BY_NAME = reconcile.Target(names=('other', MemoryPlacement.NAME))
@@ -117,8 +118,8 @@ class ReconcilerTest(testtools.TestCase):
         placement = MemoryPlacement(FOREIGN, known={KVM})
         change = self.reconcile(placement)
         self.assertEqual(FOREIGN | {KVM, MARKER}, placement.traits)
-        self.assertEqual(OWN - {KVM}, change.created)
-        self.assertTrue(placement.known >= OWN)
+        self.assertEqual(PREPARED - {KVM}, change.created)
+        self.assertTrue(placement.known >= PREPARED)
         self.assertEqual(len(placement.sent), change.requests)
 
     def test_reconcile_when_another_host_names_them_first(self):
@@ -144,7 +145,7 @@ class ReconcilerTest(testtools.TestCase):
         placement = MemoryPlacement(FOREIGN, before=lost)
         self.reconcile(placement)
         self.assertEqual(FOREIGN | {KVM, MARKER}, placement.traits)
-        self.assertTrue(placement.known >= OWN)
+        self.assertTrue(placement.known >= PREPARED)
 
     def test_reconcile_when_names_stay_unknown(self):
         def forgetful(sent):

@@ -7,6 +7,7 @@ import fixtures
 import testtools
 
 from hvfilter.conf import agent
+from hvfilter.model import catalogue
 from hvfilter.placement import errors, keystone, reconcile
 from hvfilter.publish import base, placement, provider_config
 from tests.fakes import reports
@@ -171,8 +172,10 @@ class PublisherTest(ConfTestCase):
         outcome = self.publisher.publish(self.occasion)
         self.assertEqual(
             frozenset({'CUSTOM_HVFILTER_KVM', 'CUSTOM_HVFILTER_REPORTED'}),
-            outcome.added,
+            outcome.added - catalogue.UNKNOWN_TRAITS,
         )
+        # The report says nothing of it.
+        self.assertIn('CUSTOM_HVFILTER_NESTED_UNKNOWN', outcome.added)
         self.assertEqual(frozenset({'CUSTOM_HVFILTER_SEV'}), outcome.kept)
         self.assertIn(UUID, outcome.target)
         self.assertIn('new to Placement', ' '.join(outcome.notes))
@@ -183,7 +186,7 @@ class PublisherTest(ConfTestCase):
                 'CUSTOM_HVFILTER_REPORTED',
                 'CUSTOM_HVFILTER_SEV',
             },
-            self.placement.traits,
+            self.placement.traits - catalogue.UNKNOWN_TRAITS,
         )
 
     def test_publish_when_done_before(self):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.conf import agent
-from hvfilter.model.catalogue import OWN_TRAITS
+from hvfilter.model.catalogue import STATE_TRAITS, UNKNOWN_TRAITS
 from hvfilter.publish import base, provider_config, small_yaml
 from hvfilter.publish.provider_config import Content
 from hvfilter.rules.traits import Wanted
@@ -21,7 +21,7 @@ EPT = 'CUSTOM_HVFILTER_EPT'
 MARKER = 'CUSTOM_HVFILTER_REPORTED'
 UUID = '6b8d6a2e-4f0b-4c86-9d4f-0e6f7f0f1c11'
 
-names = st.frozensets(st.sampled_from(sorted(OWN_TRAITS)))
+names = st.frozensets(st.sampled_from(sorted(STATE_TRAITS)))
 
 
 class ContentTest(testtools.TestCase):
@@ -37,11 +37,11 @@ class ContentTest(testtools.TestCase):
     def test_merge_when_anything_is_wanted(
         self, old, left_behind, present, absent, removed
     ):
-        wanted = Wanted(present, absent - present)
+        wanted = Wanted(present | UNKNOWN_TRAITS, absent - present)
         new = provider_config.merge(
             Content(old, left_behind), wanted, removed=removed
         )
-        self.assertEqual(wanted.applied_to(old), new.traits)
+        self.assertEqual(wanted.applied_to(old) - UNKNOWN_TRAITS, new.traits)
         gone = old | (left_behind if removed is None else removed)
         self.assertEqual(gone - new.traits, new.left_behind)
 

@@ -109,6 +109,7 @@ class ReadingTest(testtools.TestCase):
                     found.vendor,
                     found.virtual,
                     infer.native(guests),
+                    infer.emulates(guests),
                 )
             )
 
@@ -152,6 +153,18 @@ class AbsentTest(testtools.TestCase):
                 'tdx',
             },
             gone,
+        )
+
+    def test_tcg_is_absent_when_libvirt_offers_only_kvm(self):
+        kvm_only = [['x86_64', 'kvm', 'hvm']]
+        self.assertIs(False, infer.emulates(kvm_only))
+        self.assertIs(True, infer.emulates(KVM_GUESTS))
+        for garbage in (None, [], 'qemu', [['qemu']]):
+            self.assertIsNone(infer.emulates(garbage))
+        facts = infer.HostFacts(emulates=False)
+        self.assertEqual({'tcg'}, infer.absent(facts))
+        self.assertEqual(
+            frozenset(), infer.absent(infer.HostFacts(emulates=True))
         )
 
     def test_kvm_is_not_taken_for_granted_when_libvirt_offers_it(self):
@@ -236,6 +249,42 @@ class AdvertisedTest(testtools.TestCase):
             self.assertIs(reported, found.reported)
             self.assertEqual(facts.native, found.native)
             self.assertTrue(found.kvm_host)
+
+    def test_trait_does_not_count_when_host_state_rules_it_out(self):
+        facts = infer.HostFacts(native=frozenset(), vendor='AMD')
+        for reported in (True, False):
+            found = self.advertised(
+                {'kvm', 'vtx', 'slat'}, reported, facts=facts
+            )
+            self.assertEqual({'kvm', 'vtx'}, found.denied)
+            self.assertNotIn('kvm', found.undecided)
+
+    def test_what_the_host_reported_as_unknown_is_undecided(self):
+        unknown = {'nested', 'slat', 'kvm'}
+        found = self.advertised({'kvm'}, True, unknown=unknown)
+        self.assertEqual({'nested', 'slat'}, found.undecided)
+        self.assertEqual({'nested', 'slat'}, found.unknown)
+        # What Placement did not answer is its silence, whatever was reported.
+        found = self.advertised(
+            {'kvm'}, True, unknown=unknown, unheard=frozenset({'slat'})
+        )
+        self.assertEqual({'nested', 'slat'}, found.undecided)
+        self.assertEqual({'nested'}, found.unknown)
+        found = self.advertised((), False, unknown=unknown)
+        self.assertEqual(unknown, found.unknown)
+
+    def test_unknown_is_inferred_as_the_policy_says(self):
+        facts = infer.HostFacts(machine='aarch64')
+        for ignorance, undecided in (
+            (Ignorance.INFER, False),
+            (Ignorance.ACCEPT, True),
+        ):
+            policy = Policy(unreported=ignorance)
+            found = self.advertised(
+                (), True, unknown={'vtx'}, facts=facts, policy=policy
+            )
+            self.assertEqual(undecided, 'vtx' in found.undecided)
+            self.assertEqual(found.undecided, found.unknown)
 
     def test_all_is_decided_when_host_has_no_kvm(self):
         facts = infer.HostFacts(kvm_host=False)

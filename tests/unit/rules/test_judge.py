@@ -192,6 +192,141 @@ class OtherHypervisorTest(testtools.TestCase):
         self.assertEqual([], causes([], known, architecture='aarch64'))
 
 
+class EmulationTest(testtools.TestCase):
+    """What a guest becomes is decided by the host."""
+
+    def causes(self, host, policy=None, items=(POLICY_KVM,), **more):
+        more.setdefault('emulable', True)
+        return causes(items, host, policy, **more)
+
+    def test_guest_is_content_with_a_host_that_emulates(self):
+        self.assertEqual([], self.causes(reported('tcg')))
+        self.assertEqual(
+            [Cause.LACKS], self.causes(reported('tcg'), emulable=False)
+        )
+
+    def test_guest_is_a_kvm_guest_elsewhere(self):
+        self.assertEqual([], self.causes(reported('kvm')))
+        self.assertEqual([Cause.LACKS], self.causes(reported()))
+        nested = dataclasses.replace(POLICY_KVM, capability='nested')
+        self.assertEqual(
+            [Cause.LACKS],
+            self.causes(reported('kvm'), items=(POLICY_KVM, nested)),
+        )
+
+    def test_what_is_asked_explicitly_is_judged_all_the_same(self):
+        self.assertEqual(
+            [Cause.LACKS],
+            self.causes(reported('tcg'), items=(POLICY_KVM, NEEDS_NESTED)),
+        )
+
+    def test_guest_is_emulated_on_hosts_of_another_architecture(self):
+        x86 = frozenset({'x86_64', 'i686'})
+        for machine, native, architecture, accepted in (
+            ('x86_64', x86, 'aarch64', True),
+            ('x86_64', x86, 'x86_64', False),
+            # Nova compares with the processor's, not with what KVM offers.
+            ('x86_64', x86, 'i686', True),
+            ('', x86, 'aarch64', True),
+            ('', x86, 'x86_64', False),
+            # Of a host of which nothing is known it is not taken for granted.
+            ('', None, 'aarch64', False),
+            ('', frozenset(), 'aarch64', False),
+        ):
+            host = reported(machine=machine, native=native)
+            found = self.causes(host, emulation_architecture=architecture)
+            self.assertEqual(
+                [] if accepted else [Cause.LACKS],
+                found,
+                (machine, architecture),
+            )
+
+    def test_doubt_about_tcg_is_taken_as_the_policy_says(self):
+        for ignorance, expected in (
+            (Ignorance.INFER, []),
+            (Ignorance.ACCEPT, []),
+            (Ignorance.REJECT, [Cause.UNREPORTED]),
+        ):
+            policy = Policy(unreported=ignorance)
+            host = unreported('tcg')
+            self.assertEqual(expected, self.causes(host, policy), ignorance)
+        host = reported(
+            undecided=frozenset({'tcg'}), unknown=frozenset({'tcg'})
+        )
+        strict = Policy(unreported=Ignorance.REJECT)
+        self.assertEqual([], self.causes(host))
+        self.assertEqual([Cause.UNKNOWN], self.causes(host, strict))
+
+    def test_architecture_matters_unless_guest_is_emulated(self):
+        x86 = frozenset({'x86_64'})
+        host = reported('kvm', native=x86)
+        arm = {'architecture': 'aarch64'}
+        self.assertEqual([Cause.ARCHITECTURE], self.causes(host, **arm))
+        emulates = dataclasses.replace(host, capabilities=frozenset({'tcg'}))
+        self.assertEqual([], self.causes(emulates, **arm))
+        doubtful = dataclasses.replace(host, undecided=frozenset({'tcg'}))
+        self.assertEqual([], self.causes(doubtful, **arm))
+        self.assertEqual(
+            [Cause.ARCHITECTURE],
+            self.causes(doubtful, Policy(unreachable=Ignorance.REJECT), **arm),
+        )
+
+    def test_kvm_that_a_flavor_requires_is_of_the_architecture(self):
+        needs_kvm = dataclasses.replace(NEEDS_NESTED, capability='kvm')
+        verdict = judge(
+            Requirements(
+                (needs_kvm,),
+                architecture='aarch64',
+                emulable=True,
+                emulation_architecture='aarch64',
+            ),
+            reported('kvm', machine='x86_64', native=frozenset({'x86_64'})),
+            Policy(),
+        )
+        self.assertEqual(
+            'does not run aarch64 under KVM '
+            '(hw_emulation_architecture=aarch64)',
+            str(verdict),
+        )
+
+
+class UnknownTest(testtools.TestCase):
+    """The host reported that it could not find out."""
+
+    HOST = reported(
+        'kvm',
+        undecided=frozenset({'nested'}),
+        unknown=frozenset({'nested'}),
+    )
+
+    def test_unknown_is_not_lacking(self):
+        for item in (NEEDS_NESTED, BARS_NESTED):
+            found = judge(Requirements((item,)), self.HOST, Policy())
+            self.assertEqual(
+                f'reported nested as unknown ({item.words})', str(found)
+            )
+
+    def test_unknown_is_taken_as_the_policy_says_of_unreported_hosts(self):
+        nested = dataclasses.replace(POLICY_KVM, capability='nested')
+        for ignorance, item, accepted in (
+            (Ignorance.INFER, NEEDS_NESTED, False),
+            (Ignorance.INFER, nested, True),
+            (Ignorance.ACCEPT, BARS_NESTED, True),
+            (Ignorance.REJECT, nested, False),
+        ):
+            policy = Policy(unreported=ignorance)
+            self.assertEqual(
+                [] if accepted else [Cause.UNKNOWN],
+                causes([item], self.HOST, policy),
+                (ignorance, item),
+            )
+        # It is not Placement that leaves the doubt.
+        silent = Policy(unreachable=Ignorance.ACCEPT)
+        self.assertEqual(
+            [Cause.UNKNOWN], causes([NEEDS_NESTED], self.HOST, silent)
+        )
+
+
 class ArchitectureTest(testtools.TestCase):
     def test_host_is_rejected_when_it_runs_others_only(self):
         host = reported('kvm', native=frozenset({'x86_64', 'i686'}))

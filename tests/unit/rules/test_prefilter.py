@@ -1,28 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import itertools
-
 import testtools
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Policy
-from hvfilter.rules import infer, prefilter, requests
-from hvfilter.rules.judge import judge
-
-KEYS = ('kvm', 'nested', 'tdx')
+from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.rules import prefilter, requests
 
 
 def trait(*keys):
     return {catalogue.BY_KEY[key].trait for key in keys}
 
 
-def query(specs, policy=None, all_reported=False, **asked):
-    policy = policy or Policy()
-    asked = requests.Asked.of(specs, **asked)
-    found = requests.requirements(asked, policy)
-    return prefilter.query(found, policy, all_reported)
+def query(specs, *policies, complete=False, doubted=(), **asked):
+    return prefilter.query(
+        requests.Asked.of(specs, **asked),
+        policies or (Policy(),),
+        prefilter.Reports(complete, frozenset(doubted)),
+    )
 
 
 class QueryTest(testtools.TestCase):
@@ -39,7 +33,7 @@ class QueryTest(testtools.TestCase):
 
     def test_policy_becomes_a_trait_when_all_reported(self):
         self.assertEqual(frozenset(), query({}).required)
-        self.assertEqual(trait('kvm'), query({}, all_reported=True).required)
+        self.assertEqual(trait('kvm'), query({}, complete=True).required)
 
     def test_nothing_is_required_when_unreported_hosts_are_accepted(self):
         policy = Policy(unreported=Ignorance.ACCEPT)
@@ -72,48 +66,55 @@ class QueryTest(testtools.TestCase):
             found.known(frozenset(trait('tdx'))),
         )
 
-    DEMANDS = st.sampled_from(['required', 'forbidden', 'preferred', 'odd'])
-
-    @given(
-        st.dictionaries(
-            st.sampled_from([f'hvfilter:{key}' for key in KEYS]), DEMANDS
-        ),
-        st.sampled_from([None, 'kvm', 'qemu']),
-        st.builds(
-            Policy,
-            required=st.sampled_from([(), ('kvm',), ('kvm', 'nested')]),
-            unreported=st.sampled_from(Ignorance),
-            reserved=st.frozensets(st.sampled_from(KEYS)),
-        ),
-        st.booleans(),
-    )
-    def test_no_host_is_left_out_that_the_judge_accepts(
-        self, specs, hv_type, policy, all_reported
-    ):
-        asked = requests.Asked.of(specs, img_hv_type=hv_type)
-        found = requests.requirements(asked, policy)
-        named = prefilter.query(found, policy, all_reported)
-        natives = (None, frozenset(), frozenset({'x86_64'}))
-        for reported, kvm_host, native in itertools.product(
-            (True, False), (True, False), natives
+    def test_policy_is_not_asked_for_a_guest_that_may_be_emulated(self):
+        for image in (
+            {'img_hv_type': 'qemu'},
+            {'emulation_architecture': 'aarch64'},
         ):
-            if all_reported and not reported:
-                continue
-            if hv_type == 'kvm' and not kvm_host:
-                # ImagePropertiesFilter passes these over.
-                continue
-            if reported and not kvm_host:
-                # Documented: where the policy is asked of Placement, hosts
-                # without KVM must not report.
-                continue
-            for count in range(len(KEYS) + 1):
-                for has in itertools.combinations(KEYS, count):
-                    advertised = infer.advertised(
-                        has,
-                        reported,
-                        infer.HostFacts(kvm_host=kvm_host, native=native),
-                        policy,
-                    )
-                    if judge(found, advertised, policy).accepted:
-                        self.assertTrue(named.required <= trait(*has))
-                        self.assertFalse(named.forbidden & trait(*has))
+            found = query({}, complete=True, **image)
+            self.assertEqual(prefilter.Query(), found)
+
+    def test_policy_is_not_asked_for_what_a_host_reported_as_unknown(self):
+        found = query({}, complete=True, doubted={'kvm'})
+        self.assertEqual(frozenset(), found.required)
+        found = query({}, complete=True, doubted={'nested'})
+        self.assertEqual(trait('kvm'), found.required)
+        strict = Policy(unreported=Ignorance.REJECT)
+        found = query({}, strict, complete=True, doubted={'kvm'})
+        self.assertEqual(trait('kvm'), found.required)
+
+    def test_explicit_words_are_asked_whatever_is_unknown(self):
+        nested = {'hvfilter:nested': 'required'}
+        found = query(nested, complete=True, doubted={'nested'})
+        self.assertEqual(trait('nested', 'kvm'), found.required)
+        lenient = Policy(unreported=Ignorance.ACCEPT)
+        for doubted, expected in ((), trait('nested')), (('nested',), set()):
+            found = query(nested, lenient, complete=True, doubted=doubted)
+            asked = found.required & trait('nested')
+            self.assertEqual(expected, asked)
+
+    def test_only_what_each_policy_reserves_is_forbidden(self):
+        reserved = [
+            Policy(reserved=frozenset(keys))
+            for keys in ({'nested', 'tdx'}, {'tdx'}, set())
+        ]
+        self.assertEqual(trait('tdx'), query({}, *reserved[:2]).forbidden)
+        self.assertEqual(frozenset(), query({}, *reserved).forbidden)
+
+    def test_nothing_reserved_is_forbidden_when_a_sum_may_ask_for_it(self):
+        """A host in two aggregates requires by one, reserves by the other."""
+        found = query(
+            {},
+            Policy(reserved=frozenset({'nested'})),
+            Policy(('tdx',), reserved=frozenset({'nested'})),
+            Policy(reserved=frozenset({'nested', 'tdx'})),
+        )
+        self.assertEqual(frozenset(), found.forbidden)
+
+    def test_nothing_is_asked_when_a_policy_is_permissive(self):
+        found = query(
+            {'hvfilter:nested': 'required', 'hvfilter:tdx': 'forbidden'},
+            Policy(),
+            Policy(mode=Mode.PERMISSIVE),
+        )
+        self.assertEqual(prefilter.Query(), found)

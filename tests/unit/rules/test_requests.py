@@ -170,24 +170,39 @@ class ImageTest(testtools.TestCase):
         self.assertFalse(found.items[0].explicit)
         self.assertEqual('img_hv_type=kvm', found.items[0].words)
 
-    def test_image_is_of_kvm_however_it_is_spelt(self):
-        for hv_type in (None, '', ' ', 'kvm', ' KVM '):
-            self.assertTrue(requests.is_kvm(hv_type), hv_type)
-        for hv_type in ('qemu', 'kvm2'):
-            self.assertFalse(requests.is_kvm(hv_type), hv_type)
-
-    def test_policy_lets_alone_when_image_is_of_another_kind(self):
-        for hv_type in ('qemu', 'vmware', 'lxc', 'baremetal', 'ironic'):
+    def test_policy_holds_however_the_image_spells_its_hypervisor(self):
+        for hv_type in (None, '', ' ', 'kvm', ' KVM ', 'qemu', ' QEMU'):
             found = self.requirements(img_hv_type=hv_type)
+            self.assertIn('kvm', found.capabilities, hv_type)
+            self.assertEqual(
+                'qemu' in str(hv_type).lower(), found.emulable, hv_type
+            )
+
+    def test_policy_does_not_concern_images_of_other_hypervisors(self):
+        for hv_type in ('vmware', 'lxc', 'baremetal', 'ironic', 'kvm2'):
+            found = self.requirements(
+                img_hv_type=hv_type, emulation_architecture='aarch64'
+            )
             self.assertEqual((), found.items)
 
-    def test_policy_lets_alone_when_image_wants_emulation(self):
-        found = self.requirements(emulated=True)
-        self.assertEqual((), found.items)
+    def test_tcg_matters_when_guest_may_be_emulated(self):
+        for image in (
+            {'img_hv_type': 'qemu'},
+            {'emulation_architecture': 'x86_64'},
+        ):
+            found = self.requirements(**image)
+            self.assertEqual([('kvm', 'required', 'policy')], said(found))
+            self.assertTrue(found.emulable)
+            self.assertEqual({'kvm', 'tcg'}, found.capabilities)
+            self.assertEqual({'kvm', 'tcg'}, found.doubtful)
+        self.assertFalse(self.requirements().emulable)
+        # Nothing hangs on it where the policy asks for nothing.
+        found = requests.requirements(Asked.of(img_hv_type='qemu'), NOTHING)
+        self.assertEqual(frozenset(), found.capabilities)
 
     def test_flavor_is_judged_when_image_is_of_another_kind(self):
         found = self.requirements(
-            img_hv_type='qemu', extra_specs={'hvfilter:iommu': 'required'}
+            img_hv_type='vmware', extra_specs={'hvfilter:iommu': 'required'}
         )
         self.assertEqual([('iommu', 'required', 'flavor')], said(found))
 
@@ -225,10 +240,11 @@ class ImageTest(testtools.TestCase):
             )
             self.assertIsNone(found.architecture, specs)
 
-    def test_architecture_does_not_matter_when_emulated(self):
-        for asked in ({'emulated': True}, {'img_hv_type': 'qemu'}):
-            found = self.requirements(hw_architecture='aarch64', **asked)
-            self.assertIsNone(found.architecture)
+    def test_architecture_is_that_of_emulation_when_image_has_both(self):
+        found = self.requirements(
+            hw_architecture='x86_64', emulation_architecture='aarch64'
+        )
+        self.assertEqual('aarch64', found.architecture)
 
 
 class RebuildTest(testtools.TestCase):
@@ -239,8 +255,20 @@ class RebuildTest(testtools.TestCase):
         'x86_64',
     )
 
+    def test_policy_counts_unless_the_flavor_goes_instead(self):
+        for specs, expected in (
+            ({}, [('kvm', 'required', 'policy')]),
+            ({'hvfilter:kvm': 'forbidden'}, []),
+            (
+                {'hvfilter:kvm': 'preferred'},
+                [('kvm', 'required', 'policy')],
+            ),
+        ):
+            found = requests.image_requirements(Asked.of(specs), KVM)
+            self.assertEqual(expected, said(found), specs)
+
     def test_only_the_image_counts_when_rebuilt(self):
-        found = requests.image_requirements(self.ASKED)
+        found = requests.image_requirements(self.ASKED, KVM)
         self.assertEqual(
             [('slat', 'required', 'image'), ('kvm', 'required', 'image')],
             said(found),
@@ -262,7 +290,7 @@ class AskedTest(testtools.TestCase):
 
     def test_nothing_is_asked_when_nothing_is_said(self):
         self.assertEqual(Asked(), Asked.of())
-        self.assertFalse(Asked().emulated)
+        self.assertEqual(Asked(), Asked.of(emulation_architecture=''))
 
 
 class AnythingTest(testtools.TestCase):

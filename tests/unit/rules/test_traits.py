@@ -17,6 +17,7 @@ FOREIGN = st.frozensets(
         ['HW_CPU_X86_VMX', 'CUSTOM_HVFILTERED', 'CUSTOM_X', 'OWNER_NOVA']
     )
 )
+STATE = catalogue.STATE_TRAITS
 OWN = st.frozensets(st.sampled_from(sorted(catalogue.OWN_TRAITS)))
 
 KVM = 'CUSTOM_HVFILTER_KVM'
@@ -48,7 +49,7 @@ class TestWanted(testtools.TestCase):
     def test_nothing_when_nothing_is_known(self):
         """Not even the marker: it would make of "unknown" a "lacks it"."""
         wanted = traits.wanted(combine.report('sw_64', '', '', []))
-        self.assertEqual(frozenset(), wanted.present)
+        self.assertEqual(catalogue.UNKNOWN_TRAITS, wanted.present)
         self.assertEqual(catalogue.RETIRED_TRAITS, wanted.absent)
 
     def test_marker_when_an_operator_knows_of_kvm(self):
@@ -58,7 +59,8 @@ class TestWanted(testtools.TestCase):
             (State.ABSENT, {catalogue.REPORTED_TRAIT}),
         ):
             told = overrule.apply(report, {'kvm': Overrule(state, 'x')})
-            self.assertEqual(present, traits.wanted(told).present)
+            found = traits.wanted(told).present - catalogue.UNKNOWN_TRAITS
+            self.assertEqual(present, found)
 
     def test_absent_traits_when_the_architecture_has_them_not(self):
         wanted = traits.wanted(combine.report('s390x', '', '', []))
@@ -82,6 +84,10 @@ class TestWanted(testtools.TestCase):
             self.assertEqual(
                 finding.state is State.ABSENT, trait in wanted.absent
             )
+            doubt = catalogue.BY_KEY[finding.capability].unknown_trait
+            unknown = finding.state is State.UNKNOWN
+            self.assertEqual(unknown, doubt in wanted.present)
+            self.assertEqual(not unknown, doubt in wanted.absent)
 
     @given(strategies.reports(), FOREIGN, OWN)
     def test_foreign_traits_stay_when_applied(self, report, foreign, own):
@@ -125,6 +131,13 @@ class TestWanted(testtools.TestCase):
             frozenset(row.key for row in catalogue.CATALOGUE[:3]),
             traits.capabilities(own | foreign | {catalogue.REPORTED_TRAIT}),
         )
+        doubts = frozenset(
+            row.unknown_trait for row in catalogue.CATALOGUE[:2]
+        )
+        self.assertEqual(
+            frozenset(row.key for row in catalogue.CATALOGUE[:2]),
+            traits.unknown(own | foreign | doubts),
+        )
 
 
 class TestDates(testtools.TestCase):
@@ -133,7 +146,8 @@ class TestDates(testtools.TestCase):
     def after(self, before, present, absent, number, most=2):
         made = reports.report(present, absent)
         wanted = traits.wanted(made, number and week(number), most)
-        return catalogue.own(wanted.applied_to(frozenset(before)))
+        after = catalogue.own(wanted.applied_to(frozenset(before)))
+        return after - catalogue.UNKNOWN_TRAITS
 
     def test_week_when_reported(self):
         for before in (
@@ -229,7 +243,8 @@ class TestDates(testtools.TestCase):
         self.assertEqual(names(), wanted.returning(now))
         again = now | {NESTED}
         self.assertEqual(names(NESTED), wanted.returning(again))
-        self.assertEqual(now, wanted.applied_to(again))
+        after = wanted.applied_to(again)
+        self.assertEqual(now, after - catalogue.UNKNOWN_TRAITS)
         # In another week, too, as long as it comes back.
         self.assertEqual(
             names(KVM, MARKER, reported(49), removed(NESTED, 49)),
@@ -270,8 +285,8 @@ class TestDates(testtools.TestCase):
         self, report, foreign, own, now, most, weeks
     ):
         dates = {reported(number) for number in weeks}
-        dates |= {unknown(trait, now) for trait in own}
-        dates |= {removed(trait, 7) for trait in own}
+        dates |= {unknown(trait, now) for trait in own & STATE}
+        dates |= {removed(trait, 7) for trait in own & STATE}
         before = foreign | own | dates
         wanted = traits.wanted(report, week(now), most)
         after = wanted.applied_to(before)

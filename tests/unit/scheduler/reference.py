@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 from hvfilter.model import catalogue
@@ -50,7 +51,8 @@ NEEDS_KVM = {'kvm', 'nested', 'nested_slat', 'sev', 'sev_es', 'sev_snp', 'tdx'}
 
 @dataclasses.dataclass
 class Host:
-    """One host of a random fleet; ``has`` None: it never reported."""
+    """One host of a random fleet; ``doubts`` are what it reported as not
+    known."""
 
     name: str
     reported: bool
@@ -60,6 +62,7 @@ class Host:
     guests: Any
     aggregates: list[dict[str, str]]
     uuid: bool = True
+    doubts: set[str] = dataclasses.field(default_factory=set)
 
 
 @dataclasses.dataclass
@@ -86,9 +89,16 @@ class Options:
 
 
 def passes(  # noqa: C901  (a table, row after row)
-    host: Host, request: Request, options: Options, placement_known: bool
+    host: Host,
+    request: Request,
+    options: Options,
+    placement_known: bool,
+    unheard: frozenset[str] = frozenset(),
 ) -> bool:
-    """Whether the host passes."""
+    """Whether the host passes.
+
+    :param unheard: capabilities of which Placement did not answer
+    """
     options = for_aggregates(options, host.aggregates)
     if options.mode == 'permissive':
         return True
@@ -98,41 +108,72 @@ def passes(  # noqa: C901  (a table, row after row)
     kvm_host = not isinstance(host.hypervisor, str) or (
         host.hypervisor in ('', 'QEMU', 'KVM', 'qemu')
     )
-    has = host.has if placement_known and host.uuid else set()
+    has = set()
+    if placement_known and host.uuid:
+        has = host.has - unheard
     reported = host.reported and placement_known and host.uuid
-    denied = ruled_out(host) if reported and kvm_host else set()
-    for capability, demand, explicit in asked:
+    denied = ruled_out(host) if kvm_host else set()
+    doubts = host.doubts if placement_known and host.uuid else set()
+
+    def answer_on(capability: str) -> tuple[bool | None, str]:
+        """Yes, no or None, and what the policy says of not knowing."""
+        if not placement_known:
+            answer, what = None, options.unreachable
+        elif capability in has:
+            return True, ''
+        elif reported or not kvm_host:
+            answer, what = False, ''
+            if capability in unheard:
+                answer, what = None, options.unreachable
+            elif capability in doubts:
+                answer, what = None, options.unreported
+        else:
+            answer, what = None, options.unreported
+        if what == 'infer' and capability in ruled_out(host):
+            answer = False
+        return answer, what
+
+    # What does Nova make of a guest that may be emulated?
+    image = request.image or {}
+    emulation = image.get('hw_emulation_architecture')
+    emulated: bool | None = False
+    tcg_what = ''
+    if image.get('img_hv_type') == 'qemu' or emulation:
+        emulated, tcg_what = answer_on('tcg')
+        if emulated and 'tcg' in denied:
+            emulated = False
+        own = cpu_of(host).get('arch') or None
+        others = {own} if isinstance(own, str) else with_kvm(host) or set()
+        if emulation and others and emulation not in others:
+            emulated = True
+
+    for capability, demand, explicit, asker in asked:
         if demand == 'preferred':
             continue
         if not kvm_host and not explicit:
             continue
-        answer = knows(host, capability, has, reported, kvm_host)
-        if not placement_known:
-            answer = None
-        if answer is None:
-            what = (
-                options.unreported if placement_known else options.unreachable
-            )
-            if what == 'accept':
-                continue
-            if what == 'reject':
-                return False
-            if capability in ruled_out(host):
-                answer = False
-            elif explicit:
-                return False
-            else:
-                continue
-        if demand == 'required' and (answer is False or capability in denied):
+        if asker == 'policy' and emulated is True:
+            continue
+        answer, what = answer_on(capability)
+        if answer and demand == 'required' and capability in denied:
+            answer = False
+        if answer is (demand == 'required'):
+            continue
+        if answer is not None and asker == 'policy' and emulated is None:
+            answer, what = None, tcg_what
+        if answer is not None:
             return False
-        if demand == 'forbidden' and answer is True:
+        if what == 'reject' or (what == 'infer' and explicit):
             return False
-    architecture = (request.image or {}).get('hw_architecture')
-    needs_kvm = ('kvm', 'required') in {(a[0], a[1]) for a in asked}
-    if architecture and needs_kvm and kvm_host:
+    architecture = emulation or image.get('hw_architecture')
+    asking = [a for a in asked if (a[0], a[1]) == ('kvm', 'required')]
+    if architecture and asking and kvm_host:
         offered = with_kvm(host)
         if offered and architecture not in offered:
-            return False
+            if emulated is False or any(a[2] for a in asking):
+                return False
+            if emulated is None and tcg_what == 'reject':
+                return False
     if not request.rebuild:
         kept = has & set(options.reserved)
         wanted = {a[0] for a in asked if a[1] != 'forbidden'}
@@ -176,64 +217,57 @@ def weights(
 
 
 def multiplier(host: Host, name: str, configured: float) -> float:
-    """The least of what aggregates say, as far as it makes sense."""
-    said = []
+    """The least of what aggregates say, as far as that makes sense."""
+    numbers = []
     for metadata in host.aggregates:
         try:
-            said.append(float(metadata[f'{name}_multiplier']))
+            number = float(metadata[f'{name}_multiplier'])
         except (KeyError, ValueError):
             continue
-    return min(said, default=configured)
-
-
-def knows(
-    host: Host, capability: str, has: set[str], reported: bool, kvm_host: bool
-) -> bool | None:
-    """True, False, or None for nobody knows, going by traits alone."""
-    if capability in has:
-        return True
-    if reported or not kvm_host:
-        return False
-    return None
+        if math.isfinite(number):
+            numbers.append(number)
+    return min(numbers, default=configured)
 
 
 def everything_asked(  # noqa: C901  (a table, row after row)
     request: Request, options: Options
-) -> tuple[list[tuple[str, str, bool]], bool]:
-    """Capability, demand, whether explicit; and whether some is nonsense."""
+) -> tuple[list[tuple[str, str, bool, str]], bool]:
+    """Capability, demand, whether explicit, asker; and whether some is
+    nonsense."""
     image = request.image or {}
     asked, nonsense = [], False
-    if not request.rebuild:
-        for name, value in request.specs.items():
-            if name.startswith('hvfilter:'):
-                key, demands = name[9:], ('required', 'forbidden', 'preferred')
-            elif name.startswith('trait:CUSTOM_HVFILTER_'):
-                key, demands = name[22:].lower(), ('required', 'forbidden')
-                if key == 'reported':
-                    continue
-            else:
+    for name, value in request.specs.items():
+        if name.startswith('hvfilter:'):
+            key, demands = name[9:], ('required', 'forbidden', 'preferred')
+        elif name.startswith('trait:CUSTOM_HVFILTER_'):
+            key, demands = name[22:].lower(), ('required', 'forbidden')
+            if key == 'reported':
                 continue
-            value = value.strip().lower()
-            if key in catalogue.BY_KEY and value in demands:
-                asked.append((key, value, True))
-            else:
-                nonsense = True
+        else:
+            continue
+        value = value.strip().lower()
+        if key in catalogue.BY_KEY and value in demands:
+            asked.append((key, value, True, 'flavor'))
+        else:
+            nonsense = not request.rebuild or nonsense
     for name, value in image.items():
         if name.startswith('trait:CUSTOM_HVFILTER_') and value == 'required':
             key = name[22:].lower()
             if key in catalogue.BY_KEY:
-                asked.append((key, 'required', True))
+                asked.append((key, 'required', True, 'image'))
             elif key != 'reported':
                 nonsense = True
     kind = image.get('img_hv_type')
     if kind == 'kvm':
-        asked.append(('kvm', 'required', False))
-    other = kind not in (None, 'kvm') or 'hw_emulation_architecture' in image
-    if not request.rebuild and not other:
+        asked.append(('kvm', 'required', False, 'image'))
+    if kind in (None, 'kvm', 'qemu'):
         said = {a[0] for a in asked if a[1] != 'preferred'}
         for key in options.required:
             if key not in said:
-                asked.append((key, 'required', False))
+                asked.append((key, 'required', False, 'policy'))
+    if request.rebuild:
+        # The flavor was judged when the guest landed.
+        asked = [each for each in asked if each[3] != 'flavor']
     return asked, nonsense
 
 
@@ -254,11 +288,8 @@ def with_kvm(host: Host) -> set[str] | None:
 def ruled_out(host: Host) -> set[str]:
     """What Nova's own host state says cannot be."""
     gone = set()
-    try:
-        cpu = json.loads(host.cpu_info)
-    except (TypeError, ValueError):
-        cpu = None
-    if isinstance(cpu, dict):
+    cpu = cpu_of(host)
+    if cpu:
         if cpu.get('arch') == 'aarch64':
             gone |= ARM_KNOWS_NOT
         if cpu.get('arch') == 'x86_64':
@@ -272,7 +303,22 @@ def ruled_out(host: Host) -> set[str]:
             gone |= {'bare_metal'}
     if with_kvm(host) == set():
         gone |= NEEDS_KVM
+    if with_kvm(host) is not None and not any(
+        each[1] == 'qemu'
+        for each in host.guests
+        if isinstance(each, (list, tuple)) and len(each) == 3
+    ):
+        gone |= {'tcg'}
     return gone
+
+
+def cpu_of(host: Host) -> dict[str, Any]:
+    """libvirt's word on the processor, if it makes sense."""
+    try:
+        cpu = json.loads(host.cpu_info)
+    except (TypeError, ValueError):
+        return {}
+    return cpu if isinstance(cpu, dict) else {}
 
 
 def for_aggregates(

@@ -167,7 +167,12 @@ class CandidatesTest(FollowedTestCase):
             rebuild=True,
         )
         (line,) = self.refused(request, [host('flat')])
-        self.assertIn(f'requested: trait:{NESTED}=required (image); ', line)
+        # And what the policy wants of a guest with this image.
+        self.assertIn(
+            f'requested: trait:{NESTED}=required (image), '
+            '[hvfilter] required = kvm (policy); ',
+            line,
+        )
 
 
 class InstallTest(base.SchedulerTestCase):

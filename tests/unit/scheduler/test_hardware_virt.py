@@ -40,12 +40,42 @@ class ReportedTest(base.SchedulerTestCase):
 
     def test_guest_of_another_kind_is_left_alone(self):
         for image in (
-            {'img_hv_type': 'qemu'},
             {'img_hv_type': 'vmware'},
             {'hw_emulation_architecture': 'aarch64'},
         ):
             request = spec({}, image)
             self.assertEqual(3, len(self.passing(self.hosts, request)), image)
+
+    def test_guest_that_may_be_emulated_lands_where_nova_emulates(self):
+        self.report('emulates', 'tcg')
+        hosts = [*self.hosts, host('emulates')]
+        for image in (
+            {'img_hv_type': 'qemu'},
+            {'hw_emulation_architecture': 'x86_64'},
+        ):
+            self.assertEqual(
+                ['flat', 'full', 'emulates'],
+                self.passing(hosts, spec({}, image)),
+                image,
+            )
+        self.assertEqual(['flat', 'full'], self.passing(hosts, spec()))
+
+    def test_host_that_reported_unknown_is_not_taken_for_lacking(self):
+        self.report('doubts', 'kvm', 'nested_unknown')
+        hosts = [host('doubts')]
+        for demand in ('required', 'forbidden'):
+            request = spec({'hvfilter:nested': demand})
+            self.assertEqual([], self.passing(hosts, request))
+        self.assertNotIn('lacks nested', self.log.output)
+        self.assertEqual(
+            2, self.log.output.count('reported nested as unknown')
+        )
+        self.flags(unreported='accept')
+        self.assertEqual(['doubts'], self.passing(hosts, request))
+        self.flags(unreported='infer', required=['nested'])
+        self.assertEqual(['doubts'], self.passing(hosts, spec()))
+        self.flags(unreported='reject')
+        self.assertEqual([], self.passing(hosts, spec()))
 
     def test_guest_of_another_architecture_does_not_land(self):
         request = spec({}, {'hw_architecture': 'aarch64'})
@@ -142,12 +172,28 @@ class RebuildTest(base.SchedulerTestCase):
 
     def setUp(self):
         super().setUp()
-        self.report('flat', 'nested', 'slat')
+        self.report('flat', 'kvm', 'nested', 'slat')
+        self.report('tcg', 'tcg', 'slat')
         self.hosts = [host('flat')]
 
-    def test_flavor_and_policy_are_not_judged_again(self):
+    def test_flavor_is_not_judged_again(self):
         request = spec({'hvfilter:tdx': 'required'}, {}, rebuild=True)
         self.assertEqual(['flat'], self.passing(self.hosts, request))
+
+    def test_policy_is_judged_as_the_new_image_has_it(self):
+        for image, specs, passing in (
+            ({}, {}, []),
+            ({'img_hv_type': 'kvm'}, {}, []),
+            ({'img_hv_type': 'qemu'}, {}, ['tcg']),
+            ({'hw_emulation_architecture': 'aarch64'}, {}, ['tcg']),
+            ({'img_hv_type': 'vmware'}, {}, ['tcg']),
+            # The flavor's word goes instead of the policy's.
+            ({}, {'hvfilter:kvm': 'forbidden'}, ['tcg']),
+        ):
+            request = spec(specs, image, rebuild=True)
+            self.assertEqual(
+                passing, self.passing([host('tcg')], request), image
+            )
 
     def test_what_is_reserved_does_not_matter(self):
         self.flags(reserved=['nested'])
@@ -158,7 +204,7 @@ class RebuildTest(base.SchedulerTestCase):
         for image, passing in (
             ({'trait:CUSTOM_HVFILTER_SLAT': 'required'}, ['flat']),
             ({'trait:CUSTOM_HVFILTER_TDX': 'required'}, []),
-            ({'img_hv_type': 'kvm'}, []),
+            ({'img_hv_type': 'kvm'}, ['flat']),
             ({'img_hv_type': 'qemu'}, ['flat']),
         ):
             request = spec({}, image, rebuild=True)

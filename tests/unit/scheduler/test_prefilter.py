@@ -3,18 +3,25 @@
 import sys
 
 import fixtures
+import testtools
+from hypothesis import given
+from hypothesis import strategies as st
 from nova.scheduler import request_filter
 
 from hvfilter.model import catalogue
+from hvfilter.model.policy import Ignorance, Mode, Policy
 from hvfilter.placement import errors
 from hvfilter.placement.expired import Expired
+from hvfilter.rules import infer, requests
+from hvfilter.rules import prefilter as rules
+from hvfilter.rules.judge import judge
 from hvfilter.scheduler import knowledge, nova_client, policies, prefilter
 from hvfilter.scheduler.filters import hardware_virt
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import aggregate, spec
 
-KVM, NESTED, TDX = (
-    catalogue.BY_KEY[key].trait for key in ('kvm', 'nested', 'tdx')
+KVM, NESTED, TDX, SLAT = (
+    catalogue.BY_KEY[key].trait for key in ('kvm', 'nested', 'tdx', 'slat')
 )
 ASKS = {'hvfilter:nested': 'required', 'hvfilter:tdx': 'forbidden'}
 
@@ -30,6 +37,10 @@ class PrefilterTestCase(base.SchedulerTestCase):
         self.known = {KVM, NESTED, TDX, nova_client.REPORTED}
         self.surveys = 0
         self.patch('hvfilter.scheduler.nova_client.known_traits', self.names)
+        self.patch(
+            'hvfilter.scheduler.nova_client.carried_traits',
+            lambda: frozenset(self.carried),
+        )
         self.unreported = True
         self.patch(
             'hvfilter.scheduler.prefilter._any_unreported',
@@ -103,6 +114,22 @@ class ApplyTest(PrefilterTestCase):
             self.aggregates = [aggregate(**metadata)]
             self.assertEqual(required, self.apply(spec(ASKS))[0], metadata)
 
+    def test_reserved_by_one_aggregate_is_not_forbidden_to_all(self):
+        self.known.add(SLAT)
+        self.aggregates = [aggregate(reserved='slat')]
+        self.assertEqual((set(), set()), self.apply(spec()))
+        self.flags(reserved=['slat'])
+        self.assertEqual((set(), {SLAT}), self.apply(spec()))
+
+    def test_what_a_host_reported_as_unknown_is_heeded(self):
+        self.unreported = False
+        self.known.add(catalogue.BY_KEY['kvm'].unknown_trait)
+        self.carried = set()
+        self.assertEqual(({KVM}, set()), self.apply(spec()))
+        self.carried = {catalogue.BY_KEY['kvm'].unknown_trait, KVM}
+        self.clock.pass_s(30)
+        self.assertEqual((set(), set()), self.apply(spec()))
+
     def test_reserved_is_forbidden(self):
         self.flags(reserved=['nested'])
         self.assertEqual((set(), {NESTED}), self.apply(spec()))
@@ -142,6 +169,98 @@ class ApplyTest(PrefilterTestCase):
         )
         self.assertEqual((set(), set()), self.apply(spec(ASKS)))
         self.assertIn('a fault of hvfilter', self.log.output)
+
+
+class SoundTest(testtools.TestCase):
+    """Whatever the aggregates say, and whichever of them a host is in."""
+
+    KEYS = ('kvm', 'nested', 'tdx', 'tcg')
+    NAMES = st.sampled_from([f'hvfilter:{key}' for key in KEYS])
+    DEMANDS = st.sampled_from(['required', 'forbidden', 'preferred', 'odd'])
+    LISTS = st.sampled_from(['', 'kvm', 'nested', 'kvm,nested', 'tdx,nested'])
+    WHAT = st.sampled_from(['infer', 'accept', 'reject'])
+    METADATA = st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                'required': LISTS,
+                'reserved': LISTS,
+                'unreported': WHAT,
+                'mode': st.sampled_from(['enforcing', 'permissive']),
+            },
+        ),
+        max_size=4,
+    )
+    POLICIES = st.builds(
+        Policy,
+        required=st.sampled_from([(), ('kvm',), ('kvm', 'nested')]),
+        unreported=st.sampled_from(Ignorance),
+        reserved=st.frozensets(st.sampled_from(KEYS)),
+    )
+    ASKED = st.builds(
+        requests.Asked.of,
+        st.dictionaries(NAMES, DEMANDS, max_size=2),
+        img_hv_type=st.sampled_from([None, 'kvm', 'qemu']),
+        emulation_architecture=st.sampled_from([None, 'x86_64', 'aarch64']),
+    )
+    SOME = st.frozensets(st.sampled_from(KEYS))
+    HOSTS = st.tuples(
+        # What it has, what it reported as unknown, whether it reported.
+        SOME,
+        SOME,
+        st.booleans(),
+        st.builds(
+            infer.HostFacts,
+            kvm_host=st.booleans(),
+            machine=st.sampled_from(['', 'x86_64']),
+        ),
+    )
+
+    @given(ASKED, POLICIES, METADATA, st.data())
+    def test_no_host_is_hidden_that_the_judge_accepts(
+        self, asked, base_policy, metadata, data
+    ):
+        aggregates = [
+            aggregate(f'number {number}', **each)
+            for number, each in enumerate(metadata)
+        ]
+        hosts = data.draw(st.lists(self.HOSTS, min_size=1, max_size=4))
+        # Documented: hosts without KVM do not report where this is used.
+        hosts = [each for each in hosts if each[3].kvm_host or not each[2]]
+        around = prefilter.Surroundings(
+            catalogue.OWN_TRAITS,
+            rules.Reports(
+                all(reported for _, _, reported, _ in hosts),
+                frozenset[str]().union(
+                    *(unknown for _, unknown, _, _ in hosts)
+                ),
+            ),
+            tuple(
+                policies.for_host(each, base_policy, self.fail)
+                for each in ([], *([one] for one in aggregates))
+            ),
+        )
+        query = prefilter.combined(asked, around)
+        for has, unknown, reported, facts in hosts:
+            if asked.img_hv_type == 'kvm' and not facts.kvm_host:
+                # Nova's ImagePropertiesFilter leaves no such host.
+                continue
+            mine = (
+                data.draw(st.lists(st.sampled_from(aggregates), unique=True))
+                if aggregates
+                else []
+            )
+            policy = policies.for_host(mine, base_policy, self.fail)
+            known = infer.advertised(
+                has, reported, facts, policy, unknown=unknown
+            )
+            verdict = judge(
+                requests.requirements(asked, policy), known, policy
+            )
+            traits = {catalogue.BY_KEY[key].trait for key in has}
+            hidden = query.required - traits or query.forbidden & traits
+            if policy.mode is Mode.PERMISSIVE or verdict.accepted:
+                self.assertFalse(hidden, (query, policy, known))
 
 
 class InstallTest(PrefilterTestCase):

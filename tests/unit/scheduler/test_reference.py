@@ -21,6 +21,7 @@ REQUESTS = int(os.environ.get('HVFILTER_RANDOM_REQUESTS', '2000'))
 SEED = int(os.environ.get('HVFILTER_RANDOM_SEED', '1'))
 
 KEYS = ['kvm', 'nested', 'slat', 'vtx', 'amdv', 'bare_metal', 'tdx', 'vti']
+KEYS += ['tcg']
 NAMES = [f'hvfilter:{key}' for key in KEYS]
 NAMES += [f'trait:CUSTOM_HVFILTER_{key.upper()}' for key in KEYS]
 NAMES += [
@@ -37,7 +38,7 @@ HYPERVISORS += [None, '', 5]
 KVM = [['x86_64', 'kvm', 'hvm'], ['i686', 'kvm', 'hvm']]
 TCG = [['x86_64', 'qemu', 'hvm'], ['aarch64', 'qemu', 'hvm']]
 GUESTS = [[*KVM, *TCG]] * 6 + [TCG, TCG, [], None, 'kvm', [None, ['kvm']]]
-GUESTS += [[['aarch64', 'kvm', 'hvm'], *TCG]]
+GUESTS += [[['aarch64', 'kvm', 'hvm'], *TCG], KVM]
 CPUS = [
     json.dumps({'arch': arch, 'vendor': vendor, 'features': features})
     for arch in ('x86_64', 'aarch64')
@@ -85,14 +86,16 @@ class Dice:
                 image[ODD_NAMES[-1]] = 'required'
             if dice.random() < 0.4:
                 image['img_hv_type'] = dice.choice(
-                    ['kvm', 'kvm', 'qemu', 'lxc']
+                    ['kvm', 'qemu', 'qemu', 'lxc']
                 )
             if dice.random() < 0.2:
                 image['hw_architecture'] = dice.choice(
                     ['x86_64', 'aarch64', 'i686']
                 )
             if dice.random() < 0.1:
-                image['hw_emulation_architecture'] = 'aarch64'
+                image['hw_emulation_architecture'] = dice.choice(
+                    ['x86_64', 'aarch64']
+                )
         return reference.Request(specs, image, dice.random() < 0.1)
 
     def wishes(self) -> reference.Request:
@@ -126,9 +129,12 @@ class Dice:
         dice = self.random
         reported = dice.random() < 0.7
         has = set(self.some(KEYS, 5)) if reported else set(self.some(KEYS, 1))
+        doubts = set()
+        if dice.random() < 0.4:
+            doubts = set(self.some(KEYS, 3))
         aggregates = []
         if dice.random() < 0.3:
-            aggregates = [self.metadata() for _ in range(dice.randint(1, 2))]
+            aggregates = [self.metadata() for _ in range(dice.randint(1, 4))]
         return reference.Host(
             f'host{number}',
             reported,
@@ -138,6 +144,7 @@ class Dice:
             dice.choice(GUESTS),
             aggregates,
             dice.random() < 0.95,
+            doubts,
         )
 
     def fleet(self) -> list[reference.Host]:
@@ -168,7 +175,9 @@ class ReferenceTest(base.SchedulerTestCase):
             held.clear()
         for each in fleet:
             if each.uuid:
-                for key in (*each.has, *(['reported'] * each.reported)):
+                doubts = [f'{key}_unknown' for key in each.doubts]
+                marker = ['reported'] * each.reported
+                for key in (*each.has, *marker, *doubts):
                     self.fleet[key].add(base.uuid_of(each.name))
         known = dice.random.random() < 0.85
         if known:

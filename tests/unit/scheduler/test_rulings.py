@@ -178,7 +178,7 @@ class RequestTest(base.SchedulerTestCase):
                 (('CUSTOM_HVFILTER_TDX', 'required'),),
                 'kvm',
                 'x86_64',
-                True,
+                'aarch64',
             ),
             found,
         )
