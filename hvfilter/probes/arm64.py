@@ -25,7 +25,7 @@ from hvfilter.host.cmdline import Parameter
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes import natural
+from hvfilter.probes import natural, psci
 from hvfilter.probes.asking import Question, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
@@ -33,7 +33,6 @@ from hvfilter.probes.remedies import Advice, Remedy, first
 
 KVM_CAP_IRQCHIP = 0
 KVM_CAP_ARM_EL2 = 240
-_PSCI = '/proc/device-tree/psci/method'
 _HYPERVISOR = '/proc/device-tree/hypervisor/compatible'
 _XEN_TYPE = '/sys/hypervisor/type'
 _MODES = frozenset({'none', 'nvhe', 'protected', 'nested'})
@@ -169,7 +168,7 @@ def start(look: Look) -> Advice:
     other = _other(look)
     if other is not None:
         return _other_remedy(other[1])
-    if _psci_method(look) == 'hvc':
+    if _hvc(look) is not None:
         return _GUEST_AT_EL2()
     return first(_AT_EL2(), _GUEST_AT_EL2())
 
@@ -255,20 +254,25 @@ def _other_at_el2(look: Look) -> Iterator[Observation]:
         )
 
 
-def _psci_method(look: Look) -> str:
-    return _text(look, _PSCI)
+def _hvc(look: Look) -> tuple[str, str] | None:
+    """What says that PSCI calls go to a hypervisor, and in which words."""
+    if _text(look, psci.METHOD) == 'hvc':
+        return psci.METHOD, 'hvc'
+    try:
+        flags = psci.hvc_by_acpi(look)
+    except Denied:
+        # As of a device tree: KVM's word, and bare_metal unknown.
+        return None
+    return (psci.FADT, flags) if flags else None
 
 
 def _conduit(look: Look) -> Iterator[Observation]:
-    """PSCI by HVC: something other than this kernel holds EL2.
-
-    Arm DEN0022 sec. 5.2: SMC where the kernel runs at EL2 or firmware sits
-    right above it, HVC under a hypervisor.
-    """
-    method = _psci_method(look)
-    if method != 'hvc':
+    """PSCI by HVC: something other than this kernel holds EL2."""
+    hvc = _hvc(look)
+    if hvc is None:
         return
-    question = Question(Stage.FIRMWARE, Strength.FLAGS, _PSCI, 'smc or hvc')
+    path, method = hvc
+    question = Question(Stage.FIRMWARE, Strength.FLAGS, path, psci.ASKED)
     for key in natural.HARDWARE:
         yield question.absent(
             key,

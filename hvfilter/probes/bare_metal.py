@@ -249,6 +249,7 @@ def _named(look: Look, survey: Survey) -> Iterator[Observation]:
     if not survey.real:
         for path, denied in survey.unrecorded:
             yield _denied(Strength.FLAGS, path, 'signs of a guest', denied)
+        yield from _unsettled(survey)
     for sign in survey.real:
         doubt = ''
         if survey.refused:
@@ -258,6 +259,8 @@ def _named(look: Look, survey: Survey) -> Iterator[Observation]:
                 'its kernel was not entered at EL2: something else may run '
                 'there'
             )
+        elif survey.withheld and _no_kvm(look):
+            doubt = f'only root may look at {survey.withheld[0]}'
         reason = f'{sign.source} names {sign.asked}, but {doubt}'
         yield _said(
             State.UNKNOWN if doubt else State.PRESENT,
@@ -267,6 +270,29 @@ def _named(look: Look, survey: Survey) -> Iterator[Observation]:
             sign.value,
             reason=reason if doubt else '',
         )
+
+
+def _unsettled(survey: Survey) -> Iterator[Observation]:
+    """No sign of either kind; what there is to go by is named."""
+    for sign in survey.unsettled:
+        short = shortened(sign.value)
+        yield _said(
+            State.UNKNOWN,
+            sign.strength,
+            sign.source,
+            sign.asked,
+            sign.value,
+            reason=f'{sign.source} says {short}, which is known neither as a '
+            'guest nor as a real machine',
+        )
+
+
+def _no_kvm(look: Look) -> bool:
+    try:
+        return not look.kvm_registered
+    except Denied:
+        # Whether guests are given EL2 is then not known, and no doubt.
+        return False
 
 
 def _not_at_el2(look: Look) -> bool:

@@ -20,6 +20,9 @@ from hvfilter.probes.context import Look, number
 from hvfilter.probes.remedies import Remedy
 
 _MONTECITO = 32
+_NAMED = {'Itanium': 7, 'Itanium 2': 31, 'McKinley': 31}
+"""Families that older kernels name (arch/ia64/kernel/setup.c)."""
+
 _KEYS = ('vti', 'hvm')
 
 
@@ -71,7 +74,9 @@ def _family(look: Look) -> Iterator[Observation]:
             reason = 'cpuinfo does not tell the processor'
             yield question.denied(key, denied, reason)
         return
-    generation = number(next(iter(family.split()), ''))
+    generation = _NAMED.get(family)
+    if generation is None:
+        generation = number(next(iter(family.split()), ''))
     for key in _KEYS:
         if generation is None:
             yield question.unknown(

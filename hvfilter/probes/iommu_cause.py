@@ -79,6 +79,7 @@ VIRTUAL = Remedy(
     'give this virtual machine a virtual IOMMU on the host under it (libvirt '
     "iommu model='intel' or 'virtio', Nova hw:viommu_model)",
     'a guest has no virtual IOMMU',
+    'Intel, AMD and the other x86 makers',
     machine=Kind.GUEST.value,
     source='libvirt formatdomain, IOMMU devices; Nova 28 and later',
 )
@@ -198,7 +199,11 @@ def driver(look: Look) -> Driver | None:
 def no_iommu(look: Look) -> tuple[str, Advice]:
     """Why the kernel uses no IOMMU: the reason, and what helps."""
     if look.arch is not Arch.X86:
-        return 'no IOMMU is in use', _elsewhere(look)
+        reason = 'no IOMMU is in use'
+        off = _pci_off(look)
+        if off is not None:
+            return f'{reason}: {off.text}', WORD(word=off.text)
+        return reason, _elsewhere(look)
     machine = kind(look)
     if machine is Kind.XEN_CONTROL:
         return 'Xen runs under this kernel and keeps the IOMMU', XEN()
@@ -288,14 +293,24 @@ def _unused(look: Look, described: Driver) -> Advice:
 def _elsewhere(look: Look) -> Advice:
     if look.arch is Arch.S390X:
         return PCI_FUNCTION()
-    arm = look.arch is Arch.ARM64
-    virtual = VIRTUAL_ARM() if arm else VIRTUAL()
+    if look.arch is not Arch.ARM64:
+        # Nor does libvirt have a virtual IOMMU for guests of these.
+        return OTHER_DRIVER()
     machine = kind(look)
     if machine is Kind.GUEST:
-        return virtual
-    if not arm:
-        return OTHER_DRIVER()
-    return first(SMMU(), *(() if machine is Kind.BARE_METAL else (virtual,)))
+        return VIRTUAL_ARM()
+    return first(
+        SMMU(), *(() if machine is Kind.BARE_METAL else (VIRTUAL_ARM(),))
+    )
+
+
+def _pci_off(look: Look) -> Parameter | None:
+    """Without PCI functions there is no IOMMU on s390x.
+
+    Kernel arch/s390/pci/pci.c, pcibios_setup.
+    """
+    words = look.boot_words('pci') if look.arch is Arch.S390X else ()
+    return next((word for word in words if 'off' in word.options), None)
 
 
 def _iommu_off(look: Look, made: Driver | None) -> Parameter | None:

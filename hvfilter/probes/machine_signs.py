@@ -23,14 +23,14 @@ from collections.abc import Iterator
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Strength
+from hvfilter.probes import psci
 from hvfilter.probes.context import Look
 
 DMI = '/sys/class/dmi/id'
 TREE = '/proc/device-tree'
 HYPERVISOR_NODE = f'{TREE}/hypervisor/compatible'
 COMPATIBLE = f'{TREE}/compatible'
-PSCI = f'{TREE}/psci/method'
-_SMBIOS = '/sys/firmware/dmi/entries/0-0/raw'
+SMBIOS = '/sys/firmware/dmi/entries/0-0/raw'
 _PCI = '/proc/bus/pci/devices'
 _PCI_SYSFS = '/sys/bus/pci/devices'
 _PCI_LIMIT = 256
@@ -56,7 +56,7 @@ the processor itself is what differs (systemd pull request 38125)."""
 
 _METAL = re.compile(
     r'(?:^|[.\-_ /])(?:bare[ \-_]?)?metal(?:$|[.\-_ /\d])|'
-    r'^(?:BM\.|ebm|physical\.)',
+    r'^(?:BM\.|(?:ecs\.)?ebm|physical\.)',
     re.IGNORECASE,
 )
 """Names of clouds' sizes that are whole machines: m7i.metal-24xl (Amazon),
@@ -117,14 +117,19 @@ _BUSES = {
 """Buses that exist under one hypervisor only."""
 
 _VIRTUAL_TREES = (
-    'linux,dummy-virt',
+    'linux,dummy-',
+    'bhyve',
     'riscv-virtio',
     'qemu',
     'xen,xenvm',
     'jailhouse',
     'acrn',
 )
-"""Words in the device trees that hypervisors make."""
+"""Words in the device trees that hypervisors make: those of QEMU begin with
+``linux,dummy-``."""
+
+_FW_CFG = re.compile('fw[-_]cfg')
+"""QEMU's own device (systemd src/basic/virt.c); hw/loongarch writes _."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +165,8 @@ class Survey:
     :ivar real: positive signs of a real one
     :ivar looked: places that answered and showed no virtual machine
     :ivar refused: places that are there and could not be looked at
+    :ivar withheld: tables that only root may read, and that could show one
+    :ivar unsettled: names that belong to neither kind
     :ivar unrecorded: what a recording would have to hold for a board's name
         to count
     """
@@ -170,12 +177,16 @@ class Survey:
         self.real: list[Sign] = []
         self.looked: list[str] = []
         self.refused: list[tuple[str, Denied]] = []
+        self.withheld: list[str] = []
+        self.unsettled: list[Sign] = []
         self.unrecorded: list[tuple[str, Denied]] = []
         self._dmi()
         self._xen()
         if look.arch in (Arch.ARM64, Arch.RISCV64, Arch.LOONGARCH64):
             self._device_tree()
             self._smbios()
+        if look.arch is Arch.ARM64:
+            self._fadt()
         if self.virtual or look.arch in (Arch.S390X, Arch.PPC64):
             # One sign is enough, and long lists need not be recorded then.
             return
@@ -238,7 +249,9 @@ class Survey:
 
     def _cloud_guest(self, path: str, product: str) -> None:
         """No flag shows it there, but a cloud's guest is not given EL2."""
-        if not self._runs_kvm():
+        if self._runs_kvm():
+            self.unsettled.append(Sign(path, 'product_name', product))
+        else:
             self._virtual(path, 'product_name', product)
 
     def _runs_kvm(self) -> bool:
@@ -263,6 +276,9 @@ class Survey:
             kind = self._text(path)
             if kind in _RACKED:
                 self.real.append(Sign(path, 'a server in a rack', kind))
+            elif vendor:
+                path = f'{DMI}/sys_vendor'
+                self.unsettled.append(Sign(path, 'sys_vendor', vendor))
 
     def _virtual(
         self,
@@ -294,32 +310,45 @@ class Survey:
     def _smbios(self) -> None:
         """Bit 4 of BIOS Characteristics Extension Byte 2: a virtual machine.
 
-        DSP0134 sec. 7.1.2.2. Where it is not set nothing follows; only root
-        may read it, and who may not knows nothing less for it.
+        DSP0134 sec. 7.1.2.2. Where it is not set nothing follows.
         """
         try:
-            table = self._look.host.read(_SMBIOS)
-        except Denied:
+            table = self._look.host.read(SMBIOS)
+        except Denied as denied:
+            self._withhold(SMBIOS, denied)
             return
         if len(table) > 19 and table[1] > 19 and table[19] >> 4 & 1:
-            self._virtual(_SMBIOS, 'byte 19 bit 4', f'{table[19]:#04x}')
+            self._virtual(SMBIOS, 'byte 19 bit 4', f'{table[19]:#04x}')
+
+    def _fadt(self) -> None:
+        try:
+            flags = psci.hvc_by_acpi(self._look)
+        except Denied as denied:
+            self._withhold(psci.FADT, denied)
+            return
+        if flags:
+            self._virtual(psci.FADT, psci.ASKED, flags)
+
+    def _withhold(self, path: str, denied: Denied) -> None:
+        if not denied.missing and denied.error != NOT_RECORDED:
+            self.withheld.append(path)
 
     def _device_tree(self) -> None:
         hypervisor = self._tree(HYPERVISOR_NODE)
         board = self._tree(COMPATIBLE)
-        method = '' if self._look.arch is not Arch.ARM64 else self._tree(PSCI)
+        arm = self._look.arch is Arch.ARM64
+        method = self._tree(psci.METHOD) if arm else ''
         if not board:
             self.unrecorded.clear()
         if hypervisor:
             self._virtual(HYPERVISOR_NODE, 'compatible', hypervisor)
         names = self._names(TREE) if board else ()
-        made = next((name for name in names if name.startswith('fw-cfg')), '')
+        made = next((name for name in names if _FW_CFG.match(name)), '')
         if made:
-            # QEMU's own device (systemd src/basic/virt.c).
             self._virtual(TREE, 'fw-cfg', made)
         if method == 'hvc':
             # Arm DEN0022 sec. 5.2: what answers sits at EL2.
-            self._virtual(PSCI, 'smc or hvc', method)
+            self._virtual(psci.METHOD, psci.ASKED, method)
         if board and any(word in board for word in _VIRTUAL_TREES):
             self._virtual(COMPATIBLE, 'compatible', board)
         elif board and None not in (hypervisor, method):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes import arm64, ppc64, s390x
+from hvfilter.probes.barred import barred
 from hvfilter.probes.context import Look
 from hvfilter.probes.remedies import Advice, Remedy
 
@@ -32,6 +33,9 @@ _UNMET: Mapping[Arch, Callable[[Look], str]] = {
 
 def start(look: Look) -> Advice:
     """How to make a kernel of another architecture than x86 offer KVM."""
+    cause = barred(look, *_modules(look))
+    if cause is not None:
+        return cause[2]
     find = _START.get(look.arch)
     return _LOAD_KVM() if find is None else find(look)
 
@@ -41,7 +45,17 @@ def why_no_kvm(look: Look) -> str:
     if look.arch is Arch.ARM64:
         # There KVM is never a module.
         return arm64.why_no_kvm(look)
+    cause = barred(look, *_modules(look))
+    if cause is not None:
+        return cause[1]
     return 'its module is not loaded or refused to start'
+
+
+def _modules(look: Look) -> tuple[str, ...]:
+    """The modules without which there is no KVM that uses the hardware."""
+    if look.arch is Arch.ARM64:
+        return ()
+    return ('kvm', 'kvm_hv') if look.arch is Arch.PPC64 else ('kvm',)
 
 
 def unmet_need(look: Look) -> str:

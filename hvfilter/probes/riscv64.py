@@ -8,7 +8,9 @@ Where cpuinfo has neither, the device tree has the strings ``riscv,isa`` and
 ``riscv,isa-extensions`` of each hart (Documentation/devicetree/bindings/riscv/
 extensions.yaml). Single letters stand before the first underscore, each
 perhaps with a version (RISC-V ISA manual, ch. "ISA Extension Naming
-Conventions"). Vendors' kernels offer /dev/kvm without H: it proves nothing.
+Conventions"); longer names start with s, x or z, except that QEMU before 7.1
+writes ``su`` among the letters. Vendors' kernels offer /dev/kvm without H: it
+proves nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from hvfilter.probes.context import Look
 from hvfilter.probes.remedies import Remedy
 
 _ISA = re.compile(r'rv(?:32|64|128)([a-z0-9]*)')
+_LONGER = re.compile('[xz]|s(?!u)')
 _VERSION = re.compile(r'[0-9]+(?:p[0-9]+)?')
 _LINES = ('isa', 'hart isa', 'isa-ext')
 _TREE = '/proc/device-tree/cpus'
@@ -65,9 +68,8 @@ def has_h(isa: str) -> bool | None:
         # A list has the base integer set among its names (i or e).
         names.add(_VERSION.sub('', base))
         return 'h' in names if names & {'i', 'e'} else None
-    # Names of more than one letter start with x or z where no underscore
-    # parts them from the letters.
-    letters = re.split('[xz]', _VERSION.sub('', found[1]), maxsplit=1)[0]
+    # No underscore need stand between the letters and the first longer name.
+    letters = _LONGER.split(_VERSION.sub('', found[1]), maxsplit=1)[0]
     return 'h' in letters or 'h' in names
 
 

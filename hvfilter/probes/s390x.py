@@ -62,7 +62,7 @@ _HPAGE = Remedy(
     's390x_nested_excludes_hpage',
     'choose one of the two, for kvm refuses to load with both nested=1 and '
     'hpage=1 and then no guest runs: only where guests can do without huge '
-    'pages, first take hpage=1 of kvm away',
+    'pages, first remove {hpage}',
     'nested is off and guests have huge pages (hpage=1)',
     vendor='s390x',
     source='kernel arch/s390/kvm/kvm-s390.c kvm_s390_init',
@@ -200,8 +200,12 @@ def switch_on(look: Look, module: str) -> Advice:
         advice = _REPLACE(word=word.text)
     if not _huge_pages(look):
         return advice
+    hpage = look.boot_word('kvm.hpage')
+    where = 'hpage=1 from the options of kvm in /etc/modprobe.d/'
+    if hpage is not None and switched_on(hpage):
+        where = f'{hpage.text} from the kernel command line'
     keys = (_HPAGE.key, *advice.keys)
-    return Advice(f'{_HPAGE()}, and then {advice}', keys)
+    return Advice(f'{_HPAGE(hpage=where)}, and then {advice}', keys)
 
 
 def _huge_pages(look: Look) -> bool:

@@ -16,6 +16,7 @@ from hvfilter.model.catalogue import CATALOGUE, X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
 from hvfilter.probes.asking import access
+from hvfilter.probes.barred import barred
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.remedies import Advice
@@ -150,19 +151,13 @@ def _hidden(look: Look) -> _Cause | None:
 
 
 def _blacklisted(look: Look) -> _Cause | None:
-    """``module_blacklist``: the kernel refuses to load the module."""
     try:
-        registered = look.kvm_registered
+        if look.kvm_registered:
+            return None
     except Denied:
         # kvm_device observes that it cannot be read.
         return None
-    word = look.boot_word('module_blacklist')
-    for module in ('kvm', vendor_module(look)):
-        if not registered and word and module and module in word.options:
-            reason = f'{word.text} on the kernel command line bars {module}'
-            remedy = x86_remedies.BLACKLISTED(module=module, word=word.text)
-            return word.text, reason, remedy
-    return None
+    return barred(look, 'kvm', vendor_module(look))
 
 
 def _too_old(look: Look, key: str) -> bool:

@@ -49,12 +49,6 @@ CLEARED = Remedy(
     kernel='names from 5.18 on, numbers before',
     source='kernel arch/x86/kernel/cpu/common.c, parse_clearcpuid',
 )
-BLACKLISTED = Remedy(
-    'module_blacklisted_on_command_line',
-    'remove {module} from {word} on the kernel command line and reboot',
-    'the KVM module may not be loaded',
-    source='kernel kernel/module/main.c (module_blacklist), modprobe(8)',
-)
 NEWER_KERNEL = Remedy(
     'newer_kernel_for_kvm',
     'run a kernel from {version} on',

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hvfilter.probes import psci
+from hvfilter.probes.machine_signs import SMBIOS
 from tests.hosts.made import others
 from tests.hosts.made.machine import Made
 from tests.hosts.made.x86 import Amd, Intel
@@ -70,6 +72,17 @@ def intel_hidden_hyperv() -> Made:
     return made
 
 
+def intel_hidden_xen() -> Made:
+    made = Intel(
+        'A Xen guest that hides the hypervisor bit; DMI was changed',
+        kernel='6.12.63+deb13-cloud-amd64',
+        vtx=False,
+        loaded=False,
+    ).make()
+    made.directories['/sys/bus/xen/devices'] = ('vbd-51712', 'vif-0')
+    return made
+
+
 def _arm64(note: str, dmi: Sequence[str], *, kvm: bool) -> Made:
     made = others.arm64(note, _KERNEL, extensions={} if kvm else None)
     names = ('sys_vendor', 'product_name', 'bios_vendor')
@@ -127,6 +140,37 @@ def arm64_unknown_maker() -> Made:
     )
 
 
+def arm64_unknown_maker_hvc() -> Made:
+    made = _arm64(
+        'The same, and its FADT says that PSCI calls go to a hypervisor',
+        ('Somebody', 'Something', 'Somebody'),
+        kvm=False,
+    )
+    made.raw(psci.FADT, b'FACP' + bytes(125) + b'\3\0\1')
+    return made
+
+
+def arm64_unknown_maker_acpi() -> Made:
+    made = _arm64(
+        'The same, and its ACPI tables have a device of QEMU',
+        ('Somebody', 'Something', 'Somebody'),
+        kvm=False,
+    )
+    made.directories['/sys/bus/acpi/devices'] = ('ACPI0007:00', 'QEMU0002:00')
+    return made
+
+
+def arm64_smbios_guest() -> Made:
+    made = _arm64(
+        'A guest that bears the name of a maker; its SMBIOS says that it is '
+        'a virtual machine',
+        ('HPE', 'ProLiant', 'HPE'),
+        kvm=False,
+    )
+    made.raw(SMBIOS, bytes([0, 24, *[0] * 17, 0x1C, 0, 0]))
+    return made
+
+
 def arm64_unknown_maker_qemu() -> Made:
     made = _arm64(
         'The same, and its PCI host bridge is one of QEMU',
@@ -155,6 +199,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         gce_metal,
         intel_hidden_virtualbox,
         intel_hidden_hyperv,
+        intel_hidden_xen,
         arm64_ec2_metal,
         arm64_ec2_guest,
         arm64_oci_metal,
@@ -162,6 +207,9 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         arm64_gce_guest,
         arm64_hetzner_guest,
         arm64_unknown_maker,
+        arm64_smbios_guest,
+        arm64_unknown_maker_acpi,
+        arm64_unknown_maker_hvc,
         arm64_unknown_maker_qemu,
         arm64_board,
     )

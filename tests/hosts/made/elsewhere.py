@@ -163,6 +163,16 @@ def s390x_without_pci() -> Made:
     )
 
 
+def s390x_pci_off() -> Made:
+    return others.s390x(
+        'z15 partition with pci=off on the kernel command line',
+        sie=True,
+        nested='1',
+        pci=False,
+        cmdline='ro pci=off',
+    )
+
+
 def s390x_without_sie() -> Made:
     return others.s390x('z15 partition in a mode without SIE', sie=False)
 
@@ -292,6 +302,24 @@ def riscv64_kvm_not_loaded() -> Made:
     )
 
 
+def riscv64_kvm_barred() -> Made:
+    made = riscv64_kvm_not_loaded()
+    made.note = 'Board with H, and module_blacklist=kvm'
+    made.text('/proc/cmdline', 'ro module_blacklist=kvm')
+    return made
+
+
+def loongarch64_of_qemu() -> Made:
+    made = others.loongarch64('QEMU, booted by a device tree', lvz=False)
+    _board(made, 'linux,dummy-loongson3\0')
+    made.directories['/proc/device-tree'] = (
+        'chosen',
+        'cpus',
+        'fw_cfg@1e020000',
+    )
+    return made
+
+
 def loongarch64_without_lvz() -> Made:
     return others.loongarch64('Loongson board without LVZ', lvz=False)
 
@@ -324,6 +352,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         s390x_nested_and_hpage,
         s390x_kvm_not_loaded,
         s390x_without_pci,
+        s390x_pci_off,
         s390x_without_sie,
         s390x_zvm,
         s390x_other_hypervisor,
@@ -338,6 +367,8 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         arm64_its_after_many,
         riscv64_device_without_h,
         riscv64_kvm_not_loaded,
+        riscv64_kvm_barred,
+        loongarch64_of_qemu,
         loongarch64_without_lvz,
     )
 }

@@ -4,13 +4,13 @@
 import testtools
 from hypothesis import given
 from hypothesis import strategies as st
-from testtools.matchers import Contains
+from testtools.matchers import Contains, StartsWith
 
 from hvfilter.host.door import SmokeRun
 from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State
-from hvfilter.probes import arm64, per_arch, ppc64, riscv64, s390x
+from hvfilter.probes import arm64, per_arch, ppc64, psci, riscv64, s390x
 from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
 from hvfilter.probes.loongarch64 import Loongarch64
@@ -143,11 +143,22 @@ class TestArm64(ArchTestCase):
                 state, self.look(files=files), (Stage.FIRMWARE,)
             )
 
+    def test_el2_when_the_fadt_tells_where_psci_goes(self):
+        for flags, state in ((3, 'absent'), (1, 'unknown'), (None, 'unknown')):
+            table = EACCES if flags is None else bytes(129) + bytes([flags, 0])
+            look = self.look(files={psci.FADT: table}, modules={'kvm'})
+            self.check_hardware(state, look, (Stage.FIRMWARE,))
+            words = 'host under' if flags == 3 else 'firmware or the boot'
+            self.assertThat(arm64.start(look), StartsWith(f'let the {words}'))
+
     def test_el2_when_nested_in_a_hypervisor(self):
         """KVM that runs outweighs where PSCI goes."""
-        files = {'/proc/device-tree/psci/method': 'hvc\0'}
-        look = self.look(kvm=opened(_240=0), files=files)
-        self.check_hardware('present', look, BOTH)
+        for files in (
+            {psci.METHOD: 'hvc\0'},
+            {psci.FADT: bytes(129) + b'\3\0'},
+        ):
+            look = self.look(kvm=opened(_240=0), files=files)
+            self.check_hardware('present', look, BOTH)
 
     def test_el2_when_a_hypervisor_names_itself(self):
         for compatible, words in (
@@ -298,6 +309,8 @@ class TestS390x(ArchTestCase):
             (ENOENT, 'ro', 'put "options kvm nested=1"'),
             ('0', 'kvm.nested=0', 'replace kvm.nested=0 by kvm.nested=1'),
             ('1', 'kvm.nested=0', 'choose one of the two'),
+            ('1', 'kvm.hpage=0', 'options of kvm in /etc/modprobe.d/'),
+            ('1', 'kvm.hpage', 'first remove kvm.hpage from the kernel'),
         ):
             look = self.look(
                 files={
@@ -593,6 +606,8 @@ class TestRiscv64(ArchTestCase):
             ('rv128gh', True),
             ('rv64imafdcvsu', False),
             ('rv64imafdcsuh', True),
+            ('rv64imafdcshcounterenw', False),
+            ('rv64imafdchsscofpmf', True),
             ('rv64i2p1m2p0a2p1f2p2d2p2c2p0h1p0_zicsr2p0', True),
             ('rv64i2p1m2p0a2p1f2p2d2p2c2p0_h1p0_zicsr2p0', True),
             ('rv64i2p1m2p0a2p1f2p2d2p2c2p0_zicsr2p0', False),
@@ -734,7 +749,10 @@ class TestIa64(ArchTestCase):
             ('family : 31', 'absent'),
             ('family : 32', 'present'),
             ('family : 33', 'present'),
-            ('family : Itanium 2', 'unknown'),
+            ('family : Itanium', 'absent'),
+            ('family : Itanium 2', 'absent'),
+            ('family : McKinley', 'absent'),
+            ('family : Itanium 3', 'unknown'),
             ('family :', 'unknown'),
             ('', 'unknown'),
             (EACCES, 'unknown'),
@@ -757,6 +775,26 @@ class TestIa64(ArchTestCase):
         look = self.look('family : 33', opened())
         for key in ('kvm', 'slat', 'nested'):
             self.check('absent', look, key, Stage.KVM, 'no KVM', 'another')
+
+
+class TestPerArch(testtools.TestCase):
+    def test_start_when_a_module_is_barred(self):
+        for arch, cmdline, module in (
+            ('s390x', 'ro module_blacklist=a,kvm', 'kvm'),
+            ('ppc64le', 'ro module_blacklist=kvm_hv', 'kvm_hv'),
+            ('riscv64', 'module-blacklist=kvm', 'kvm'),
+            ('riscv64', 'module_blacklist=kvm_hv', ''),
+            ('loongarch64', 'modprobe.blacklist=kvm', ''),
+            ('aarch64', 'module_blacklist=kvm', ''),
+        ):
+            look = look_at(arch, files={CMDLINE: cmdline})
+            reason = per_arch.why_no_kvm(look)
+            keys = per_arch.start(look).keys
+            barred = 'module_blacklisted_on_command_line' in keys
+            self.assertEqual(bool(module), barred, cmdline)
+            self.assertEqual(
+                bool(module), reason.endswith(f' bars {module}'), reason
+            )
 
 
 class TestEveryProbe(testtools.TestCase):

@@ -4,6 +4,7 @@ from testtools.matchers import Contains
 
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
+from hvfilter.probes import psci
 from hvfilter.probes.bare_metal import BareMetal
 from hvfilter.rules import combine
 from tests.unit.probes.base import (
@@ -156,7 +157,8 @@ class TestBareMetal(ProbeTestCase):
     def test_no_machine_when_its_maker_is_not_known(self):
         """That no known word of a virtual machine is there proves nothing."""
         files = dmi('Somebody', 'Something', 'Somebody')
-        self.check('unknown', look_at('aarch64', files=files))
+        look = look_at('aarch64', files=files)
+        self.check('unknown', look, 'says Somebody, which is known neither')
         chassis = f'{DMI}/chassis_type'
         for kind, state in (('1', 'unknown'), ('23', 'present')):
             look = look_at('aarch64', files={**files, chassis: kind})
@@ -177,6 +179,7 @@ class TestBareMetal(ProbeTestCase):
             ('Oracle Corporation', 'BM.Standard.A1.160', True, 'present'),
             ('Alibaba Cloud', 'Alibaba Cloud ECS', False, 'absent'),
             ('Alibaba Cloud', 'ebmg8y', True, 'present'),
+            ('Alibaba Cloud', 'ecs.ebmg8y.32xlarge', True, 'present'),
             ('Microsoft Corporation', 'Virtual Machine', False, 'absent'),
             ('GIGABYTE', 'R152-P30-00', True, 'present'),
             ('Giga Computing', 'R163-P30', True, 'present'),
@@ -222,6 +225,34 @@ class TestBareMetal(ProbeTestCase):
         ):
             look = look_at('aarch64', files={**dmi('HPE'), raw: table})
             self.check(state, look)
+
+    def test_unknown_when_a_table_that_could_show_a_guest_is_for_root(self):
+        """Only a kernel that offers KVM, so runs at EL2, needs no more."""
+        for path in ('/sys/firmware/dmi/entries/0-0/raw', psci.FADT):
+            for misc, state in (
+                ('126 tun', 'unknown'),
+                ('232 kvm', 'present'),
+                (EACCES, 'present'),
+            ):
+                look = look_at(
+                    'aarch64',
+                    files={**dmi('HPE'), path: EACCES, '/proc/misc': misc},
+                    modules=(),
+                )
+                words = f'only root may look at {path}'
+                self.check(state, look, words if state == 'unknown' else '')
+
+    def test_fadt_when_psci_goes_to_a_hypervisor(self):
+        for flags, state in (
+            (b'\3\0', 'absent'),
+            (b'\1\0', 'present'),
+            (b'\2\0', 'present'),
+            (b'\0\3', 'present'),
+            (b'', 'present'),
+        ):
+            table = bytes(129) + flags
+            files = {**dmi('HPE'), psci.FADT: table}
+            self.check(state, look_at('aarch64', files=files))
 
     def test_unknown_when_one_word_of_dmi_is_refused(self):
         for name in ('sys_vendor', 'product_name', 'bios_vendor'):
@@ -378,6 +409,8 @@ class TestBareMetal(ProbeTestCase):
     def test_device_tree_when_it_names_the_machine(self):
         for arch, text, state in (
             ('aarch64', 'linux,dummy-virt\0', 'absent'),
+            ('loongarch64', 'linux,dummy-loongson3\0', 'absent'),
+            ('riscv64', 'freebsd,bhyve\0', 'absent'),
             ('aarch64', 'xen,xenvm-4.17\0xen,xenvm\0', 'absent'),
             ('riscv64', 'riscv-virtio\0', 'absent'),
             ('riscv64', 'sifive,hifive-unmatched\0sifive,fu740\0', 'present'),
@@ -403,6 +436,7 @@ class TestBareMetal(ProbeTestCase):
     def test_device_tree_when_qemu_made_it(self):
         for names, state in (
             (('compatible', 'fw-cfg@9020000'), 'absent'),
+            (('compatible', 'fw_cfg@1e020000'), 'absent'),
             (('compatible', 'soc'), 'present'),
             (EACCES, 'unknown'),
         ):
@@ -432,7 +466,7 @@ class TestBareMetal(ProbeTestCase):
 
     def test_unknown_when_the_device_tree_is_refused(self):
         board = {f'{TREE}/compatible': 'maker,board\0'}
-        for hypervisor, psci in (
+        for hypervisor, method in (
             (ENOENT, EACCES),
             (EACCES, ENOENT),
             (EACCES, EACCES),
@@ -441,7 +475,7 @@ class TestBareMetal(ProbeTestCase):
             files = {
                 **board,
                 f'{TREE}/hypervisor/compatible': hypervisor,
-                f'{TREE}/psci/method': psci,
+                f'{TREE}/psci/method': method,
             }
             self.check('unknown', look_at('aarch64', files=files))
         self.check('unknown', look_at('aarch64', files=board))

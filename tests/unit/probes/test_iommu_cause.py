@@ -148,6 +148,11 @@ class TestNoIommu(CauseTestCase):
         for arch, keys, files in (
             ('s390x', ('iommu_s390_pci_function',), {}),
             ('ppc64le', ('iommu_other_driver',), {}),
+            (
+                'riscv64',
+                ('iommu_other_driver',),
+                {'/proc/device-tree/compatible': 'linux,dummy-virt'},
+            ),
             ('ia64', ('iommu_other_driver',), {}),
             ('aarch64', ('iommu_smmu_in_firmware', 'iommu_virtual_arm'), {}),
             (
@@ -159,6 +164,18 @@ class TestNoIommu(CauseTestCase):
             self.check(keys, arch=arch, cpuinfo='x : y\n', **files)
             look = host(arch=arch, cpuinfo='x : y\n', **files)
             self.assertEqual(keys, iommu_cause.missing_table(look).keys)
+
+    def test_s390x_when_pci_is_off(self):
+        look = {'arch': 's390x', 'cpuinfo': 'x : y\n'}
+        self.check(
+            ('iommu_off_on_command_line',),
+            'remove pci=nomio,off from',
+            cmdline='ro pci=nomio,off',
+            **look,
+        )
+        self.check(
+            ('iommu_s390_pci_function',), cmdline='ro pci=nomio', **look
+        )
 
 
 class TestNoRemapping(CauseTestCase):
