@@ -39,10 +39,12 @@ class Reports:
 
     :ivar complete: all compute nodes have the marker trait
     :ivar doubted: keys that some host reported as unknown
+    :ivar stale: some host may have the traits of a report that is too old
     """
 
     complete: bool = False
     doubted: frozenset[str] = frozenset()
+    stale: bool = False
 
 
 def query(
@@ -53,8 +55,10 @@ def query(
 
     A required capability becomes a required trait only if each host without
     the trait would be rejected, also one that never reported and one that
-    reported it as unknown. A forbidden one always becomes a forbidden trait.
-    What is reserved becomes one if the guest asks for none of it.
+    reported it as unknown. A forbidden one becomes a forbidden trait, and so
+    does what is reserved if the guest asks for none of it; but a host whose
+    report is too old has traits that count for nothing, and may not be left
+    out because of them.
 
     :param policies: the configured one, and as each aggregate changes it. A
         host in several aggregates takes each of its options from one of them,
@@ -69,17 +73,10 @@ def query(
         *(_required(needed, policy, reports) for policy, needed in found)
     )
     forbidden = frozenset.intersection(
-        *(
-            frozenset(
-                item.capability for item in needed.wanting(Demand.FORBIDDEN)
-            )
-            for _, needed in found
-        )
+        *(_forbidden(needed, policy, reports) for policy, needed in found)
     )
-    return Query(
-        _traits(required),
-        _traits(forbidden | _reserved(found)),
-    )
+    reserved = frozenset[str]() if reports.stale else _reserved(found)
+    return Query(_traits(required), _traits(forbidden | reserved))
 
 
 def _required(
@@ -91,6 +88,16 @@ def _required(
         # On a host that emulates, the policy does not concern such a guest.
         if not (needed.emulable and item.asker is Asker.POLICY)
         and _needs_trait(item, policy, reports)
+    )
+
+
+def _forbidden(
+    needed: Requirements, policy: Policy, reports: Reports
+) -> frozenset[str]:
+    if reports.stale and policy.unreported is not Ignorance.REJECT:
+        return frozenset()
+    return frozenset(
+        item.capability for item in needed.wanting(Demand.FORBIDDEN)
     )
 
 

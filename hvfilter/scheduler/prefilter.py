@@ -54,6 +54,9 @@ class Surroundings:
 def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
     """Three or four requests to Placement, one to the database.
 
+    Whose report is too old is in the filter's cache, which is renewed first
+    if it has to be.
+
     :raises hvfilter.placement.errors.PlacementError: Placement is of no help
     """
     known = nova_client.known_traits()
@@ -64,13 +67,18 @@ def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
         policies.for_host([aggregate], base, complain)
         for aggregate in aggregates
     )
+    there = knowledge.current().holders.snapshot(
+        {nova_client.REPORTED}, policies.ages()
+    )
+    stale = there.holders is None or bool(there.expired.uuids)
     return Surroundings(
         known,
         prefilter.Reports(
             nova_client.REPORTED in known
-            and not knowledge.current().holders.peek().expired.uuids
+            and not stale
             and not _any_unreported(),
             _doubted(known),
+            stale,
         ),
         tuple(dict.fromkeys([base, *changed])),
     )

@@ -57,6 +57,15 @@ class StaleTest(landing.LandingTestCase):
         self.report('tcg', findings.EMULATED, 50)
         self.lands({}, 'tcg')
 
+    def test_guest_when_prefilter_forbids_what_is_stale(self) -> None:
+        self.flags(prefilter=True, unreported='accept', group='hvfilter')
+        for host in ('amd', 'flat', 'tcg'):
+            self.report(host, findings.INTEL, 0)
+        without = {'hvfilter:nested': 'forbidden'}
+        self.lands(without, None)
+        self.report('intel', findings.INTEL, 3)
+        self.lands(without, 'intel')
+
     def test_guest_when_age_is_configured(self) -> None:
         for host in ('intel', 'amd'):
             self.report(host, findings.INTEL, 3)

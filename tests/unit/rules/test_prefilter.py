@@ -11,11 +11,11 @@ def trait(*keys):
     return {catalogue.BY_KEY[key].trait for key in keys}
 
 
-def query(specs, *policies, complete=False, doubted=(), **asked):
+def query(specs, *policies, complete=False, doubted=(), stale=False, **asked):
     return prefilter.query(
         requests.Asked.of(specs, **asked),
         policies or (Policy(),),
-        prefilter.Reports(complete, frozenset(doubted)),
+        prefilter.Reports(complete, frozenset(doubted), stale),
     )
 
 
@@ -92,6 +92,24 @@ class QueryTest(testtools.TestCase):
             found = query(nested, lenient, complete=True, doubted=doubted)
             asked = found.required & trait('nested')
             self.assertEqual(expected, asked)
+
+    def test_stale_traits_are_forbidden_only_if_unreported_are_rejected(self):
+        asked = {'hvfilter:tdx': 'forbidden'}
+        policies = {
+            ignorance: Policy(
+                reserved=frozenset({'nested'}), unreported=ignorance
+            )
+            for ignorance in Ignorance
+        }
+        for ignorance, forbidden in (
+            (Ignorance.ACCEPT, set()),
+            (Ignorance.INFER, set()),
+            (Ignorance.REJECT, trait('tdx')),
+        ):
+            found = query(asked, policies[ignorance], stale=True)
+            self.assertEqual(forbidden, found.forbidden, ignorance)
+        found = query(asked, *policies.values(), stale=True)
+        self.assertEqual(frozenset(), found.forbidden)
 
     def test_only_what_each_policy_reserves_is_forbidden(self):
         reserved = [

@@ -94,10 +94,22 @@ class ApplyTest(PrefilterTestCase):
         """The filter would accept that host for a plain guest."""
         self.unreported = False
         self.expired = Expired(frozenset({base.uuid_of('dead')}), '2026W40')
-        cache = knowledge.current().holders
-        cache.snapshot(frozenset({KVM}), policies.ages())
         self.assertEqual((set(), set()), self.apply(spec()))
-        self.assertEqual({NESTED}, self.apply(spec(ASKS))[0])
+        # What it has is not believed, so it is not left out for it either.
+        self.assertEqual(({NESTED}, set()), self.apply(spec(ASKS)))
+        self.flags(unreported='accept')
+        self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+        self.flags(unreported='reject')
+        self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
+
+    def test_any_report_may_be_stale_while_that_is_not_known(self):
+        def no_answer(max_age_weeks):
+            raise errors.Unreachable('no answer', 'wait')
+
+        self.unreported = False
+        self.patch('hvfilter.scheduler.nova_client.expired_reports', no_answer)
+        self.assertEqual(({NESTED}, set()), self.apply(spec(ASKS)))
+        self.assertIsNone(knowledge.current().holders.peek().holders)
 
     def test_permissive_mode_asks_for_nothing(self):
         self.flags(mode='permissive')
@@ -205,10 +217,10 @@ class SoundTest(testtools.TestCase):
     )
     SOME = st.frozensets(st.sampled_from(KEYS))
     HOSTS = st.tuples(
-        # What it has, what it reported as unknown, whether it reported.
+        # What it has, what it reported as unknown, when it reported.
         SOME,
         SOME,
-        st.booleans(),
+        st.sampled_from(['now', 'long ago', 'never']),
         st.builds(
             infer.HostFacts,
             kvm_host=st.booleans(),
@@ -226,14 +238,17 @@ class SoundTest(testtools.TestCase):
         ]
         hosts = data.draw(st.lists(self.HOSTS, min_size=1, max_size=4))
         # Documented: hosts without KVM do not report where this is used.
-        hosts = [each for each in hosts if each[3].kvm_host or not each[2]]
+        hosts = [
+            each for each in hosts if each[3].kvm_host or each[2] != 'now'
+        ]
         around = prefilter.Surroundings(
             catalogue.OWN_TRAITS,
             rules.Reports(
-                all(reported for _, _, reported, _ in hosts),
+                all(when == 'now' for _, _, when, _ in hosts),
                 frozenset[str]().union(
                     *(unknown for _, unknown, _, _ in hosts)
                 ),
+                any(when == 'long ago' for _, _, when, _ in hosts),
             ),
             tuple(
                 policies.for_host(each, base_policy, self.fail)
@@ -241,7 +256,7 @@ class SoundTest(testtools.TestCase):
             ),
         )
         query = prefilter.combined(asked, around)
-        for has, unknown, reported, facts in hosts:
+        for has, unknown, when, facts in hosts:
             if asked.img_hv_type == 'kvm' and not facts.kvm_host:
                 # Nova's ImagePropertiesFilter leaves no such host.
                 continue
@@ -251,8 +266,14 @@ class SoundTest(testtools.TestCase):
                 else []
             )
             policy = policies.for_host(mine, base_policy, self.fail)
+            stale = when == 'long ago'
             known = infer.advertised(
-                has, reported, facts, policy, unknown=unknown
+                frozenset() if stale else has,
+                when == 'now',
+                facts,
+                policy,
+                unknown=frozenset() if stale else unknown,
+                expired='2026W40' if stale else '',
             )
             verdict = judge(
                 requests.requirements(asked, policy), known, policy
