@@ -23,6 +23,10 @@ _MONTECITO = 32
 _NAMED = {'Itanium': 7, 'Itanium 2': 31, 'McKinley': 31}
 """Families that older kernels name (arch/ia64/kernel/setup.c)."""
 
+_SINCE_MONTECITO = '16-byte atomic ops'
+"""A feature that no Madison has. Of an Itanium 2 that has it, the generation
+is not known: distributions' kernels called Montecito so, too."""
+
 _KEYS = ('vti', 'hvm')
 
 
@@ -69,14 +73,15 @@ def _family(look: Look) -> Iterator[Observation]:
     question = Question(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'family')
     try:
         family = look.cpuinfo.first('family')
+        features = look.cpuinfo.first('features')
     except Denied as denied:
         for key in (*_KEYS, *natural.HARDWARE[1:]):
             reason = 'cpuinfo does not tell the processor'
             yield question.denied(key, denied, reason)
         return
-    generation = _NAMED.get(family)
-    if generation is None:
-        generation = number(next(iter(family.split()), ''))
+    generation = number(next(iter(family.split()), ''))
+    if _SINCE_MONTECITO not in features:
+        generation = _NAMED.get(family, generation)
     for key in _KEYS:
         if generation is None:
             yield question.unknown(

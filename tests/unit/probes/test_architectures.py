@@ -753,6 +753,10 @@ class TestIa64(ArchTestCase):
             ('family : Itanium 2', 'absent'),
             ('family : McKinley', 'absent'),
             ('family : Itanium 3', 'unknown'),
+            (
+                'family : Itanium 2\nfeatures : branchlong, 16-byte atomic ops',
+                'unknown',
+            ),
             ('family :', 'unknown'),
             ('', 'unknown'),
             (EACCES, 'unknown'),
