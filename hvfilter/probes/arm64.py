@@ -29,12 +29,15 @@ from hvfilter.probes import natural, psci
 from hvfilter.probes.asking import Question, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.machine_signs import (
+    COMPATIBLE,
+    HYPERVISOR_NODE,
+    XEN_TYPE,
+)
 from hvfilter.probes.remedies import Advice, Remedy, first
 
 KVM_CAP_IRQCHIP = 0
 KVM_CAP_ARM_EL2 = 240
-_HYPERVISOR = '/proc/device-tree/hypervisor/compatible'
-_XEN_TYPE = '/sys/hypervisor/type'
 _MODES = frozenset({'none', 'nvhe', 'protected', 'nested'})
 _NESTED_KERNEL = (6, 16)
 
@@ -170,6 +173,10 @@ def start(look: Look) -> Advice:
         return _other_remedy(other[1])
     if _hvc(look) is not None:
         return _GUEST_AT_EL2()
+    if 'qcom,' in _text(look, COMPATIBLE):
+        # Its firmware starts Gunyah on most boards, which names itself only
+        # in the kernel's messages.
+        return first(_GUNYAH(), _AT_EL2())
     return first(_AT_EL2(), _GUEST_AT_EL2())
 
 
@@ -223,7 +230,7 @@ def _other(look: Look) -> tuple[str, str] | None:
 
     :returns: the file and its content; None where there is none
     """
-    for path in (_HYPERVISOR, _XEN_TYPE):
+    for path in (HYPERVISOR_NODE, XEN_TYPE):
         name = _text(look, path)
         if name:
             return path, name

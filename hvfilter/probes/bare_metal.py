@@ -274,6 +274,15 @@ def _named(look: Look, survey: Survey) -> Iterator[Observation]:
 
 def _unsettled(survey: Survey) -> Iterator[Observation]:
     """No sign of either kind; what there is to go by is named."""
+    if not (survey.unsettled or survey.refused or survey.unrecorded):
+        yield _said(
+            State.UNKNOWN,
+            Strength.FLAGS,
+            machine_signs.DMI,
+            'sys_vendor, product_name',
+            'no name',
+            reason='neither DMI nor a device tree names this machine',
+        )
     for sign in survey.unsettled:
         short = shortened(sign.value)
         yield _said(

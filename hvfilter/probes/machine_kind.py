@@ -13,10 +13,10 @@ from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes.bare_metal import BareMetal
 from hvfilter.probes.context import Look
+from hvfilter.probes.machine_signs import DMI, XEN_TYPE
 
-XEN_TYPE = '/sys/hypervisor/type'
 XEN_CAPABILITIES = '/proc/xen/capabilities'
-_VENDOR = '/sys/class/dmi/id/sys_vendor'
+_VENDOR = f'{DMI}/sys_vendor'
 
 
 class Kind(enum.Enum):

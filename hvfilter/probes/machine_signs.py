@@ -30,6 +30,7 @@ DMI = '/sys/class/dmi/id'
 TREE = '/proc/device-tree'
 HYPERVISOR_NODE = f'{TREE}/hypervisor/compatible'
 COMPATIBLE = f'{TREE}/compatible'
+XEN_TYPE = '/sys/hypervisor/type'
 SMBIOS = '/sys/firmware/dmi/entries/0-0/raw'
 _PCI = '/proc/bus/pci/devices'
 _PCI_SYSFS = '/sys/bus/pci/devices'
@@ -291,10 +292,9 @@ class Survey:
 
     def _xen(self) -> None:
         """Xen, its dom0 included: there too it owns the processor."""
-        path = '/sys/hypervisor/type'
-        kind = self._text(path)
+        kind = self._text(XEN_TYPE)
         if kind:
-            self._virtual(path, 'type', kind, Strength.PARAMETER)
+            self._virtual(XEN_TYPE, 'type', kind, Strength.PARAMETER)
         # The directory exists under Xen only, the file where it is mounted.
         path = '/proc/xen/capabilities'
         domain = self._text(path)

@@ -207,9 +207,12 @@ def _of_platform(
             'kvm_hv runs in a partition on POWER9 or later only',
             _OLD_PARTITION(),
         )
+    if platform != 'pSeries':
+        reason = 'whether this platform has hypervisor state is not known'
+        return question.unknown(key, platform or 'no such line', reason)
     return question.unknown(
         key,
-        platform or 'no such line',
+        platform,
         'whether the hypervisor under this machine offers nested KVM shows '
         'only when kvm_hv runs',
         NONE if _loaded(look, 'kvm_hv') else _LOAD_HV(),

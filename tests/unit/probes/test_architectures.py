@@ -14,6 +14,7 @@ from hvfilter.probes import arm64, per_arch, ppc64, psci, riscv64, s390x
 from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
 from hvfilter.probes.loongarch64 import Loongarch64
+from hvfilter.probes.machine_signs import COMPATIBLE
 from hvfilter.probes.natural import HARDWARE
 from hvfilter.probes.ppc64 import Ppc64
 from hvfilter.probes.riscv64 import Riscv64
@@ -203,6 +204,11 @@ class TestArm64(ArchTestCase):
                 'host under',
                 'boot loader',
             ),
+            (
+                {'modules': {'kvm'}, 'files': {COMPATIBLE: 'qcom,x1e\0'}},
+                "Qualcomm's Gunyah, or other hardware; if that does not help",
+                'host under',
+            ),
         ):
             look = self.look(**facts)
             remedy = arm64.start(look)
@@ -353,6 +359,9 @@ class TestPpc64(ArchTestCase):
         self.check_hardware('unknown', self.look(EACCES), (Stage.CPU,))
         look = self.look('platform : pSeries')
         self.check('unknown', look, 'hvm', Stage.CPU, '', 'modprobe kvm_hv')
+        look = self.look('platform : PowerMac')
+        self.check('unknown', look, 'hvm', Stage.CPU, 'this platform')
+        self.assertEqual('', self.one(look, 'hvm', Stage.CPU).remedy)
 
     def test_hypervisor_state_when_kvm_hv_runs(self):
         look = self.look(

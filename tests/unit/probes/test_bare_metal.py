@@ -165,6 +165,8 @@ class TestBareMetal(ProbeTestCase):
             self.check(state, look)
         look = look_at('aarch64', files={**files, chassis: EACCES})
         self.check('unknown', look)
+        look = look_at('loongarch64', files=dmi('', '', ''))
+        self.check('unknown', look, 'neither DMI nor a device tree')
 
     def test_sizes_of_clouds_on_arm64(self):
         for vendor, product, kvm, state in (
@@ -416,6 +418,7 @@ class TestBareMetal(ProbeTestCase):
             ('riscv64', 'sifive,hifive-unmatched\0sifive,fu740\0', 'present'),
             ('aarch64', 'raspberrypi,4\0', 'present'),
             ('aarch64', '', 'unknown'),
+            ('aarch64', ENOENT, 'unknown'),
         ):
             files = {
                 f'{TREE}/compatible': text,
