@@ -85,7 +85,7 @@ class AgentCommand(PlacementCommand):
             '--provider-name',
             metavar='<name>',
             help="Name of this host's resource provider (default: this "
-            "host's name, as libvirt tells it)",
+            "host's name, as libvirt reports it)",
         )
         parser.add_argument(
             '--wait',
@@ -100,7 +100,7 @@ class AgentCommand(PlacementCommand):
     def list_result(
         self, result: run.Result, *, dry_run: bool
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
-        """The listing of what was done, its notes told beside it."""
+        """The listing of what was done; its notes go to standard error."""
         for outcome in result.outcomes:
             for line in told(outcome, dry_run=dry_run):
                 self.say(line)

@@ -61,8 +61,8 @@ class Hvfilter(App):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            description='Find out, tell and use what compute hosts can do '
-            'for KVM guests.',
+            description='Detect, publish and inspect the virtualization '
+            'capabilities of compute hosts.',
             version=version.version_string(),
             command_manager=LazyCommands(NAMESPACE),
             deferred_help=True,

@@ -40,7 +40,7 @@ class ColouredState(Column):
 
 
 class Probe(command.HostCommand, Lister):
-    """Show what a host can do for KVM guests, and if not, why.
+    """Show what a host offers to KVM guests, and why the rest is missing.
 
     Nothing on the host is changed. The formats json and yaml give the whole
     report, hvfilter/report/1, with all evidence, unless columns are chosen.

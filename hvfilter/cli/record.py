@@ -54,8 +54,8 @@ class Record(command.HostCommand, Command):
         parser.add_argument(
             '--keep-names',
             action='store_true',
-            help='Leave nothing out: serial numbers, addresses and names of '
-            'this host are recorded as they are',
+            help='Do not redact: record serial numbers, addresses and host '
+            'names as they are',
         )
         return parser
 

@@ -450,9 +450,9 @@ def _error(
         return errors.BadAnswer(
             f'Placement redirects requests for {about} to '
             f'{target or "nowhere"} (HTTP {status})',
-            'A redirection is not followed, for it would take the token '
-            'along. If the new place is right, register it in the service '
-            'catalogue or set [placement]endpoint_override to it.',
+            'Redirects are not followed, since the token would be sent '
+            'there. If the new URL is right, register it in the service '
+            'catalogue or set [placement] endpoint_override to it.',
         )
     if status == 401:
         return errors.Unauthorized(
@@ -476,7 +476,7 @@ def _error(
                 '[placement]endpoint_override.',
             )
         return errors.NotFound(
-            f'Placement has no such thing: {about}{says}',
+            f'Not found in Placement: {about}{says}',
             'For a resource provider: nova-compute creates it at its first '
             'start; see "openstack resource provider list".',
         )
@@ -502,8 +502,8 @@ def _error(
         return errors.Unavailable(
             f'Placement cannot serve {method} of {about} '
             f'now (HTTP {status}){says}',
-            'Try again later; if it stays so, look into the logs of '
-            'Placement and of the load balancer before it.',
+            'Try again later; if it persists, see the logs of Placement '
+            'and of the load balancer in front of it.',
             status=status,
             retry_after_s=after,
         )
@@ -524,6 +524,6 @@ def _error(
         )
     return errors.Rejected(
         f'Placement does not accept {method} of {about} (HTTP {status}){says}',
-        'This is a fault of hvfilter or of a proxy between: report it with '
-        'this line.',
+        'This is a bug in hvfilter or in a proxy in front of Placement: '
+        'report it with this line.',
     )

@@ -46,7 +46,7 @@ class KeystoneTransport:
     ) -> client.Answer:
         """See :meth:`hvfilter.placement.client.Transport.request`."""
         more: dict[str, Any] = {} if body is None else {'json': dict(body)}
-        with spoken():
+        with translate_errors():
             response = self._adapter.request(
                 path,
                 method,
@@ -60,14 +60,14 @@ class KeystoneTransport:
 
 
 def _refuse_cut(answer: client.Answer) -> None:
-    """urllib3 before 2 takes a part of an answer for the whole."""
-    told = answer.headers.get('content-length', '')
-    if 'content-encoding' in answer.headers or not told.isdecimal():
+    """urllib3 before 2 takes a truncated response for a complete one."""
+    length = answer.headers.get('content-length', '')
+    if 'content-encoding' in answer.headers or not length.isdecimal():
         return
-    if answer.body and len(answer.body) < int(told):
+    if answer.body and len(answer.body) < int(length):
         raise errors.Unreachable(
             f'The connection to Placement ended after {len(answer.body)} of '
-            f'{told} bytes of an answer',
+            f'{length} bytes of a response',
             'Check that Placement and the load balancer before it run.',
         )
 
@@ -89,7 +89,7 @@ def answer_of(response: Any) -> client.Answer:
 
 
 @contextlib.contextmanager
-def spoken() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn keystoneauth1's exceptions into those of this package."""
     try:
         yield
@@ -103,13 +103,12 @@ def spoken() -> Iterator[None]:
     except ksa.ConnectionError as error:
         raise errors.Unreachable(
             f'No answer from Placement or Keystone: {_refused(error)}',
-            'Check that the service runs, that the endpoint and '
-            '[placement]auth_url are right, and that no firewall stands '
-            'between.',
+            'Check that the service runs, that the endpoint and [placement] '
+            'auth_url are right, and that no firewall blocks them.',
         ) from None
     except ksa.DiscoveryFailure as error:
         raise errors.Unreachable(
-            f'Keystone does not tell its versions: {_harmless(error)}',
+            f'Keystone does not list its API versions: {_harmless(error)}',
             'Check [placement]auth_url and that Keystone runs.',
         ) from None
     except ksa.HttpError as error:
@@ -124,8 +123,7 @@ def spoken() -> Iterator[None]:
         ) from None
     except ksa.InvalidResponse as error:
         raise errors.BadAnswer(
-            f'Keystone answers something else than a token: '
-            f'{_harmless(error)}',
+            f'The response of Keystone is not a token: {_harmless(error)}',
             'Check that [placement]auth_url is that of Keystone.',
         ) from None
     except ksa.ClientException as error:
@@ -158,12 +156,12 @@ def _keystone_error(error: Any) -> errors.PlacementError:
         )
         return errors.Unavailable(
             f'Keystone cannot serve now (HTTP {status})',
-            'Try again later; if it stays so, look into the logs of Keystone.',
+            'Try again later; if it persists, see the Keystone logs.',
             status=status,
             retry_after_s=after,
         )
     return errors.Misconfigured(
-        f'Keystone does not understand us (HTTP {status})',
+        f'Keystone rejected the request (HTTP {status})',
         'Check that [placement]auth_url is that of Keystone.',
     )
 
@@ -187,9 +185,9 @@ def _bottom(error: BaseException, above: frozenset[int]) -> str:
     )
     for each in within:
         if isinstance(each, BaseException) and id(each) not in above:
-            told = _bottom(each, above)
-            if told:
-                return told
+            text = _bottom(each, above)
+            if text:
+                return text
     # The library's own errors are OSErrors too, but have no number.
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or ''

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,18 @@ TIMER = 'hvfilter-publish.timer'
 WRITER = 'hvfilter-provider-config.service'
 RULE = '90-hvfilter.rules'
 
-UNIT_FOLDERS = ('etc/systemd/system', 'run/systemd/system')
-"""Where ``systemctl enable`` and ``mask`` make links, below the root."""
+EVERY_NODE = '$COMPUTE_NODE'
+"""nova-compute's word for each compute node of its own."""
+
+UNIT_FOLDERS = (
+    'etc/systemd/system',
+    'run/systemd/system',
+    'usr/local/lib/systemd/system',
+    'usr/lib/systemd/system',
+    'lib/systemd/system',
+)
+"""Where systemd finds units, and the links that ``systemctl enable``,
+``mask`` and packages make, below the root (systemd.unit(5))."""
 
 RULE_FOLDERS = ('etc/udev/rules.d', 'run/udev/rules.d', 'usr/lib/udev/rules.d')
 """Where udev finds rules, the first word counts (udev(7))."""
@@ -49,12 +59,16 @@ class Found:
 
 
 def files(
-    folders: Iterable[Path], apart_from: Iterable[Path] = ()
+    folders: Iterable[Path],
+    apart_from: Iterable[Path] = (),
+    may_identify: Callable[[str], bool] = lambda identified: True,
 ) -> tuple[Found, ...]:
     """The provider.yaml files with traits of ours, and the unreadable ones.
 
     :param folders: where nova-compute looks for them.
     :param apart_from: files that a publisher is writing anyway.
+    :param may_identify: whether a uuid or a name in such a file may be this
+        host's: one file may have been distributed to all hosts.
     """
     known = {os.path.realpath(path) for path in apart_from}
     found = []
@@ -69,13 +83,15 @@ def files(
             continue
         for path in paths:
             new = os.path.realpath(path) not in known
-            if path.suffix == '.yaml' and new:
+            # nova-compute's own pattern, "*.yaml", matches no hidden file.
+            hidden = path.name.startswith('.')
+            if path.suffix == '.yaml' and new and not hidden:
                 known.add(os.path.realpath(path))
-                found.append(_look(path))
+                found.append(_look(path, may_identify))
     return tuple(each for each in found if each.traits or each.unreadable)
 
 
-def _look(path: Path) -> Found:
+def _look(path: Path, may_identify: Callable[[str], bool]) -> Found:
     try:
         raw = file.read(path) or b''
     except base.Failed as failed:
@@ -89,14 +105,22 @@ def _look(path: Path) -> Found:
         why = f'{path} is larger than {small_yaml.LIMIT >> 10} KiB'
         return Found(path, unreadable=why)
     try:
-        return Found(path, catalogue.own(_additional(small_yaml.load(raw))))
+        names = _additional(small_yaml.load(raw), may_identify)
+        return Found(path, catalogue.own(names))
     except (AttributeError, KeyError, TypeError, ValueError):
         # nova-compute does not start with it either.
         return Found(path)
 
 
-def _additional(document: Any) -> Iterator[str]:
+def _additional(
+    document: Any, may_identify: Callable[[str], bool]
+) -> Iterator[str]:
     for provider in document['providers']:
+        identified = set(provider['identification'].values())
+        if EVERY_NODE not in identified and not any(
+            may_identify(str(each)) for each in identified
+        ):
+            continue
         for name in provider.get('traits', {}).get('additional', ()):
             if isinstance(name, str):
                 yield name
@@ -117,20 +141,48 @@ def notes(found: Iterable[Found]) -> tuple[str, ...]:
     )
 
 
-def triggers(root: Path = Path('/')) -> tuple[str, ...]:
+def running(unit: str) -> bool:
+    """Whether systemd says that a unit is active now.
+
+    No file shows that of a timer. Where there is no systemd, none is.
+    """
+    # Not before: a run that publishes has no use for it.
+    import subprocess
+
+    try:
+        done = subprocess.run(  # noqa: S603 - a name of our own
+            ['systemctl', 'is-active', '--quiet', unit],  # noqa: S607 - PATH
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_SYSTEMCTL_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+_SYSTEMCTL_S = 10.0
+"""The longest wait for systemd; it usually answers in milliseconds."""
+
+
+def triggers(
+    root: Path = Path('/'), running: Callable[[str], bool] = running
+) -> tuple[str, ...]:
     """What of hvfilter is started on this host without being asked.
 
-    A timer that was started but not enabled is not seen: it ends with the
-    next boot.
-
     :param root: where the host's files are.
+    :param running: whether a unit is active now: a timer may have been
+        started without being enabled, or be disabled and still run.
     :returns: names of units, and the path of the udev rule.
     """
     units = [root / folder for folder in UNIT_FOLDERS]
     rules = [root / folder / RULE for folder in RULE_FOLDERS]
     found = []
     if not _masked(SERVICE, units):
-        found += [TIMER] * _enabled(TIMER, units)
+        if _enabled(TIMER, units) or running(TIMER):
+            found.append(TIMER)
         # A link to /dev/null switches off the rule of a package.
         rule = next((each for each in rules if os.path.lexists(each)), None)
         if rule is not None and not _is_null(rule):
@@ -144,7 +196,8 @@ def _enabled(unit: str, folders: Iterable[Path]) -> bool:
     return any(
         os.path.lexists(wants / unit)
         for folder in folders
-        for wants in folder.glob('*.wants')
+        for kind in ('*.wants', '*.requires')
+        for wants in folder.glob(kind)
     )
 
 

@@ -17,7 +17,7 @@ from oslo_config import cfg
 from hvfilter.conf import agent
 from hvfilter.model import dated
 from hvfilter.model.dated import Kind
-from hvfilter.placement import client, errors, reconcile
+from hvfilter.placement import client, errors, reconcile, whose
 from hvfilter.publish import base, drivers, left_over
 from hvfilter.rules import traits
 from hvfilter.rules.traits import Wanted
@@ -65,7 +65,7 @@ class PlacementPublisher(base.Publisher):
         leaving: bool = False,
     ) -> base.Outcome:
         target = target_of(self.conf, identity)
-        left = self._left_over()
+        left = self._left_over(target)
         notes = (*left_over.notes(left), *_notes_on(identity, target))
         added_again = frozenset[str]().union(*(each.traits for each in left))
         try:
@@ -125,7 +125,9 @@ class PlacementPublisher(base.Publisher):
             ),
         )
 
-    def _left_over(self) -> tuple[left_over.Found, ...]:
+    def _left_over(
+        self, target: reconcile.Target
+    ) -> tuple[left_over.Found, ...]:
         """Files that make nova-compute add traits of ours beside us."""
         options = self.conf.hvfilter
         own = Path(options.provider_config_file)
@@ -134,7 +136,19 @@ class PlacementPublisher(base.Publisher):
             apart_from=[own]
             if 'provider-config' in options.publishers
             else [],
+            may_identify=lambda identified: _may_be(identified, target),
         )
+
+
+def _may_be(identified: str, target: reconcile.Target) -> bool:
+    """Whether a uuid or a name may be this host's, as far as it is known."""
+    try:
+        uuid = client.canonical_uuid(identified)
+    except ValueError:
+        return not target.names or whose.bears_name_of(
+            identified, target.names
+        )
+    return target.uuid in (None, uuid)
 
 
 def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
@@ -258,7 +272,7 @@ def transport_of(
 
     agent.register_placement(conf)
     options = conf.placement
-    with keystone.spoken():
+    with keystone.translate_errors():
         if options.auth_section or options.auth_type:
             return keystone.KeystoneTransport(_configured(conf, service))
         if 'OS_CLOUD' in environ or 'OS_AUTH_URL' in environ:

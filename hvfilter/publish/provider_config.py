@@ -18,10 +18,8 @@ from typing import Any
 
 from hvfilter.model import catalogue, dated
 from hvfilter.publish import base, drivers, file, small_yaml
+from hvfilter.publish.left_over import EVERY_NODE
 from hvfilter.rules.traits import Wanted
-
-EVERY_NODE = '$COMPUTE_NODE'
-"""nova-compute's word for each compute node of its own."""
 
 LEFT_BEHIND = 'hvfilter_left_behind'
 """Our key under ``meta``, where Nova allows any: names that were in the file
@@ -115,7 +113,7 @@ class ProviderConfigPublisher(base.Publisher):
         path = Path(self.conf.hvfilter.provider_config_file)
         if path.suffix != '.yaml':
             raise base.Failed(
-                f'nova-compute would not read {path}',
+                f'nova-compute does not read {path}',
                 'Set [hvfilter]provider_config_file to a name that ends in '
                 '".yaml".',
             )

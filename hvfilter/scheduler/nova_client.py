@@ -37,7 +37,7 @@ class NovaTransport:
         """See :meth:`hvfilter.placement.client.Transport.request`."""
         if method != 'GET' or body is not None:
             raise ValueError('nova-scheduler reads from Placement only')
-        with keystone.spoken():
+        with keystone.translate_errors():
             try:
                 response = _get(path, microversion)
             except OSError as error:

@@ -10,7 +10,11 @@ import testtools
 from hvfilter.publish import left_over
 
 KVM = 'CUSTOM_HVFILTER_KVM'
-GOOD = f'providers: [{{traits: {{additional: [{KVM}, CUSTOM_GOLD]}}}}]\n'
+GOOD = (
+    'providers: [{{identification: {{{by}}}, '
+    f'traits: {{{{additional: [{KVM}, CUSTOM_GOLD]}}}}}}}}]\n'
+)
+EVERY = GOOD.format(by='uuid: $COMPUTE_NODE')
 
 
 class FilesTest(testtools.TestCase):
@@ -27,13 +31,25 @@ class FilesTest(testtools.TestCase):
         return path
 
     def test_files_when_one_names_our_traits(self):
-        path = self.write(GOOD)
+        path = self.write(EVERY)
         self.write('providers: []\n', 'b.yaml')
-        self.write(GOOD, 'c.yml')
+        self.write(EVERY, 'c.yml')
         self.assertEqual(
             (left_over.Found(path, frozenset({KVM})),), self.files()
         )
         self.assertEqual((), self.files(apart_from=[path]))
+
+    def test_files_when_one_is_about_another_host(self):
+        path = self.write(GOOD.format(by='name: a.example'))
+        self.write(GOOD.format(by='name: b.example'), 'b.yaml')
+        self.write(GOOD.format(by='uuid: 1'), 'c.yaml')
+        every = self.write(EVERY, 'd.yaml')
+        found = self.files(may_identify=lambda name: name == 'a.example')
+        self.assertEqual([path, every], [each.path for each in found])
+
+    def test_files_when_one_is_hidden(self):
+        self.write(EVERY, '.a.yaml')
+        self.assertEqual((), self.files())
 
     def test_files_when_there_is_no_folder(self):
         self.assertEqual((), left_over.files([self.folder / 'none']))
@@ -80,8 +96,8 @@ class TriggersTest(testtools.TestCase):
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
 
-    def triggers(self):
-        return left_over.triggers(self.root)
+    def triggers(self, *running):
+        return left_over.triggers(self.root, lambda unit: unit in running)
 
     def test_triggers_when_there_are_none(self):
         self.assertEqual((), self.triggers())
@@ -108,6 +124,20 @@ class TriggersTest(testtools.TestCase):
         )
         self.assertEqual((), self.triggers())
 
+    def test_triggers_when_a_package_enabled_the_timer(self):
+        for wants in ('timers.target.wants', 'multi-user.target.requires'):
+            link = f'usr/lib/systemd/system/{wants}/hvfilter-publish.timer'
+            self.link(link)
+            self.assertEqual(('hvfilter-publish.timer',), self.triggers())
+            (self.root / link).unlink()
+
+    def test_triggers_when_the_timer_runs_but_is_not_enabled(self):
+        timer = 'hvfilter-publish.timer'
+        self.assertEqual((timer,), self.triggers(timer))
+        # It starts nothing any more.
+        self.link('etc/systemd/system/hvfilter-publish.service', '/dev/null')
+        self.assertEqual((), self.triggers(timer))
+
     def test_triggers_when_udev_has_the_rule(self):
         rule = self.root / 'usr/lib/udev/rules.d/90-hvfilter.rules'
         rule.parent.mkdir(parents=True)
@@ -115,3 +145,30 @@ class TriggersTest(testtools.TestCase):
         self.assertEqual((str(rule),), self.triggers())
         self.link('etc/udev/rules.d/90-hvfilter.rules', '/dev/null')
         self.assertEqual((), self.triggers())
+
+
+class RunningTest(testtools.TestCase):
+    def running(self, script):
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        self.useFixture(fixtures.EnvironmentVariable('PATH', str(folder)))
+        if script:
+            path = folder / 'systemctl'
+            path.write_text(f'#!/bin/sh\n{script}\n')
+            path.chmod(0o755)
+        return left_over.running('x.timer')
+
+    def test_running_as_systemctl_says(self):
+        asked = '[ "$*" = "is-active --quiet x.timer" ]'
+        self.assertTrue(self.running(asked))
+        self.assertFalse(self.running(f'! {asked}'))
+
+    def test_running_when_there_is_no_systemd(self):
+        self.assertFalse(self.running(''))
+
+    def test_running_when_systemd_hangs(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.publish.left_over._SYSTEMCTL_S', 0.05
+            )
+        )
+        self.assertFalse(self.running('exec /bin/sleep 5'))

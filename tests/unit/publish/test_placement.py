@@ -303,6 +303,28 @@ class PublisherTest(ConfTestCase):
         done = self.publisher.withdraw(NAMES)
         self.assertIn('no week of a report', ' '.join(done.notes))
 
+    def test_publish_when_file_is_about_other_hosts(self):
+        """One file may have been distributed to all of them."""
+        ept = 'CUSTOM_HVFILTER_EPT'
+        path = self.provider_yaml(ept)
+        text = path.read_text()
+        line = "uuid: '$COMPUTE_NODE'"
+        self.assertIn(line, text)
+        found = base.Identity((('/y', UUID),), NAMES.names)
+        for identity, identified, mine in (
+            (NAMES, f'name: {NAMES.names[0]}', True),
+            (NAMES, 'name: another.example', False),
+            (NAMES, f'uuid: {OTHER}', True),  # its own is not known
+            (found, f'uuid: {OTHER}', False),
+            (found, f'uuid: {UUID.upper()}', True),
+            (found, 'name: another.example', False),
+        ):
+            path.write_text(text.replace(line, identified))
+            occasion = reports.occasion(['kvm'], ['ept'], identity)
+            outcome = self.publisher.publish(occasion)
+            self.assertEqual(mine, str(path) in ' '.join(outcome.notes))
+            self.assertEqual(mine, ept in outcome.returning, identified)
+
     def told(self):
         self.publish()
         outcome = self.publish()
