@@ -19,7 +19,8 @@ from hvfilter.probes import x86_remedies
 from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-from hvfilter.probes.machine_kind import XEN_TYPE, Kind, kind
+from hvfilter.probes.machine_kind import Kind, kind
+from hvfilter.probes.machine_signs import XEN_TYPE
 from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
 from hvfilter.probes.x86_readings import (
     cleared,

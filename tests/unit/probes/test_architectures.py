@@ -763,7 +763,7 @@ class TestIa64(ArchTestCase):
             ('family : McKinley', 'absent'),
             ('family : Itanium 3', 'unknown'),
             (
-                'family : Itanium 2\nfeatures : branchlong, 16-byte atomic ops',
+                'family : Itanium 2\nfeatures : 16-byte atomic ops',
                 'unknown',
             ),
             ('family :', 'unknown'),
