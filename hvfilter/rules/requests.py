@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from hvfilter.model import catalogue
@@ -15,6 +16,7 @@ from hvfilter.model.requirement import (
     Requirement,
     Requirements,
 )
+from hvfilter.rules import encryption, spelling
 
 SCOPE = 'hvfilter'
 _OURS = (f'{SCOPE}:', f'trait:{catalogue.TRAIT_PREFIX}')
@@ -22,6 +24,7 @@ _TRAIT_DEMANDS = {
     'required': Demand.REQUIRED,
     'forbidden': Demand.FORBIDDEN,
 }
+_WELL_FORMED = re.compile(f'{catalogue.TRAIT_PREFIX}[A-Z0-9_]+')
 _LONGEST_WORDS = 120
 
 
@@ -32,13 +35,16 @@ class Asked:
     Requests that say the same are equal, whatever else they say, so that
     what follows from one is worth remembering.
 
-    :ivar extra_specs: the flavor's, ours only, sorted
+    :ivar extra_specs: the flavor's, sorted: ours, and those by which Nova is
+        asked for encrypted memory
     :ivar image_traits: trait name and 'required' or 'forbidden', of the
-        image, ours only, sorted
+        image, likewise
     :ivar img_hv_type: the image property, None when it is not set
     :ivar hw_architecture: likewise, in Nova's name
     :ivar emulation_architecture: likewise, ``hw_emulation_architecture``:
         the guest is emulated on hosts of another architecture
+    :ivar encrypted: likewise, ``hw_mem_encryption``
+    :ivar encryption_model: likewise, ``hw_mem_encryption_model``
     """
 
     extra_specs: tuple[tuple[str, str], ...] = ()
@@ -46,6 +52,8 @@ class Asked:
     img_hv_type: str | None = None
     hw_architecture: str | None = None
     emulation_architecture: str | None = None
+    encrypted: bool = False
+    encryption_model: str | None = None
 
     @classmethod
     def of(
@@ -55,28 +63,47 @@ class Asked:
         img_hv_type: str | None = None,
         hw_architecture: str | None = None,
         emulation_architecture: str | None = None,
+        encrypted: bool | None = None,
+        encryption_model: str | None = None,
     ) -> Asked:
         """From all that a flavor and an image say."""
         return cls(
             tuple(
                 (name, str(value))
                 for name, value in sorted((extra_specs or {}).items())
-                if name.startswith(_OURS)
+                if _matters(name)
             ),
             tuple(
                 (name, str(value))
                 for name, value in sorted((image_traits or {}).items())
                 if name.startswith(catalogue.TRAIT_PREFIX)
+                or name in encryption.CAPABILITY_OF_TRAIT
             ),
             img_hv_type,
             hw_architecture,
             emulation_architecture or None,
+            bool(encrypted),
+            encryption_model or None,
         )
 
     @property
     def explicit(self) -> bool:
         """Whether anything is said in hvfilter's own words."""
-        return bool(self.extra_specs or self.image_traits)
+        return any(
+            name.startswith(_OURS) for name, _ in self.extra_specs
+        ) or any(
+            name.startswith(catalogue.TRAIT_PREFIX)
+            for name, _ in self.image_traits
+        )
+
+
+def _matters(name: str) -> bool:
+    """Whether an extra spec is read here."""
+    return (
+        name.startswith(_OURS)
+        or name in encryption.FLAVOR_NAMES
+        or spelling.meant_for_us(name)
+    )
 
 
 def requirements(asked: Asked, policy: Policy) -> Requirements:
@@ -86,7 +113,7 @@ def requirements(asked: Asked, policy: Policy) -> Requirements:
     hypervisor type than QEMU is left alone, and a default never contradicts
     what the flavor or the image says of the same capability.
     """
-    items, misfits = _sorted([*_flavor(asked.extra_specs), *_image(asked)])
+    items, misfits = _sorted([*_flavor(asked), *_image(asked)])
     return _complete(asked, policy, items, misfits, items)
 
 
@@ -96,10 +123,11 @@ def image_requirements(asked: Asked, policy: Policy) -> Requirements:
 
     A rebuild leaves the guest where it is: what the flavor asks was judged
     when it landed there. But it may have been exempt from the policy as its
-    image was then, and with the new one it is a KVM guest.
+    image was then, and with the new one it is a KVM guest. A trait that is not
+    known here is not understood then: Placement, which knows, is not asked.
     """
-    said, _ = _sorted([*_flavor(asked.extra_specs), *_image(asked)])
-    items, misfits = _sorted(_image(asked))
+    said, _ = _sorted([*_flavor(asked), *_image(asked)])
+    items, misfits = _sorted([*_image(asked), *_unknown_traits(asked)])
     found = _complete(asked, policy, items, misfits, said)
     return dataclasses.replace(found, landed=True)
 
@@ -146,18 +174,22 @@ def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
     return None
 
 
-def _flavor(
-    specs: Iterable[tuple[str, str]],
-) -> Iterator[Requirement | Misfit]:
-    # Granular groups (trait1:, trait_NAME:) mean nested providers, which
-    # never carry our traits: Placement alone decides them.
-    for name, value in specs:
+def _flavor(asked: Asked) -> Iterator[Requirement | Misfit]:
+    for name, value in asked.extra_specs:
         scope, _, rest = name.partition(':')
         words = shorten(f'{name}={value}')
         if scope == SCOPE:
             yield _own_spec(rest, value, words)
-        else:
+        elif name.startswith(_OURS):
             yield from _trait(rest, value, Asker.FLAVOR, words)
+        elif name not in encryption.FLAVOR_NAMES:
+            # Such as trait1:CUSTOM_HVFILTER_NESTED: a group means a nested
+            # provider, and none of these carries a trait of ours.
+            problem = 'it would have no effect: write hvfilter:<capability>'
+            yield Misfit(Asker.FLAVOR, words, problem)
+    yield from encryption.by_flavor(
+        dict(asked.extra_specs), asked.encryption_model
+    )
 
 
 def _own_spec(key: str, value: str, words: str) -> Requirement | Misfit:
@@ -182,20 +214,44 @@ def _trait(
     if trait == catalogue.REPORTED_TRAIT:
         # Placement enforces the marker itself; it is no capability.
         return
-    if trait not in catalogue.BY_TRAIT:
-        yield Misfit(asker, words, 'hvfilter publishes no such trait')
+    known = trait in catalogue.BY_TRAIT
+    if not known and not _WELL_FORMED.fullmatch(trait):
+        yield Misfit(asker, words, _NO_SUCH_TRAIT)
         return
     demand = _TRAIT_DEMANDS.get(value.strip().lower())
     if demand is None:
         yield Misfit(asker, words, 'the value must be required or forbidden')
         return
+    if not known:
+        # Of a later release, or misspelt: Placement has it or finds no host.
+        return
     yield Requirement(catalogue.BY_TRAIT[trait].key, demand, asker, words)
+
+
+_NO_SUCH_TRAIT = 'hvfilter publishes no such trait'
+
+
+def _unknown_traits(asked: Asked) -> Iterator[Misfit]:
+    """Of the image, where nobody asks Placement for them."""
+    known = {*catalogue.BY_TRAIT, catalogue.REPORTED_TRAIT}
+    known.update(encryption.CAPABILITY_OF_TRAIT)
+    for trait, value in asked.image_traits:
+        if trait not in known:
+            words = shorten(f'trait:{trait}={value}')
+            yield Misfit(Asker.IMAGE, words, _NO_SUCH_TRAIT)
 
 
 def _image(asked: Asked) -> Iterator[Requirement | Misfit]:
     for trait, value in asked.image_traits:
-        words = shorten(f'trait:{trait}={value}')
-        yield from _trait(trait, value, Asker.IMAGE, words)
+        if trait.startswith(catalogue.TRAIT_PREFIX):
+            words = shorten(f'trait:{trait}={value}')
+            yield from _trait(trait, value, Asker.IMAGE, words)
+    yield from encryption.by_image(
+        asked.encrypted,
+        asked.encryption_model,
+        dict(asked.extra_specs).get(encryption.FLAVOR_MODEL),
+        [trait for trait, value in asked.image_traits if value == 'required'],
+    )
     hv_type = asked.img_hv_type
     if hv_type is not None and hv_type.strip().lower() == 'kvm':
         words = 'img_hv_type=kvm'

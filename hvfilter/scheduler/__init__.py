@@ -33,7 +33,11 @@ def all_filters() -> list[Any]:
 
     :raises Ambiguous: two entry points or classes have one name
     """
-    return _classes(FILTERS)
+    found = _classes(FILTERS)
+    from hvfilter.scheduler import startup
+
+    startup.check()
+    return found
 
 
 def all_weighers() -> list[Any]:

@@ -21,6 +21,7 @@ from oslo_log import log as logging
 
 from hvfilter.model import catalogue
 from hvfilter.model.requirement import Demand
+from hvfilter.rules.spelling import MEANT_FOR_US, meant_for_us
 
 LOG = logging.getLogger(__name__)
 
@@ -31,20 +32,6 @@ _NOVAS_CUSTOM = 'trait{group}:CUSTOM_{trait}'
 
 _GROUP = {'name': 'group', 'pattern': r'([a-zA-Z0-9_-]{1,64})?'}
 _TRAIT = {'name': 'trait', 'pattern': r'[A-Z0-9_]+'}
-
-
-def _any_case(word: str) -> str:
-    """A pattern of the word without regard to case; flags hold a ":"."""
-    return ''.join(f'[{c.lower()}{c.upper()}]' for c in word)
-
-
-_NAME = f'{_any_case("hv")}[-_. ]?{_any_case("filter")}'
-_MEANT_FOR_US = (
-    rf'\s*{_NAME}(?![a-zA-Z0-9])[\s\S]*'
-    rf'|[\s\S]*{_any_case("custom")}[-_. ]?{_NAME}[\s\S]*'
-)
-"""Names that nobody else has: hvfilter with blanks, capitals or a wrong sign
-in it, and hvfilter's traits anywhere but after "trait:"."""
 
 
 def register() -> list[Any]:
@@ -79,7 +66,7 @@ def _validators() -> list[Any]:
         """Nova's own, but for those of ours: they have exact names."""
 
         def validate(self, name: str, value: str) -> None:
-            if re.fullmatch(_MEANT_FOR_US, name):
+            if meant_for_us(name):
                 raise exception.ValidationError(_no_effect(name))
             super().validate(name, value)
 
@@ -114,7 +101,7 @@ def _validators() -> list[Any]:
         name='{hvfilter}',
         description='Refused, since it would have no effect.',
         value={'type': str},
-        parameters=[{'name': 'hvfilter', 'pattern': _MEANT_FOR_US}],
+        parameters=[{'name': 'hvfilter', 'pattern': MEANT_FOR_US}],
     )
     # Registers the namespace, without which nova-api would accept any name.
     namespace = _Refusing(

@@ -121,10 +121,13 @@ class Prefilter:
     def apply(self, spec: Any) -> bool:
         """Add traits to the query that is made of a request spec.
 
-        Does nothing while it cannot look around: the filter judges anyway.
+        Does nothing while it cannot look around: the filter judges anyway;
+        nor where an administrator forced the host: no filter judges that.
 
         :returns: whether any was added
         """
+        if request.forced(spec):
+            return False
         base = policies.configured()
         asked = request.asked(spec)
         around = self._surroundings(base)

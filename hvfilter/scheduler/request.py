@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hvfilter.rules import encryption
 from hvfilter.rules.requests import Asked
 
 
@@ -21,12 +22,29 @@ def asked(spec: Any) -> Asked:
         img_hv_type=_get(properties, 'img_hv_type'),
         hw_architecture=_get(properties, 'hw_architecture'),
         emulation_architecture=_get(properties, 'hw_emulation_architecture'),
+        encrypted=_get(properties, encryption.IMAGE_PROPERTY),
+        encryption_model=_get(properties, encryption.IMAGE_MODEL),
     )
 
 
 def server(spec: Any) -> str:
     """The uuid of the server that is to be placed, for the log."""
     return str(spec.instance_uuid) if 'instance_uuid' in spec else 'unknown'
+
+
+def forced(spec: Any) -> bool:
+    """Whether an administrator forced the host, so that no filter judges.
+
+    As ``nova/scheduler/host_manager.py`` ``get_filtered_hosts`` has it.
+    """
+    named = any(
+        name in spec and getattr(spec, name)
+        for name in ('force_hosts', 'force_nodes')
+    )
+    if not named:
+        return False
+    hints = spec.scheduler_hints if 'scheduler_hints' in spec else None
+    return '_nova_check_type' not in (hints or {})
 
 
 def _extra_specs(spec: Any) -> dict[str, str] | None:
@@ -45,4 +63,7 @@ def _image_properties(spec: Any) -> Any:
 
 
 def _get(properties: Any, name: str) -> Any:
-    return None if properties is None else properties.get(name)
+    # A property of a later Nova is no field here.
+    if properties is None or name not in properties.fields:
+        return None
+    return properties.get(name)

@@ -15,6 +15,7 @@ from hvfilter.placement.holders import Ages
 from hvfilter.rules import explain
 from hvfilter.scheduler import (
     followed,
+    isolation,
     knowledge,
     meditation,
     policies,
@@ -51,6 +52,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         """Read the options, so that a wrong one shows at start."""
         super().__init__()
         policies.start()
+        isolation.install()
         prefilter.install()
         meditation.register()
         followed.install()

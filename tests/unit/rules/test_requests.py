@@ -66,7 +66,6 @@ class FlavorTest(testtools.TestCase):
                 'trait:CUSTOM_HVFILTER_KVM': 'forbidden',
                 'trait:CUSTOM_HVFILTER_REPORTED': 'required',
                 'trait:HW_CPU_X86_VMX': 'required',
-                'trait_NET:CUSTOM_HVFILTER_TDX': 'required',
             }
         )
         self.assertEqual(
@@ -100,15 +99,85 @@ class FlavorTest(testtools.TestCase):
             found.misfits[0].problem,
         )
 
-    def test_trait_is_a_misfit_when_nobody_publishes_it(self):
+    def test_trait_of_a_later_release_is_left_to_placement(self):
+        for value in ('required', 'forbidden'):
+            found = self.requirements(**{'trait:CUSTOM_HVFILTER_NESTD': value})
+            self.assertEqual((), found.misfits)
+        image = Asked.of(image_traits={'CUSTOM_HVFILTER_NESTD': 'required'})
+        self.assertEqual((), requests.requirements(image, KVM).misfits)
+        # A rebuild does not ask it.
+        (misfit,) = requests.image_requirements(image, KVM).misfits
+        self.assertIn('no such trait', misfit.problem)
+
+    def test_misfit_when_it_would_have_no_effect(self):
+        for name in (
+            ' hvfilter:nested',
+            'HVFILTER:nested',
+            'hvfilter.nested',
+            'hv-filter:nested',
+            'trait1:CUSTOM_HVFILTER_NESTED',
+            'TRAIT:CUSTOM_HVFILTER_NESTED',
+        ):
+            (misfit,) = self.requirements(**{name: 'required'}).misfits
+            self.assertIn('no effect', misfit.problem)
+        for name in ('hvfilters:x', 'company:hvfilter', 'trait:CUSTOM_GOLD'):
+            self.assertEqual((), self.requirements(**{name: 'x'}).misfits)
+
+    def test_words_of_nova_for_encrypted_memory(self):
+        for specs, image, keys in (
+            ({'hw:mem_encryption': 'true'}, {}, {'sev'}),
+            ({'hw:mem_encryption': ' Yes '}, {}, {'sev'}),
+            ({'hw:mem_encryption': 'false'}, {}, set()),
+            ({'hw:mem_encryption_model': 'amd-sev-es'}, {}, set()),
+            (
+                {
+                    'hw:mem_encryption': '1',
+                    'hw:mem_encryption_model': 'amd-sev-es',
+                },
+                {},
+                {'sev_es'},
+            ),
+            (
+                {
+                    'hw:mem_encryption': '1',
+                    'hw:mem_encryption_model': 'amd-sev',
+                },
+                {'encryption_model': 'intel-tdx'},
+                {'tdx'},
+            ),
+            ({}, {'encrypted': True}, {'sev'}),
+            ({}, {'encrypted': False}, set()),
+            (
+                {'hw:mem_encryption_model': 'amd-sev-snp'},
+                {'encrypted': True},
+                {'sev_snp'},
+            ),
+            ({'hw:mem_encryption': '1'}, {'encryption_model': 'x'}, set()),
+            ({'trait:HW_CPU_X86_AMD_SEV_ES': 'required'}, {}, {'sev_es'}),
+            ({'trait:HW_CPU_X86_AMD_SEV': 'forbidden'}, {}, set()),
+            (
+                {},
+                {'image_traits': {'HW_CPU_X86_INTEL_TDX': 'required'}},
+                {'tdx'},
+            ),
+        ):
+            asked = Asked.of(specs, **image)
+            found = requests.requirements(asked, Policy(required=()))
+            self.assertEqual(keys, found.capabilities, (specs, image))
+            self.assertTrue(
+                all(not item.explicit for item in found.items), specs
+            )
+            self.assertFalse(asked.explicit)
+
+    def test_trait_is_a_misfit_when_it_is_malformed(self):
         found = self.requirements(
-            **{'trait:CUSTOM_HVFILTER_NESTD': 'required'}
+            **{'trait:CUSTOM_HVFILTER_nestd': 'required'}
         )
         self.assertEqual(
             (
                 Misfit(
                     Asker.FLAVOR,
-                    'trait:CUSTOM_HVFILTER_NESTD=required',
+                    'trait:CUSTOM_HVFILTER_nestd=required',
                     'hvfilter publishes no such trait',
                 ),
             ),

@@ -241,8 +241,32 @@ def everything_asked(  # noqa: C901  (a table, row after row)
             key, demands = name[9:], ('required', 'forbidden', 'preferred')
         elif name.startswith('trait:CUSTOM_HVFILTER_'):
             key, demands = name[22:].lower(), ('required', 'forbidden')
+            # Placement alone decides the marker, and what is of a later
+            # release.
             if key == 'reported':
                 continue
+            if key not in catalogue.BY_KEY and value.strip() in demands:
+                continue
+        elif name in (
+            'trait:HW_CPU_X86_AMD_SEV',
+            'trait:HW_CPU_X86_INTEL_TDX',
+        ):
+            key = 'sev' if name.endswith('SEV') else 'tdx'
+            if value.strip().lower() == 'required':
+                asked.append((key, 'required', False, 'flavor'))
+            continue
+        elif name == 'hw:mem_encryption':
+            if value.strip().lower() == 'true':
+                model = image.get('hw_mem_encryption_model') or (
+                    request.specs.get('hw:mem_encryption_model')
+                )
+                key = 'tdx' if model == 'intel-tdx' else 'sev'
+                asked.append((key, 'required', False, 'flavor'))
+            continue
+        elif (
+            name.lower().strip().startswith(('hvfilter:', 'trait1:custom_hv'))
+        ):
+            key, demands = '', ()
         else:
             continue
         value = value.strip().lower()
@@ -256,7 +280,17 @@ def everything_asked(  # noqa: C901  (a table, row after row)
             if key in catalogue.BY_KEY:
                 asked.append((key, 'required', True, 'image'))
             elif key != 'reported':
-                nonsense = True
+                # On rebuild nobody asks Placement.
+                nonsense = nonsense or request.rebuild
+    for name, key in (('AMD_SEV', 'sev'), ('INTEL_TDX', 'tdx')):
+        if image.get(f'trait:HW_CPU_X86_{name}') == 'required':
+            asked.append((key, 'required', False, 'image'))
+    if image.get('hw_mem_encryption'):
+        model = image.get('hw_mem_encryption_model') or request.specs.get(
+            'hw:mem_encryption_model'
+        )
+        key = 'tdx' if model == 'intel-tdx' else 'sev'
+        asked.append((key, 'required', False, 'image'))
     kind = image.get('img_hv_type')
     if kind == 'kvm':
         asked.append(('kvm', 'required', False, 'image'))

@@ -21,17 +21,19 @@ REQUESTS = int(os.environ.get('HVFILTER_RANDOM_REQUESTS', '2000'))
 SEED = int(os.environ.get('HVFILTER_RANDOM_SEED', '1'))
 
 KEYS = ['kvm', 'nested', 'slat', 'vtx', 'amdv', 'bare_metal', 'tdx', 'vti']
-KEYS += ['tcg']
+KEYS += ['tcg', 'sev']
 NAMES = [f'hvfilter:{key}' for key in KEYS]
 NAMES += [f'trait:CUSTOM_HVFILTER_{key.upper()}' for key in KEYS]
 NAMES += [
     'trait:CUSTOM_HVFILTER_REPORTED',
     'trait:HW_CPU_X86_VMX',
-    'trait1:CUSTOM_HVFILTER_TDX',
     'hw:cpu_policy',
     'hvfilterish',
+    'trait:HW_CPU_X86_AMD_SEV',
+    'trait:HW_CPU_X86_INTEL_TDX',
 ]
-ODD_NAMES = ['hvfilter:', 'hvfilter:nestd', 'trait:CUSTOM_HVFILTER_NESTD']
+ODD_NAMES = ['hvfilter:', 'hvfilter:nestd', ' hvfilter:kvm', 'HVFILTER:kvm']
+ODD_NAMES += ['trait1:CUSTOM_HVFILTER_TDX', 'trait:CUSTOM_HVFILTER_NESTD']
 VALUES = ['required'] * 4 + ['forbidden'] * 2 + ['preferred', ' Required ']
 HYPERVISORS = ['QEMU'] * 12 + ['ironic', 'LXC', 'VMware vCenter Server']
 HYPERVISORS += [None, '', 5]
@@ -76,6 +78,11 @@ class Dice:
             specs[dice.choice(ODD_NAMES)] = 'required'
         if dice.random() < 0.05:
             specs[dice.choice(NAMES)] = dice.choice(['', 'yes', 'preferred'])
+        if dice.random() < 0.1:
+            specs['hw:mem_encryption'] = dice.choice(['true', 'false'])
+            specs['hw:mem_encryption_model'] = dice.choice(
+                ['amd-sev', 'intel-tdx']
+            )
         image = None
         if dice.random() < 0.7:
             image = {}
@@ -87,6 +94,11 @@ class Dice:
             if dice.random() < 0.4:
                 image['img_hv_type'] = dice.choice(
                     ['kvm', 'qemu', 'qemu', 'lxc']
+                )
+            if dice.random() < 0.1:
+                image['hw_mem_encryption'] = dice.choice([True, False])
+                image['hw_mem_encryption_model'] = dice.choice(
+                    ['amd-sev', 'intel-tdx']
                 )
             if dice.random() < 0.2:
                 image['hw_architecture'] = dice.choice(

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests that ask for encrypted memory in Nova's own words.
+
+Source: ``nova/virt/hardware.py``, ``get_mem_encryption_constraint``: a model
+alone asks for nothing, the image's model wins over the flavor's, and without
+one it is SEV. The traits are those of os-traits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hvfilter.model.requirement import Asker, Demand, Requirement
+
+FLAVOR_SPEC = 'hw:mem_encryption'
+FLAVOR_MODEL = 'hw:mem_encryption_model'
+IMAGE_PROPERTY = 'hw_mem_encryption'
+IMAGE_MODEL = 'hw_mem_encryption_model'
+
+CAPABILITY_OF_MODEL = {
+    'amd-sev': 'sev',
+    'amd-sev-es': 'sev_es',
+    'amd-sev-snp': 'sev_snp',
+    'intel-tdx': 'tdx',
+}
+CAPABILITY_OF_TRAIT = {
+    'HW_CPU_X86_AMD_SEV': 'sev',
+    'HW_CPU_X86_AMD_SEV_ES': 'sev_es',
+    'HW_CPU_X86_AMD_SEV_SNP': 'sev_snp',
+    'HW_CPU_X86_INTEL_TDX': 'tdx',
+}
+FLAVOR_NAMES = frozenset(
+    [FLAVOR_SPEC, FLAVOR_MODEL]
+    + [f'trait:{trait}' for trait in CAPABILITY_OF_TRAIT]
+)
+_DEFAULT_MODEL = 'amd-sev'
+# oslo_utils.strutils.bool_from_string
+_TRUE = frozenset({'1', 't', 'true', 'on', 'y', 'yes'})
+
+
+def by_flavor(
+    specs: Mapping[str, str], image_model: str | None
+) -> Iterable[Requirement]:
+    """What a flavor asks with Nova's extra specs.
+
+    :param image_model: the image's ``hw_mem_encryption_model``
+    """
+    if specs.get(FLAVOR_SPEC, '').strip().lower() in _TRUE:
+        own = specs.get(FLAVOR_MODEL)
+        words = f'{FLAVOR_SPEC}={specs[FLAVOR_SPEC]}'
+        yield from _by_model(image_model or own, Asker.FLAVOR, words)
+    for trait, key in CAPABILITY_OF_TRAIT.items():
+        value = specs.get(f'trait:{trait}', '')
+        if value.strip().lower() == Demand.REQUIRED.value:
+            yield _requirement(key, Asker.FLAVOR, f'trait:{trait}={value}')
+
+
+def by_image(
+    wanted: bool,
+    model: str | None,
+    flavor_model: str | None,
+    traits: Iterable[str],
+) -> Iterable[Requirement]:
+    """What an image asks with Nova's properties.
+
+    :param wanted: its ``hw_mem_encryption``
+    :param model: its ``hw_mem_encryption_model``
+    :param traits: names that it requires
+    """
+    if wanted:
+        words = f'{IMAGE_PROPERTY}=true'
+        yield from _by_model(model or flavor_model, Asker.IMAGE, words)
+    for trait in traits:
+        if trait in CAPABILITY_OF_TRAIT:
+            key = CAPABILITY_OF_TRAIT[trait]
+            yield _requirement(key, Asker.IMAGE, f'trait:{trait}=required')
+
+
+def _by_model(
+    model: str | None, asker: Asker, words: str
+) -> Iterable[Requirement]:
+    # Nova refuses another model; what it means is not known here.
+    key = CAPABILITY_OF_MODEL.get(model or _DEFAULT_MODEL)
+    if key is not None:
+        shown = f'{words} ({model})' if model else words
+        yield _requirement(key, asker, shown)
+
+
+def _requirement(key: str, asker: Asker, words: str) -> Requirement:
+    """Not explicit: Nova has its own means, and had them before hvfilter."""
+    return Requirement(key, Demand.REQUIRED, asker, words, explicit=False)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of extra specs that were meant for hvfilter and have no effect.
+
+The pattern holds no ":" of its own: nova-api takes what stands before the
+first one for a namespace (``nova/api/validation/extra_specs/validators.py``).
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def _any_case(word: str) -> str:
+    """A pattern of the word without regard to case; flags hold a ":"."""
+    return ''.join(f'[{c.lower()}{c.upper()}]' for c in word)
+
+
+_NAME = f'{_any_case("hv")}[-_. ]?{_any_case("filter")}'
+
+MEANT_FOR_US = (
+    rf'\s*{_NAME}(?![a-zA-Z0-9])[\s\S]*'
+    rf'|[\s\S]*{_any_case("custom")}[-_. ]?{_NAME}[\s\S]*'
+)
+"""hvfilter with blanks, capitals or a wrong sign in it, and hvfilter's traits
+wherever they stand; names that are spelled right match too."""
+
+_MEANT_FOR_US = re.compile(MEANT_FOR_US)
+
+
+def meant_for_us(name: str) -> bool:
+    """Whether an extra spec of this name was meant for hvfilter."""
+    return _MEANT_FOR_US.fullmatch(name) is not None

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is configured and has no effect, said once when the service starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import nova.conf
+from oslo_log import log as logging
+
+from hvfilter.scheduler import policies
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_FILTER = 'HardwareVirtFilter'
+_WEIGHERS = ('hvfilter.scheduler.all_weighers', 'HardwareVirtWeigher')
+
+_said: set[str] = set()
+
+
+def check(conf: Any = CONF) -> None:
+    """Log each finding once a process."""
+    policies.register()
+    for text in _findings(conf):
+        if text not in _said:
+            _said.add(text)
+            LOG.warning(text)
+
+
+def _findings(conf: Any) -> Iterator[str]:
+    enabled = conf.filter_scheduler.enabled_filters
+    if _FILTER not in enabled:
+        if conf.hvfilter.prefilter:
+            yield (
+                '[hvfilter] prefilter = true has no effect: '
+                f'[filter_scheduler] enabled_filters does not name {_FILTER}. '
+                'Add it there, or set prefilter to false.'
+            )
+        return
+    weighers = conf.filter_scheduler.weight_classes
+    if not any(name.endswith(_WEIGHERS) for name in weighers):
+        yield (
+            'hvfilter:<capability>=preferred in flavors and the scarcity of '
+            'capabilities have no effect: [filter_scheduler] weight_classes '
+            'does not name hvfilter.scheduler.all_weighers. Add it there if '
+            'flavors use "preferred".'
+        )
