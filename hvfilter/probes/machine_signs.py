@@ -227,12 +227,16 @@ class Survey:
             except Denied as denied:
                 self._note(path, denied)
                 recorded = recorded and denied.missing
-        for name, value in answers.items():
-            if _VIRTUAL.search(value):
-                self._virtual(f'{DMI}/{name}', name, value)
         vendor = answers.get('sys_vendor', '')
         product = answers.get('product_name', '')
-        if any(map(_CLOUD.search, answers.values())):
+        cloud = any(map(_CLOUD.search, answers.values()))
+        for name, value in answers.items():
+            if name == 'bios_vendor' and cloud and _METAL.search(product):
+                # Some start their whole machines with the same firmware.
+                continue
+            if _VIRTUAL.search(value):
+                self._virtual(f'{DMI}/{name}', name, value)
+        if cloud:
             self._cloud(vendor, product)
         elif any(answers.values()):
             self._maker(vendor, product)

@@ -34,7 +34,7 @@ from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, number, truth
 from hvfilter.probes.parameter_remedy import switched_on
-from hvfilter.probes.remedies import NONE, Advice, Remedy
+from hvfilter.probes.remedies import NONE, Advice, Remedy, first
 from hvfilter.probes.s390x import nested_parameter, switch_on
 
 KVM_CAP_PPC_ALLOC_HTAB = 80
@@ -77,6 +77,25 @@ _HV_FAILED = Remedy(
     'kvm_hv is built in and did not start',
     vendor='ppc64',
     source='kernel arch/powerpc/kvm/book3s_hv.c kvmppc_book3s_init_hv',
+)
+_KVM_CAPABLE = Remedy(
+    'ppc64_partition_not_kvm_capable',
+    'let the HMC make this partition KVM capable, which takes PowerVM '
+    'FW1060.10 or later, and activate it again',
+    'the PowerVM under a partition offers no KVM',
+    vendor='ppc64 from POWER10 on',
+    machine='guest',
+    source='IBM, KVM in a PowerVM LPAR; kernel '
+    'Documentation/arch/powerpc/kvm-nested.rst',
+)
+_NESTED_BELOW = Remedy(
+    'ppc64_guest_without_nested_kvm',
+    'let the KVM host under this guest offer nested KVM (cap-nested-hv=on of '
+    "QEMU's machine pseries)",
+    'the KVM host under a guest offers no nested KVM',
+    vendor='ppc64 from POWER9 on',
+    machine='guest',
+    source='QEMU hw/ppc/spapr_caps.c',
 )
 _SMT_OFF = Remedy(
     'ppc64_threads_online',
@@ -149,11 +168,13 @@ class _Machine:
     :ivar platform: PowerNV or pSeries
     :ivar generation: 8 of POWER8
     :ivar mmu: Hash or Radix
+    :ivar model: 'IBM,9080-HEX' of a partition of PowerVM
     """
 
     platform: str = ''
     generation: int | None = None
     mmu: str = ''
+    model: str = ''
 
 
 def _machine(look: Look) -> _Machine:
@@ -164,6 +185,7 @@ def _machine(look: Look) -> _Machine:
         info.first('platform'),
         int(found[1]) if found else None,
         info.first('MMU'),
+        info.first('model'),
     )
 
 
@@ -215,7 +237,7 @@ def _of_platform(
         platform,
         'whether the hypervisor under this machine offers nested KVM shows '
         'only when kvm_hv runs',
-        NONE if _loaded(look, 'kvm_hv') else _LOAD_HV(),
+        NONE if _loaded(look, 'kvm_hv') else _let_hv_run(machine),
     )
 
 
@@ -265,7 +287,7 @@ def _modules(look: Look) -> Iterator[Observation]:
             'KVM runs without the hardware: kvm_hv did not start'
             if 'kvm_hv' in loaded
             else 'KVM runs without the hardware: kvm_hv is not loaded',
-            _HV_FAILED() if 'kvm_hv' in loaded else _LOAD_HV(),
+            _HV_FAILED() if 'kvm_hv' in loaded else start(look),
         )
 
 
@@ -289,9 +311,21 @@ def _kvm_closed(look: Look) -> bool:
     return False
 
 
-def start(_look: Look) -> Advice:
+def start(look: Look) -> Advice:
     """How to make the kernel offer KVM."""
-    return _LOAD_HV()
+    return _let_hv_run(_machine_if_known(look))
+
+
+def _let_hv_run(machine: _Machine) -> Advice:
+    """Load kvm_hv; where that is refused, what is under a guest may be why."""
+    generation = machine.generation or 0
+    if machine.platform != 'pSeries' or generation < _POWER9:
+        return _LOAD_HV()
+    if 'qemu' in machine.model:
+        return first(_LOAD_HV(), _NESTED_BELOW())
+    return first(
+        _LOAD_HV(), *([_KVM_CAPABLE()] if generation > _POWER9 else [])
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,6 +116,24 @@ def power9_partition_hv_built_in() -> Made:
     )
 
 
+def power9_guest() -> Made:
+    made = others.ppc64(
+        'A guest of KVM on POWER9 without KVM of its own',
+        'pSeries',
+        cpu='POWER9 (architected), altivec supported',
+        mmu='Radix',
+        extensions=None,
+        modules={},
+    )
+    cpuinfo = made.files['/proc/cpuinfo']
+    assert isinstance(cpuinfo, bytes)
+    made.raw(
+        '/proc/cpuinfo',
+        cpuinfo.replace(b'IBM,9009-42A', b'IBM pSeries (emulated by qemu)'),
+    )
+    return made
+
+
 def power11_partition() -> Made:
     return others.ppc64(
         'A partition on Power11 without KVM, as the kernel writes the name',
@@ -346,6 +364,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
         power9_partition_hv_built_in,
         power10_partition,
         power10_partition_refused,
+        power9_guest,
         power11_partition,
         s390x_hpage,
         s390x_nested_off_at_boot,

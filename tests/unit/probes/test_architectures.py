@@ -363,6 +363,27 @@ class TestPpc64(ArchTestCase):
         self.check('unknown', look, 'hvm', Stage.CPU, 'this platform')
         self.assertEqual('', self.one(look, 'hvm', Stage.CPU).remedy)
 
+    def test_how_to_start_kvm(self):
+        for cpu, platform, model, words in (
+            ('POWER9', 'PowerNV', '9006-22P', ()),
+            ('POWER8', 'pSeries', 'IBM,8408-E8E', ()),
+            ('POWER9', 'pSeries', 'IBM,9009-42A', ()),
+            ('POWER10', 'pSeries', 'IBM,9080-HEX', ('the HMC',)),
+            (
+                'POWER10',
+                'pSeries',
+                'IBM pSeries (emulated by qemu)',
+                ('cap-nested-hv=on',),
+            ),
+        ):
+            look = self.look(
+                f'cpu : {cpu}\nplatform : {platform}\nmodel : {model}'
+            )
+            advice = ppc64.start(look)
+            self.assertThat(advice, StartsWith('load kvm_hv'))
+            for word in ('the HMC', 'cap-nested-hv=on'):
+                self.assertEqual(word in words, word in advice, advice)
+
     def test_hypervisor_state_when_kvm_hv_runs(self):
         look = self.look(
             'platform : pSeries', opened(_160=0), modules={'kvm_hv'}

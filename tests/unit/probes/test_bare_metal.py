@@ -107,6 +107,8 @@ class TestBareMetal(ProbeTestCase):
             ('DigitalOcean', 'Droplet', 'DigitalOcean'),
             ('Hetzner', 'vServer', 'Hetzner'),
             ('Nutanix', 'AHV', 'SeaBIOS'),
+            ('Alibaba Cloud', 'Alibaba Cloud ECS', 'SeaBIOS'),
+            ('Somebody', 'ebmg7', 'SeaBIOS'),
             ('Oracle Corporation', 'VirtualBox', 'innotek GmbH'),
             (ENOENT, 'KVM', ENOENT),
         ):
@@ -130,7 +132,7 @@ class TestBareMetal(ProbeTestCase):
             ('Oracle Corporation', 'BM.Standard3.64', 'Oracle'),
             ('Oracle Corporation', 'ORACLE SERVER E4-2c', 'Oracle'),
             ('IBM:VPC', 'bx2-metal-96x384', 'IBM'),
-            ('Alibaba Cloud', 'ebmg7', 'SEABIO'),
+            ('Alibaba Cloud', 'ebmg7', 'SeaBIOS'),
             ('Alibaba Cloud', 'Alibaba Cloud ECS', 'Alibaba'),
             ('Huawei Cloud', 'physical.s4.3xlarge', 'Huawei'),
             ('Microsoft Corporation', 'Surface Book', 'Microsoft'),
