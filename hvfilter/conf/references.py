@@ -43,7 +43,8 @@ def register(conf: cfg.ConfigOpts, sections: Iterable[str]) -> tuple[str, ...]:
         name = min(todo - done)
         done.add(name)
         group, _, option = name.rpartition('.')
-        if group.lower() in own or values.sets(own, option):
+        # Without a section, one of the same section is meant first.
+        if group.lower() in own or (not group and values.sets(own, option)):
             continue
         if not _known(conf, group, option):
             default = _default(option)

@@ -7,8 +7,9 @@ file), ``nova/virt/libvirt/host.py`` (the name is libvirt's host name).
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -270,9 +271,9 @@ def transport_of(
     """
     from hvfilter.placement import keystone
 
-    agent.register_placement(conf)
-    options = conf.placement
-    with keystone.translate_errors():
+    with keystone.translate_errors(), _translate_circles():
+        agent.register_placement(conf)
+        options = conf.placement
         if options.auth_section or options.auth_type:
             return keystone.KeystoneTransport(_configured(conf, service))
         if 'OS_CLOUD' in environ or 'OS_AUTH_URL' in environ:
@@ -283,6 +284,19 @@ def transport_of(
         '/etc/nova/nova.conf (its section [placement] is used), or name a '
         'cloud of clouds.yaml in OS_CLOUD, or set OS_AUTH_URL and the like.',
     )
+
+
+@contextlib.contextmanager
+def _translate_circles() -> Iterator[None]:
+    """oslo.config follows references for as long as there are any."""
+    try:
+        yield
+    except RecursionError:
+        raise errors.Misconfigured(
+            'Options that [placement] refers to with "$" refer to each other '
+            'in a circle',
+            'Write the value out in [placement].',
+        ) from None
 
 
 def _configured(conf: cfg.ConfigOpts, service: str) -> Any:

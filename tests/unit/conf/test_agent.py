@@ -124,6 +124,15 @@ class PlacementOptionsTest(LoadTest):
         )
         self.assertEqual('z-z-$x-$y', conf.placement.region_name)
 
+    def test_references_when_another_section_sets_the_same_option(self):
+        conf = self.load(
+            '[other]\nregion_name = there\n'
+            '[placement]\nservice_name = $other.region_name\n'
+            'region_name = here-${other.region_name}\n'
+        )
+        self.assertEqual('there', conf.placement.service_name)
+        self.assertEqual('here-there', conf.placement.region_name)
+
     def test_references_when_they_have_novas_defaults(self):
         conf = self.load(
             '[placement]\nendpoint_override = $my_ip $host $state_path\n'

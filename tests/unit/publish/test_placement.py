@@ -113,6 +113,17 @@ class TransportTest(ConfTestCase):
         self.assertEqual(30.0, adapter.session.timeout)
         self.assertEqual(['internal', 'public'], adapter.interface)
 
+    def test_transport_when_references_run_in_a_circle(self):
+        for text in (
+            'auth_type = password\nauth_url = $username\nusername = $auth_url',
+            'auth_section = $auth_section',
+        ):
+            conf = self.conf(f'[placement]\n{text}\n')
+            error = self.assertRaises(
+                errors.Misconfigured, placement.transport_of, conf, {}
+            )
+            self.assertIn('in a circle', str(error))
+
     def test_transport_when_timeout_is_configured(self):
         made = placement.transport_of(
             self.conf(
