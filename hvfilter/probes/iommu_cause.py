@@ -155,7 +155,7 @@ OTHER_DRIVER = Remedy(
     'iommu_other_driver',
     "run a kernel with a driver for this machine's IOMMU, if it has one",
     'no IOMMU is in use',
-    'other architectures',
+    'other architectures; Arm by device tree',
     source='kernel drivers/iommu/Kconfig',
 )
 VIRTUAL_INTREMAP = Remedy(
@@ -300,8 +300,19 @@ def _elsewhere(look: Look) -> Advice:
     if machine is Kind.GUEST:
         return VIRTUAL_ARM()
     return first(
-        SMMU(), *(() if machine is Kind.BARE_METAL else (VIRTUAL_ARM(),))
+        OTHER_DRIVER() if _by_device_tree(look) else SMMU(),
+        *(() if machine is Kind.BARE_METAL else (VIRTUAL_ARM(),)),
     )
+
+
+def _by_device_tree(look: Look) -> bool:
+    """A board, so without a firmware setup, and often without an SMMU."""
+    try:
+        look.names(TABLES)
+    except Denied as denied:
+        # What may not be listed is there; the likelier advice is given.
+        return denied.missing
+    return False
 
 
 def _pci_off(look: Look) -> Parameter | None:

@@ -4,7 +4,7 @@ import testtools
 
 from hvfilter.probes import iommu_cause
 from hvfilter.probes.iommu_cause import TABLES
-from tests.unit.probes.base import DELL, EACCES, look_at
+from tests.unit.probes.base import DELL, EACCES, ENOENT, look_at
 
 INTEL = 'vendor_id : GenuineIntel\nflags : vmx\n'
 ZHAOXIN = 'vendor_id : CentaurHauls\nflags : vmx\n'
@@ -22,8 +22,8 @@ def host(cmdline='ro', cpuinfo=INTEL, table='', arch='x86_64', **more):
     files = {'/proc/cmdline': cmdline, **more}
     if cpuinfo:
         files['/proc/cpuinfo'] = cpuinfo
-    if table == 'refused':
-        tables = EACCES
+    if table in ('refused', 'missing'):
+        tables = EACCES if table == 'refused' else ENOENT
     return look_at(arch, files=files, directories={TABLES: tables})
 
 
@@ -164,6 +164,20 @@ class TestNoIommu(CauseTestCase):
             self.check(keys, arch=arch, cpuinfo='x : y\n', **files)
             look = host(arch=arch, cpuinfo='x : y\n', **files)
             self.assertEqual(keys, iommu_cause.missing_table(look).keys)
+
+    def test_arm64_when_a_device_tree_describes_it(self):
+        look = host(
+            arch='aarch64',
+            cpuinfo='x : y\n',
+            table='missing',
+            **{
+                '/proc/device-tree/compatible': 'raspberrypi,4-model-b',
+                '/proc/device-tree/hypervisor/compatible': ENOENT,
+                '/proc/device-tree/psci/method': ENOENT,
+            },
+        )
+        keys = iommu_cause.missing_table(look).keys
+        self.assertEqual(('iommu_other_driver',), keys)
 
     def test_s390x_when_pci_is_off(self):
         look = {'arch': 's390x', 'cpuinfo': 'x : y\n'}
