@@ -73,6 +73,10 @@ necessarily all of it. Elsewhere what the copy lacks, the host lacked."""
 _WALK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
+_SYSINFO = '/proc/sysinfo'
+"""Which only s390x has. In containers its cpuinfo has been seen empty (lxcfs
+issue 105)."""
+
 _SHELLS = ('/bin/sh', '/usr/bin/sh', '/bin/busybox', '/sbin/init')
 
 _ELF_MACHINES = {
@@ -95,8 +99,9 @@ tells 32 from 64 bits where the machine does not."""
 _CPUINFO_MACHINES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb'(?m)^vendor_id[ \t]*: IBM/S390'), 's390x'),
     (re.compile(rb'(?m)^arch[ \t]*: IA-64'), 'ia64'),
-    (re.compile(rb'(?m)^isa[ \t]*: rv64'), 'riscv64'),
-    (re.compile(rb'(?m)^isa[ \t]*: rv32'), 'riscv32'),
+    (re.compile(rb'(?m)^(?:hart )?isa[ \t]*: rv64'), 'riscv64'),
+    (re.compile(rb'(?m)^(?:hart )?isa[ \t]*: rv32'), 'riscv32'),
+    (re.compile(rb'(?m)^mmu[ \t]*: sv(?:39|48|57)$'), 'riscv64'),
     (re.compile(rb'(?m)^CPU Family[ \t]*: Loongson-64'), 'loongarch64'),
     (re.compile(rb'(?m)^CPU architecture[ \t]*: (?:8|AArch64)'), 'aarch64'),
     (re.compile(rb'(?m)^(?:model name|Processor)[ \t]*: ARMv6'), 'armv6l'),
@@ -106,6 +111,8 @@ _CPUINFO_MACHINES: tuple[tuple[re.Pattern[bytes], str], ...] = (
         re.compile(rb'(?m)^cpu[ \t]*: (?:POWER|Power|PPC970|Cell|e[56]500)'),
         'ppc64',
     ),
+    # Of a processor that the kernel does not know by name.
+    (re.compile(rb'(?m)^platform[ \t]*: (?:PowerNV|pSeries)'), 'ppc64'),
     (re.compile(rb'(?m)^flags[ \t]*:(?=.* lm(?: |$))'), 'x86_64'),
     (re.compile(rb'(?m)^(?:flags|fpu_exception)[ \t]*:'), 'i686'),
 )
@@ -137,7 +144,7 @@ class SysrootHost(Host):
         """From files that tell it; 'unknown' where none does.
 
         The kernel's own word (``/proc/sys/kernel/arch``, since 6.1) comes
-        first, then cpuinfo, then the byte code of the shell.
+        first, then cpuinfo and sysinfo, then the byte code of the shell.
         """
         return Machine(self._arch(), self._kernel())
 
@@ -150,6 +157,8 @@ class SysrootHost(Host):
             for pattern, arch in _CPUINFO_MACHINES:
                 if pattern.search(cpuinfo):
                     return arch
+        if self._text(_SYSINFO):
+            return 's390x'
         for path in _SHELLS:
             with contextlib.suppress(Denied):
                 arch = _elf_machine(self._read(path, 64))

@@ -290,6 +290,8 @@ class TestMachine(SysrootTestCase):
             ('arch       : IA-64', 'ia64'),
             ('isa\t\t: rv64imafdch', 'riscv64'),
             ('isa\t\t: rv32imac', 'riscv32'),
+            ('hart\t\t: 0\nmmu\t\t: sv39', 'riscv64'),
+            ('hart\t\t: 0\nhart isa\t: rv64imafdch', 'riscv64'),
             ('CPU Family\t\t: Loongson-64bit', 'loongarch64'),
             ('CPU architecture: 8', 'aarch64'),
             ('CPU architecture: AArch64', 'aarch64'),
@@ -298,11 +300,17 @@ class TestMachine(SysrootTestCase):
             ('CPU architecture: 5TE', 'armv6l'),
             ('cpu\t\t: POWER9, altivec supported', 'ppc64'),
             ('cpu\t\t: Power11 (raw), altivec supported', 'ppc64'),
+            ('cpu\t\t: unknown (00820200)\nplatform\t: pSeries', 'ppc64'),
             ('cpu\t\t: TI UltraSparc IIi', 'unknown'),
             ('', 'unknown'),
         ):
             self.put('proc/cpuinfo', line.encode() + b'\n')
             self.assertEqual(arch, self.host.machine().arch, line)
+
+    def test_sysinfo_tells_when_cpuinfo_is_empty(self):
+        self.put('proc/cpuinfo', b'')
+        self.put('proc/sysinfo', b'Manufacturer:         IBM\n')
+        self.assertEqual('s390x', self.host.machine().arch)
 
     def test_the_shell_tells_when_nothing_else_does(self):
         for number, order, bits, arch in (
