@@ -191,7 +191,7 @@ def from_word(
         False: f'the processor does not show {extension}',
         None: f'{source} does not show whether the processor has {extension}',
     }[has]
-    for stage in STAGES if has else STAGES[:1]:
+    for stage in STAGES[:1] if has is False else STAGES:
         question = Question(stage, Strength.FLAGS, source, f'{line}: {word}')
         for key in HARDWARE:
             yield question.said(
@@ -205,9 +205,14 @@ def from_word(
 
 def unreadable(line: str, denied: Denied, extension: str) -> list[Observation]:
     """cpuinfo could not be read."""
-    question = Question(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', line)
     reason = f'cpuinfo cannot be read, which would show {extension}'
-    return [question.denied(key, denied, reason) for key in HARDWARE]
+    return [
+        Question(stage, Strength.FLAGS, '/proc/cpuinfo', line).denied(
+            key, denied, reason
+        )
+        for stage in STAGES
+        for key in HARDWARE
+    ]
 
 
 def never_nested(arch: str, kernels: str) -> Observation:

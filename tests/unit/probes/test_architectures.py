@@ -274,6 +274,15 @@ class TestS390x(ArchTestCase):
         self.check('absent', look, 'hvm', Stage.CPU, '', 'kvm.nested=1')
         self.assertEqual([], self.states(look, 'hvm', Stage.FIRMWARE))
 
+    def test_a_reason_at_each_stage_when_cpuinfo_does_not_tell(self):
+        for cpuinfo, reason in (
+            ('', 'does not show whether the processor has SIE'),
+            (EACCES, 'cpuinfo cannot be read'),
+        ):
+            for stage in BOTH:
+                look = self.look(cpuinfo)
+                self.check('unknown', look, 'hvm', stage, reason)
+
     def test_sie_when_kvm_runs(self):
         self.check_hardware('present', self.look(kvm=opened()), BOTH)
 
