@@ -225,8 +225,9 @@ def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
             'These would find no host any more, servers when they are moved '
             'or unshelved. Remove the extra specs, properties and metadata '
             '("openstack flavor unset", "image unset", "aggregate unset"), '
-            'resize the servers to flavors without them, or use --force to '
-            f'skip this check.{also if unseen else ""}',
+            'resize the servers to flavors without them, rebuild those of '
+            'the images from the changed images, or use --force to skip '
+            f'this check.{also if unseen else ""}',
         )
     if there.unseen:
         raise base.Failed(
