@@ -288,6 +288,16 @@ BY_KEY: Mapping[str, Capability] = types.MappingProxyType(
     {capability.key: capability for capability in CATALOGUE}
 )
 
+BUILT_ON: Mapping[str, frozenset[str]] = types.MappingProxyType(
+    {
+        'sev_es': frozenset({'sev'}),
+        'sev_snp': frozenset({'sev', 'sev_es'}),
+        'nested_slat': frozenset({'nested'}),
+    }
+)
+"""Who asks for one of these asks for more of the same: a host that is kept
+for guests that ask for the lesser is for this one too."""
+
 BY_TRAIT: Mapping[str, Capability] = types.MappingProxyType(
     {capability.trait: capability for capability in CATALOGUE}
 )

@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+from hvfilter.model import catalogue
+
 
 class Demand(enum.Enum):
     """How strongly a capability is wanted; the values of an extra spec."""
@@ -86,6 +88,17 @@ class Requirements:
         return tuple(item for item in self.items if item.demand is demand)
 
     @property
+    def asked(self) -> frozenset[str]:
+        """The keys that the guest asks for, required or preferred, and those
+        that these build on: what is kept free for either is for it."""
+        keys = frozenset(
+            item.capability
+            for item in self.items
+            if item.demand is not Demand.FORBIDDEN
+        )
+        return keys.union(*(catalogue.BUILT_ON.get(k, ()) for k in keys))
+
+    @property
     def hard(self) -> bool:
         """Whether any host could be rejected because of these."""
         if self.misfits or self.architecture:
@@ -111,6 +124,7 @@ class Requirements:
 
     @property
     def _tcg_matters(self) -> bool:
-        return self.emulable and any(
-            item.asker is Asker.POLICY for item in self.items
+        return self.emulable and (
+            self.architecture is not None
+            or any(item.asker is Asker.POLICY for item in self.items)
         )

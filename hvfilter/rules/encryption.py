@@ -8,6 +8,7 @@ one it is SEV. The traits are those of os-traits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from hvfilter.model.requirement import Asker, Demand, Requirement
@@ -29,13 +30,20 @@ CAPABILITY_OF_TRAIT = {
     'HW_CPU_X86_AMD_SEV_SNP': 'sev_snp',
     'HW_CPU_X86_INTEL_TDX': 'tdx',
 }
-FLAVOR_NAMES = frozenset(
-    [FLAVOR_SPEC, FLAVOR_MODEL]
-    + [f'trait:{trait}' for trait in CAPABILITY_OF_TRAIT]
+_NAME = re.compile(
+    rf'{FLAVOR_SPEC}|{FLAVOR_MODEL}'
+    rf'|trait[a-zA-Z0-9_-]{{0,64}}:({"|".join(CAPABILITY_OF_TRAIT)})'
 )
+"""Any group: Nova has these traits on nested providers as well as on the
+root, depending on its release."""
 _DEFAULT_MODEL = 'amd-sev'
 # oslo_utils.strutils.bool_from_string
 _TRUE = frozenset({'1', 't', 'true', 'on', 'y', 'yes'})
+
+
+def speaks_of_it(name: str) -> bool:
+    """Whether an extra spec of this name asks, or says what is asked."""
+    return _NAME.fullmatch(name) is not None
 
 
 def by_flavor(
@@ -49,10 +57,12 @@ def by_flavor(
         own = specs.get(FLAVOR_MODEL)
         words = f'{FLAVOR_SPEC}={specs[FLAVOR_SPEC]}'
         yield from _by_model(image_model or own, Asker.FLAVOR, words)
-    for trait, key in CAPABILITY_OF_TRAIT.items():
-        value = specs.get(f'trait:{trait}', '')
-        if value.strip().lower() == Demand.REQUIRED.value:
-            yield _requirement(key, Asker.FLAVOR, f'trait:{trait}={value}')
+    for name, value in specs.items():
+        found = _NAME.fullmatch(name)
+        trait = found[1] if found else None
+        if trait and value.strip().lower() == Demand.REQUIRED.value:
+            key = CAPABILITY_OF_TRAIT[trait]
+            yield _requirement(key, Asker.FLAVOR, f'{name}={value}')
 
 
 def by_image(

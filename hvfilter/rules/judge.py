@@ -188,11 +188,6 @@ def _reserved(
     """Hosts with a reserved capability are kept for guests asking for it."""
     if requirements.landed or not policy.reserved:
         return
-    asked = {
-        item.capability
-        for item in requirements.items
-        if item.demand is not Demand.FORBIDDEN
-    }
     kept_for = sorted(policy.reserved & advertised.capabilities)
-    if kept_for and not asked.intersection(kept_for):
+    if kept_for and not requirements.asked.intersection(kept_for):
         yield Reason(Cause.RESERVED, ', '.join(kept_for))

@@ -112,7 +112,9 @@ def _needs_trait(item: Requirement, policy: Policy, reports: Reports) -> bool:
     # Other words do not concern hosts without KVM, which a query cannot tell
     # from KVM hosts that never reported; but a guest whose image is for KVM
     # cannot land on such hosts anyway.
-    return certain or (rejects and item.asker is Asker.IMAGE)
+    return certain or (
+        rejects and item.asker is Asker.IMAGE and item.capability == 'kvm'
+    )
 
 
 def _reserved(
@@ -121,12 +123,7 @@ def _reserved(
     """What each policy reserves, unless under some sum of them the guest
     asks for a part of what is reserved."""
     pairs = list(found)
-    asked = {
-        item.capability
-        for _, needed in pairs
-        for item in needed.items
-        if item.demand is not Demand.FORBIDDEN
-    }
+    asked = frozenset[str]().union(*(needed.asked for _, needed in pairs))
     if any(asked & policy.reserved for policy, _ in pairs):
         return frozenset()
     return frozenset.intersection(*(policy.reserved for policy, _ in pairs))

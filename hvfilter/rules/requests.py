@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -97,11 +98,12 @@ class Asked:
         )
 
 
+@functools.lru_cache(maxsize=1024)
 def _matters(name: str) -> bool:
     """Whether an extra spec is read here."""
     return (
         name.startswith(_OURS)
-        or name in encryption.FLAVOR_NAMES
+        or encryption.speaks_of_it(name)
         or spelling.meant_for_us(name)
     )
 
@@ -123,11 +125,10 @@ def image_requirements(asked: Asked, policy: Policy) -> Requirements:
 
     A rebuild leaves the guest where it is: what the flavor asks was judged
     when it landed there. But it may have been exempt from the policy as its
-    image was then, and with the new one it is a KVM guest. A trait that is not
-    known here is not understood then: Placement, which knows, is not asked.
+    image was then, and with the new one it is a KVM guest.
     """
     said, _ = _sorted([*_flavor(asked), *_image(asked)])
-    items, misfits = _sorted([*_image(asked), *_unknown_traits(asked)])
+    items, misfits = _sorted(_image(asked))
     found = _complete(asked, policy, items, misfits, said)
     return dataclasses.replace(found, landed=True)
 
@@ -182,7 +183,7 @@ def _flavor(asked: Asked) -> Iterator[Requirement | Misfit]:
             yield _own_spec(rest, value, words)
         elif name.startswith(_OURS):
             yield from _trait(rest, value, Asker.FLAVOR, words)
-        elif name not in encryption.FLAVOR_NAMES:
+        elif not encryption.speaks_of_it(name):
             # Such as trait1:CUSTOM_HVFILTER_NESTED: a group means a nested
             # provider, and none of these carries a trait of ours.
             problem = 'it would have no effect: write hvfilter:<capability>'
@@ -216,7 +217,7 @@ def _trait(
         return
     known = trait in catalogue.BY_TRAIT
     if not known and not _WELL_FORMED.fullmatch(trait):
-        yield Misfit(asker, words, _NO_SUCH_TRAIT)
+        yield Misfit(asker, words, 'hvfilter publishes no such trait')
         return
     demand = _TRAIT_DEMANDS.get(value.strip().lower())
     if demand is None:
@@ -224,21 +225,10 @@ def _trait(
         return
     if not known:
         # Of a later release, or misspelt: Placement has it or finds no host.
+        # On rebuild Nova asks it too (nova/conductor/manager.py,
+        # _validate_image_traits_for_rebuild).
         return
     yield Requirement(catalogue.BY_TRAIT[trait].key, demand, asker, words)
-
-
-_NO_SUCH_TRAIT = 'hvfilter publishes no such trait'
-
-
-def _unknown_traits(asked: Asked) -> Iterator[Misfit]:
-    """Of the image, where nobody asks Placement for them."""
-    known = {*catalogue.BY_TRAIT, catalogue.REPORTED_TRAIT}
-    known.update(encryption.CAPABILITY_OF_TRAIT)
-    for trait, value in asked.image_traits:
-        if trait not in known:
-            words = shorten(f'trait:{trait}={value}')
-            yield Misfit(Asker.IMAGE, words, _NO_SUCH_TRAIT)
 
 
 def _image(asked: Asked) -> Iterator[Requirement | Misfit]:

@@ -42,16 +42,11 @@ class Score:
 
 def wishes(requirements: Requirements, scarce: Collection[str]) -> Wishes:
     """What a guest prefers, and what it had better leave to others."""
-    asked = {
-        item.capability
-        for item in requirements.items
-        if item.demand is not Demand.FORBIDDEN
-    }
     return Wishes(
         frozenset(
             item.capability for item in requirements.wanting(Demand.PREFERRED)
         ),
-        frozenset(scarce) - asked,
+        frozenset(scarce) - requirements.asked,
     )
 
 

@@ -10,6 +10,7 @@ Source: ``nova/scheduler/request_filter.py``, ``isolate_aggregates``.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import nova.conf
@@ -17,7 +18,7 @@ from nova.scheduler import request_filter
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
-from hvfilter.model.requirement import Demand
+from hvfilter.model.requirement import Asker, Demand
 from hvfilter.rules import requests
 from hvfilter.scheduler import policies, request
 
@@ -52,7 +53,11 @@ def isolate_aggregates(context: Any, request_spec: Any) -> Any:
 
 
 def _with_traits(spec: Any) -> Any:
-    """The request spec itself, where there is nothing to add."""
+    """The request spec itself, where there is nothing to add.
+
+    What the policy requires counts as well: a guest that needs it has no other
+    hosts. It is not required of a guest that may be emulated.
+    """
     flavor = spec.flavor if 'flavor' in spec else None
     if flavor is None:
         return spec
@@ -62,13 +67,22 @@ def _with_traits(spec: Any) -> Any:
     more = {
         f'trait:{catalogue.BY_KEY[item.capability].trait}': 'required'
         for item in needed.wanting(Demand.REQUIRED)
-        if item.explicit
+        if not (needed.emulable and item.asker is Asker.POLICY)
     }
     if not more.keys() - have.keys():
         return spec
-    copy = spec.obj_clone()
-    copy.flavor.extra_specs = {**more, **have}
-    return copy
+    seen = _copy(spec)
+    seen.flavor = _copy(flavor)
+    seen.flavor.extra_specs = {**more, **have}
+    return seen
+
+
+def _copy(one: Any) -> Any:
+    """Shallow, with its own account of what was changed: request specs can be
+    large."""
+    other = copy.copy(one)
+    other._changed_fields = set(one._changed_fields)
+    return other
 
 
 def install() -> None:

@@ -44,7 +44,7 @@ def forced(spec: Any) -> bool:
     if not named:
         return False
     hints = spec.scheduler_hints if 'scheduler_hints' in spec else None
-    return '_nova_check_type' not in (hints or {})
+    return not (hints or {}).get('_nova_check_type')
 
 
 def _extra_specs(spec: Any) -> dict[str, str] | None:

@@ -34,7 +34,9 @@ def with_sev(
         'allocation_ratio': 1.0,
     }
     tree.update_inventory('amd_sev', {'MEM_ENCRYPTION_CONTEXT': slots})
-    tree.update_traits('amd_sev', ['HW_CPU_X86_AMD_SEV'])
+    tree.update_traits(
+        'amd_sev', ['HW_CPU_X86_AMD_SEV', 'HW_CPU_X86_AMD_SEV_ES']
+    )
 
 
 class EncryptionTest(landing.LandingTestCase):
@@ -60,6 +62,26 @@ class EncryptionTest(landing.LandingTestCase):
         server = self.boot(self.flavor(), image)
         self.assertEqual('amd', self.host_of(server))
 
+    def test_reserved_host_takes_who_asks_in_a_group(self) -> None:
+        flavor = self.flavor(
+            **{
+                'resources_ENC:MEM_ENCRYPTION_CONTEXT': '1',
+                'trait_ENC:HW_CPU_X86_AMD_SEV': 'required',
+            }
+        )
+        server = self.boot(flavor, self.image(**ENCRYPTABLE))
+        self.assertEqual('amd', self.host_of(server))
+
+    def test_reserved_host_takes_who_asks_for_more(self) -> None:
+        self.publish('amd', findings.report(findings.AMD | {'sev', 'sev_es'}))
+        flavor = self.flavor(**{'trait:CUSTOM_HVFILTER_SEV_ES': 'required'})
+        self.assertEqual('amd', self.host_of(self.boot(flavor)))
+
+    def test_reserved_host_takes_no_other(self) -> None:
+        for host in ('flat', 'intel'):
+            self.stop_compute(host)
+        self.boot(status='ERROR')
+
     def test_host_that_cannot_is_not_taken(self) -> None:
         self.publish('amd', findings.report(findings.AMD - {'sev'}))
         log = self.log_of()
@@ -75,6 +97,8 @@ class ForcedHostTest(landing.LandingTestCase):
         self.restart_scheduler()
         server = self.boot_any(flavor, availability_zone='nova:flat')
         self.assertEqual('flat', self.host_of(server))
+        # Only it: others are, as before.
+        self.assertIn(self.host_of(self.boot(flavor)), landing.NESTED_HOSTS)
 
 
 class IsolatedAggregateTest(landing.LandingTestCase):
@@ -95,6 +119,10 @@ class IsolatedAggregateTest(landing.LandingTestCase):
         for specs in (ISOLATION, NESTED):
             server = self.boot(self.flavor(**specs))
             self.assertEqual('intel', self.host_of(server), specs)
+
+    def test_guest_that_needs_it_by_policy_gets_in(self) -> None:
+        self.flags(required=['nested'], group='hvfilter')
+        self.assertEqual('intel', self.host_of(self.boot()))
 
     def test_guest_that_does_not_ask_stays_out(self) -> None:
         self.assertEqual('flat', self.host_of(self.boot()))

@@ -361,6 +361,26 @@ class ReservedTest(testtools.TestCase):
             [Cause.RESERVED], causes([LIKES_NESTED], host, self.POLICY)
         )
 
+    def test_who_asks_for_more_of_the_same_asks_for_it(self):
+        for asked, kept in (
+            ('sev_es', 'sev'),
+            ('sev_snp', 'sev'),
+            ('sev_snp', 'sev_es'),
+            ('nested_slat', 'nested'),
+        ):
+            policy = Policy(reserved=frozenset({kept}))
+            needs = Requirement(
+                asked, Demand.REQUIRED, Asker.FLAVOR, asked, explicit=False
+            )
+            host = reported('kvm', asked, kept)
+            self.assertEqual([], causes([needs], host, policy))
+        needs = Requirement('sev', Demand.REQUIRED, Asker.FLAVOR, 'sev')
+        policy = Policy(reserved=frozenset({'sev_es'}))
+        self.assertEqual(
+            [Cause.RESERVED],
+            causes([needs], reported('kvm', 'sev', 'sev_es'), policy),
+        )
+
     def test_forbidding_is_not_asking(self):
         found = causes([BARS_NESTED], reported('nested'), self.POLICY)
         self.assertEqual([Cause.HAS_FORBIDDEN, Cause.RESERVED], found)

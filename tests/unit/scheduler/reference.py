@@ -46,6 +46,26 @@ INTEL_ONLY = {
     'mbec',
     'tdx',
 }
+LOOKS_LIKE_OURS = {
+    'HVFILTER:nested',
+    ' hvfilter:nested',
+    'hvfilter.nested',
+    'trait: CUSTOM_HVFILTER_NESTED',
+    'CUSTOM_HVFILTER_NESTED',
+    'trait1:CUSTOM_HVFILTER_TDX',
+}
+NOVAS_TRAITS = {
+    'HW_CPU_X86_AMD_SEV': 'sev',
+    'HW_CPU_X86_AMD_SEV_ES': 'sev_es',
+    'HW_CPU_X86_AMD_SEV_SNP': 'sev_snp',
+    'HW_CPU_X86_INTEL_TDX': 'tdx',
+}
+MODELS = {
+    'amd-sev': 'sev',
+    'amd-sev-es': 'sev_es',
+    'amd-sev-snp': 'sev_snp',
+    'intel-tdx': 'tdx',
+}
 NEEDS_KVM = {'kvm', 'nested', 'nested_slat', 'sev', 'sev_es', 'sev_snp', 'tdx'}
 
 
@@ -94,10 +114,13 @@ def passes(  # noqa: C901  (a table, row after row)
     options: Options,
     placement_known: bool,
     unheard: frozenset[str] = frozenset(),
+    undoubted: frozenset[str] = frozenset(),
 ) -> bool:
     """Whether the host passes.
 
-    :param unheard: capabilities of which Placement did not answer
+    :param unheard: capabilities of which Placement did not say who has them
+    :param undoubted: those of which it did not say who reported them as
+        unknown
     """
     options = for_aggregates(options, host.aggregates)
     if options.mode == 'permissive':
@@ -123,7 +146,7 @@ def passes(  # noqa: C901  (a table, row after row)
             return True, ''
         elif reported or not kvm_host:
             answer, what = False, ''
-            if capability in unheard:
+            if capability in unheard | undoubted:
                 answer, what = None, options.unreachable
             elif capability in doubts:
                 answer, what = None, options.unreported
@@ -176,7 +199,7 @@ def passes(  # noqa: C901  (a table, row after row)
                 return False
     if not request.rebuild:
         kept = has & set(options.reserved)
-        wanted = {a[0] for a in asked if a[1] != 'forbidden'}
+        wanted = and_lesser({a[0] for a in asked if a[1] != 'forbidden'})
         if kept and not (kept & wanted):
             return False
     return True
@@ -195,7 +218,7 @@ def weights(
         here = for_aggregates(options, host.aggregates)
         asked, _ = everything_asked(request, here)
         preferred = {a[0] for a in asked if a[1] == 'preferred'}
-        others = {a[0] for a in asked if a[1] != 'forbidden'}
+        others = and_lesser({a[0] for a in asked if a[1] != 'forbidden'})
         weight = 0.0
         if preferred:
             weight += (
@@ -241,32 +264,21 @@ def everything_asked(  # noqa: C901  (a table, row after row)
             key, demands = name[9:], ('required', 'forbidden', 'preferred')
         elif name.startswith('trait:CUSTOM_HVFILTER_'):
             key, demands = name[22:].lower(), ('required', 'forbidden')
-            # Placement alone decides the marker, and what is of a later
-            # release.
             if key == 'reported':
                 continue
-            if key not in catalogue.BY_KEY and value.strip() in demands:
+            if key not in catalogue.BY_KEY:
+                # One of a newer release; Placement sees to it.
+                if value.strip().lower() not in demands:
+                    nonsense = not request.rebuild or nonsense
                 continue
-        elif name in (
-            'trait:HW_CPU_X86_AMD_SEV',
-            'trait:HW_CPU_X86_INTEL_TDX',
-        ):
-            key = 'sev' if name.endswith('SEV') else 'tdx'
-            if value.strip().lower() == 'required':
-                asked.append((key, 'required', False, 'flavor'))
+        elif name in LOOKS_LIKE_OURS:
+            nonsense = not request.rebuild or nonsense
             continue
-        elif name == 'hw:mem_encryption':
-            if value.strip().lower() == 'true':
-                model = image.get('hw_mem_encryption_model') or (
-                    request.specs.get('hw:mem_encryption_model')
-                )
-                key = 'tdx' if model == 'intel-tdx' else 'sev'
-                asked.append((key, 'required', False, 'flavor'))
+        elif name.startswith('trait') and value.strip().lower() == 'required':
+            named = NOVAS_TRAITS.get(name.partition(':')[2])
+            if named:
+                asked.append((named, 'required', False, 'flavor'))
             continue
-        elif (
-            name.lower().strip().startswith(('hvfilter:', 'trait1:custom_hv'))
-        ):
-            key, demands = '', ()
         else:
             continue
         value = value.strip().lower()
@@ -279,18 +291,15 @@ def everything_asked(  # noqa: C901  (a table, row after row)
             key = name[22:].lower()
             if key in catalogue.BY_KEY:
                 asked.append((key, 'required', True, 'image'))
-            elif key != 'reported':
-                # On rebuild nobody asks Placement.
-                nonsense = nonsense or request.rebuild
-    for name, key in (('AMD_SEV', 'sev'), ('INTEL_TDX', 'tdx')):
-        if image.get(f'trait:HW_CPU_X86_{name}') == 'required':
-            asked.append((key, 'required', False, 'image'))
-    if image.get('hw_mem_encryption'):
-        model = image.get('hw_mem_encryption_model') or request.specs.get(
-            'hw:mem_encryption_model'
-        )
-        key = 'tdx' if model == 'intel-tdx' else 'sev'
-        asked.append((key, 'required', False, 'image'))
+        elif name[6:] in NOVAS_TRAITS and value == 'required':
+            asked.append((NOVAS_TRAITS[name[6:]], 'required', False, 'image'))
+    model = image.get('hw_mem_encryption_model') or request.specs.get(
+        'hw:mem_encryption_model', 'amd-sev'
+    )
+    if request.specs.get('hw:mem_encryption') in ('true', 'True', 'yes', '1'):
+        asked.append((MODELS[model], 'required', False, 'flavor'))
+    if image.get('hw_mem_encryption') in ('true', 'True', 'yes', '1'):
+        asked.append((MODELS[model], 'required', False, 'image'))
     kind = image.get('img_hv_type')
     if kind == 'kvm':
         asked.append(('kvm', 'required', False, 'image'))
@@ -303,6 +312,18 @@ def everything_asked(  # noqa: C901  (a table, row after row)
         # The flavor was judged when the guest landed.
         asked = [each for each in asked if each[3] != 'flavor']
     return asked, nonsense
+
+
+def and_lesser(keys: set[str]) -> set[str]:
+    """Who asks for SEV-SNP asks for SEV-ES and SEV, and so on."""
+    found = set(keys)
+    if 'sev_snp' in keys:
+        found |= {'sev_es', 'sev'}
+    if 'sev_es' in keys:
+        found |= {'sev'}
+    if 'nested_slat' in keys:
+        found |= {'nested'}
+    return found
 
 
 def with_kvm(host: Host) -> set[str] | None:

@@ -6,6 +6,7 @@ import fixtures
 import testtools
 from hypothesis import given
 from hypothesis import strategies as st
+from nova import objects
 from nova.scheduler import request_filter
 
 from hvfilter.model import catalogue
@@ -70,6 +71,21 @@ class ApplyTest(PrefilterTestCase):
     def setUp(self):
         super().setUp()
         prefilter.install()
+
+    def test_forced_host_is_not_looked_for(self):
+        for name in ('force_hosts', 'force_nodes'):
+            request = spec(ASKS)
+            setattr(request, name, ['flat'])
+            self.assertEqual((set(), set()), self.apply(request))
+            # Here Nova asks its filters all the same.
+            request.scheduler_hints = {'_nova_check_type': ['rebuild']}
+            self.assertEqual(({NESTED}, {TDX}), self.apply(request))
+
+    def test_requested_host_is_judged(self):
+        request = spec(ASKS)
+        request.force_hosts = []
+        request.requested_destination = objects.Destination(host='flat')
+        self.assertEqual(({NESTED}, {TDX}), self.apply(request))
 
     def test_words_become_traits(self):
         self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
@@ -186,7 +202,7 @@ class ApplyTest(PrefilterTestCase):
 class SoundTest(testtools.TestCase):
     """Whatever the aggregates say, and whichever of them a host is in."""
 
-    KEYS = ('kvm', 'nested', 'tdx', 'tcg')
+    KEYS = ('kvm', 'nested', 'tdx', 'tcg', 'nested_slat')
     NAMES = st.sampled_from([f'hvfilter:{key}' for key in KEYS])
     DEMANDS = st.sampled_from(['required', 'forbidden', 'preferred', 'odd'])
     LISTS = st.sampled_from(['', 'kvm', 'nested', 'kvm,nested', 'tdx,nested'])
@@ -212,6 +228,8 @@ class SoundTest(testtools.TestCase):
     ASKED = st.builds(
         requests.Asked.of,
         st.dictionaries(NAMES, DEMANDS, max_size=2),
+        encrypted=st.booleans(),
+        encryption_model=st.sampled_from([None, 'intel-tdx']),
         img_hv_type=st.sampled_from([None, 'kvm', 'qemu']),
         emulation_architecture=st.sampled_from([None, 'x86_64', 'aarch64']),
     )
