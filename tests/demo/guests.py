@@ -27,6 +27,7 @@ class Guest:
     :ivar image: the image's properties
     :ivar needs: capabilities that its host must have
     :ivar shuns: capabilities that its host must not have
+    :ivar content: capabilities any of which will do instead of the needs
     :ivar refused: that no recorded host is one for it
     """
 
@@ -35,6 +36,7 @@ class Guest:
     image: Mapping[str, str] = dataclasses.field(default_factory=dict)
     needs: frozenset[str] = PLAIN
     shuns: frozenset[str] = frozenset()
+    content: frozenset[str] = frozenset()
     refused: bool = False
 
     @property
@@ -48,10 +50,14 @@ class Guest:
 
     def may_land(self, report: HostReport) -> bool:
         """Whether a host is one for it, by what was found on that host."""
-        states = {key: report[key].state for key in self.needs | self.shuns}
-        return all(
-            states[key] is State.PRESENT for key in self.needs
-        ) and not any(states[key] is State.PRESENT for key in self.shuns)
+        has = {
+            key
+            for key in self.needs | self.shuns | self.content
+            if report[key].state is State.PRESENT
+        }
+        if has & self.shuns:
+            return False
+        return self.needs <= has or bool(has & self.content)
 
 
 GUESTS = (
@@ -84,7 +90,7 @@ GUESTS = (
     Guest(
         'emulated',
         image={'img_hv_type': 'qemu'},
-        needs=frozenset(),
+        content=frozenset({'tcg'}),
     ),
     Guest(
         'nowhere',

@@ -30,6 +30,21 @@ class HoldersTestCase(testtools.TestCase):
         return self.holders.snapshot(frozenset(traits), AGES)
 
 
+class StaleTest(HoldersTestCase):
+    def test_what_is_young_is_renewed_after_a_failure(self):
+        """It failed for another trait; what there is may be wrong too."""
+        self.snapshot(KVM)
+        self.fleet.fall()
+        self.assertTrue(self.snapshot(NESTED).stale)
+        self.fleet.rise()
+        self.clock.pass_s(5)
+        hits = self.holders.counters.hits
+        self.assertFalse(self.snapshot(KVM).stale)
+        self.assertEqual(hits, self.holders.counters.hits)
+        self.snapshot(KVM)
+        self.assertEqual(hits + 1, self.holders.counters.hits)
+
+
 class ExpiredTest(HoldersTestCase):
     """Whose report is too old counts as who never reported."""
 

@@ -30,6 +30,51 @@ def cpu_info(**told):
     return json.dumps({'arch': 'x86_64', 'features': ['vmx'], **told})
 
 
+INTELS = {
+    'vtx',
+    'ept',
+    'unrestricted_guest',
+    'vpid',
+    'apicv',
+    'posted_interrupts',
+    'shadow_vmcs',
+    'pml',
+    'mbec',
+    'tdx',
+}
+AMDS = {
+    'amdv',
+    'npt',
+    'avic',
+    'x2avic',
+    'vgif',
+    'vls',
+    'vnmi',
+    'lbrv',
+    'nrips',
+    'sev',
+    'sev_es',
+    'sev_snp',
+}
+"""As the manuals have them; said once more, so that none can go missing."""
+
+
+class VendorTest(testtools.TestCase):
+    def test_processor_of_one_vendor_has_nothing_of_the_other(self):
+        everywhere = infer.absent(infer.HostFacts(machine='x86_64'))
+        for vendor, gone in (
+            ('Intel', AMDS),
+            ('AMD', INTELS),
+            ('Hygon', INTELS),
+            ('', set()),
+            ('Centaur', set()),
+        ):
+            found = infer.absent(
+                infer.HostFacts(machine='x86_64', vendor=vendor)
+            )
+            self.assertEqual(gone, found - everywhere, vendor)
+
+
 class ReadingTest(testtools.TestCase):
     def test_processor_is_read_when_libvirt_wrote_it(self):
         found = infer.processor(

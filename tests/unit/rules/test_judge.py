@@ -341,6 +341,26 @@ class ArchitectureTest(testtools.TestCase):
             self.assertEqual([], causes([], host, architecture='aarch64'))
 
 
+class NoKvmTest(testtools.TestCase):
+    def test_silence_of_placement_is_not_the_host_s(self):
+        """Nobody reports from a host without KVM."""
+        host = unreported('nested', source=Source.PLACEMENT, kvm_host=False)
+        for unreachable, found in (
+            (Ignorance.ACCEPT, []),
+            (Ignorance.REJECT, [Cause.NO_KNOWLEDGE]),
+        ):
+            policy = Policy(
+                unreachable=unreachable,
+                unreported=(
+                    Ignorance.ACCEPT
+                    if unreachable is Ignorance.REJECT
+                    else Ignorance.REJECT
+                ),
+            )
+            for item in (NEEDS_NESTED, BARS_NESTED):
+                self.assertEqual(found, causes([item], host, policy))
+
+
 class ReservedTest(testtools.TestCase):
     POLICY = Policy(reserved=frozenset({'nested', 'tdx'}))
 

@@ -47,6 +47,16 @@ class QueryTest(testtools.TestCase):
             trait('kvm'), query({}, policy, img_hv_type='kvm').required
         )
 
+    def test_words_of_nova_do_not_concern_hosts_without_kvm(self):
+        policy = Policy(required=(), unreported=Ignorance.REJECT)
+        for asked in (
+            {'encrypted': True},
+            {'image_traits': {'HW_CPU_X86_AMD_SEV': 'required'}},
+        ):
+            self.assertEqual(frozenset(), query({}, policy, **asked).required)
+            found = query({}, policy, complete=True, **asked)
+            self.assertEqual(trait('sev'), found.required)
+
     def test_reserved_is_forbidden_when_guest_asks_for_none_of_it(self):
         policy = Policy(reserved=frozenset({'nested', 'tdx'}))
         self.assertEqual(trait('nested', 'tdx'), query({}, policy).forbidden)
