@@ -14,7 +14,12 @@ from hvfilter.host import smoke
 from hvfilter.host.door import NOT_RECORDED, Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes import kvm_remedies, per_arch, smoke_verdict
+from hvfilter.probes import (
+    kvm_access,
+    kvm_remedies,
+    per_arch,
+    smoke_verdict,
+)
 from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
@@ -44,8 +49,17 @@ class KvmDevice(Probe):
 
     def observe(self, look: Look) -> Iterator[Observation]:
         unmet = per_arch.unmet_need(look)
+        closed = kvm_access.closed_to_qemu(look)
         for said in _observe(look):
-            if unmet and said.state is State.PRESENT:
+            present = said.state is State.PRESENT and said.capability == 'kvm'
+            if closed and present:
+                yield dataclasses.replace(
+                    said,
+                    state=State.UNKNOWN,
+                    reason=closed[0],
+                    remedy=closed[1],
+                )
+            elif unmet and said.state is State.PRESENT:
                 reason = f'{said.reason}; but {unmet}'
                 yield dataclasses.replace(
                     said, state=State.UNKNOWN, reason=reason
@@ -100,7 +114,7 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
         return
     if denied.refused:
         reason = f'{DEVICE} is there but may not be opened: {denied.text}'
-        remedy = _permission_remedy(look)
+        remedy: str = kvm_access.remedy_of(look, denied)
     elif registered and denied.missing:
         reason = f'the kernel offers KVM, but {DEVICE} is missing here'
         remedy = (
@@ -160,21 +174,6 @@ def _start(look: Look) -> Advice:
     if not module:
         return kvm_remedies.LOAD_EITHER()
     return kvm_remedies.LOAD_MODULE(module=module)
-
-
-def _permission_remedy(look: Look) -> str:
-    try:
-        stat = look.host.stat(DEVICE)
-    except Denied:
-        return 'run as a member of the group that owns /dev/kvm'
-    if stat.mode & 0o060 == 0o060:
-        return (
-            f'add the user to the group {stat.group}, which may open {DEVICE}'
-        )
-    return (
-        f'{DEVICE} has mode {stat.mode:04o}: let the group kvm open it '
-        '(udev rule of the qemu or libvirt package), and join that group'
-    )
 
 
 def _opens(look: Look, version: int) -> Iterator[Observation]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
+from hvfilter.host.door import FileKind, FileStat
 from hvfilter.host.snapshot import KvmAnswers, Refusal
 from tests.hosts.made import causes, clouds, elsewhere, others
 from tests.hosts.made.machine import (
@@ -259,6 +260,25 @@ def kvm_refused() -> Made:
     made.no_kvm(FORBIDDEN)
     for table in made.msrs.values():
         table.update(dict.fromkeys(table, FORBIDDEN))
+    return made
+
+
+def kvm_of_root() -> Made:
+    made = _intel('Root looks; /dev/kvm is closed to the account of QEMU')
+    made.stats['/dev/kvm'] = FileStat(FileKind.CHAR, 0o660, 'root', 'root')
+    return made
+
+
+def kvm_refused_by_cgroup() -> Made:
+    made = _intel('In a container whose device rules lack /dev/kvm')
+    made.no_kvm(Refusal('EPERM'))
+    return made
+
+
+def kvm_refused_by_module() -> Made:
+    made = _intel('/dev/kvm is open by its mode, and refused all the same')
+    made.no_kvm(FORBIDDEN)
+    made.stats['/dev/kvm'] = FileStat(FileKind.CHAR, 0o666, 'root', 'kvm')
     return made
 
 
@@ -745,6 +765,9 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             intel_iommu_off,
             no_kvm_node,
             kvm_refused,
+            kvm_of_root,
+            kvm_refused_by_cgroup,
+            kvm_refused_by_module,
             kvm_busy,
             kvm_entry_fails,
             kvm_timeout,
