@@ -13,7 +13,7 @@ import testtools
 from hvfilter import host, model
 from hvfilter.host import snapshot
 from hvfilter.host.door import SmokeRun
-from hvfilter.model import document
+from hvfilter.model import catalogue, document
 from hvfilter.model.finding import State
 from tests.hosts.made.hosts import HOSTS
 from tests.hosts.made.machine import failed, timed
@@ -55,6 +55,14 @@ def recorded_hosts():
     )
 
 
+NOWHERE_YET = {
+    # KVM of no recorded host offers it.
+    ('mbec', catalogue.Stage.KVM),
+    # No Nova starts such guests.
+    ('secure_execution', catalogue.Stage.NOVA),
+}
+
+
 class TestHosts(testtools.TestCase):
     maxDiff = None
 
@@ -78,6 +86,23 @@ class TestHosts(testtools.TestCase):
             if differing:
                 wrong[name] = differing
         self.assertEqual({}, wrong, 'host: capability: (expected, found)')
+
+    def test_each_capability_is_present_on_some_host(self):
+        """At every decisive stage: a row that no probe observes is red."""
+        missing = {
+            (row.key, stage)
+            for row in catalogue.CATALOGUE
+            for stage in row.decisive
+        }
+        for _, recorded in recorded_hosts():
+            report = report_on(recorded)
+            missing -= {
+                (key, each.stage)
+                for key, _ in missing
+                for each in report[key].stages
+                if each.state is State.PRESENT and each.observations
+            }
+        self.assertEqual(NOWHERE_YET, missing)
 
     def test_evidence_when_host_is_replayed(self):
         """Every observation is as the evidence file tells."""

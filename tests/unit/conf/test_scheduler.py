@@ -30,10 +30,18 @@ class OptionsTest(testtools.TestCase):
         self.assertFalse(group.prefilter)
 
     def test_choices_are_those_of_the_model(self):
-        for value in Ignorance:
-            self.read(f'unreported = {value.value}').unreported  # noqa: B018
-        for value in Mode:
-            self.read(f'mode = {value.value}').mode  # noqa: B018
+        """No more and no fewer: another would fail in the middle of things."""
+        for option, kind in (
+            ('mode', Mode),
+            ('unreported', Ignorance),
+            ('placement_unreachable', Ignorance),
+        ):
+            values = {value.value for value in kind}
+            (found,) = (each for each in scheduler.OPTS if each.name == option)
+            self.assertEqual(values, set(found.type.choices), option)
+            for value in values:
+                group = self.read(f'{option} = {value}')
+                self.assertEqual(value, getattr(group, option))
 
     def test_capability_is_refused_when_unknown(self):
         error = self.assertRaises(
