@@ -112,13 +112,20 @@ def _or_firmware(
 
 
 def _other_kvm(look: Look) -> str:
-    """The module that offers KVM without VT-x and AMD-V, '' when none."""
+    """The module that offers KVM without VT-x and AMD-V, '' when none.
+
+    Where one of the two answers is missing, the other one decides: a KVM that
+    may be there leaves open what the processor has.
+    """
     try:
-        if not look.kvm_registered:
-            return ''
-        return other_kvm(look.names('/sys/module'))
+        registered: bool | None = look.kvm_registered
     except Denied:
-        return ''
+        registered = None
+    try:
+        module = other_kvm(look.names('/sys/module'))
+    except Denied:
+        module = 'of an unknown name' if registered else ''
+    return '' if registered is False else module
 
 
 _OWN = {

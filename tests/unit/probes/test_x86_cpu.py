@@ -115,11 +115,24 @@ class TestX86Cpu(ProbeTestCase):
         for modules, misc in (
             ({'kvm', 'kvm_pvm'}, ''),
             ({'kvm', 'kvm_intel', 'kvmgt'}, '232 kvm\n'),
-            (None, '232 kvm\n'),
         ):
             files = flags('fpu', **{'/proc/misc': misc})
             look = look_at(cpuid=NEITHER, files=files, modules=modules)
             for observation in self.cpu(look, 'kvm').values():
+                self.assertEqual('absent', observation.state.value)
+
+    def test_kvm_is_unknown_when_another_may_be_offered(self):
+        for modules, misc in (
+            (None, '232 kvm\n'),
+            ({'kvm', 'kvm_pvm'}, EACCES),
+            ({'kvm', 'kvm_pvm'}, None),
+        ):
+            more = {} if misc is None else {'/proc/misc': misc}
+            files = flags('fpu', **more)
+            look = look_at(cpuid=NEITHER, files=files, modules=modules)
+            for observation in self.cpu(look, 'kvm').values():
+                self.assertEqual('unknown', observation.state.value)
+            for observation in self.cpu(look, 'hvm').values():
                 self.assertEqual('absent', observation.state.value)
 
     def test_kvm_is_present_when_another_kvm_is_loaded_as_well(self):
