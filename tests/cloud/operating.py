@@ -16,7 +16,9 @@ _NESTED = {'hvfilter:nested': 'required'}
 _WRONG = (
     # Bad values of options were put in on purpose.
     r' (ERROR|CRITICAL) hvfilter(?!.* is not valid: )',
-    r'File ".*/site-packages/hvfilter/',
+    # Nor does it count that cotyledon, which logs all options at SIGHUP, meets
+    # these values there.
+    r'^(?!.* cotyledon\._utils ).*File ".*/site-packages/hvfilter/',
 )
 ROUNDS = 4
 """So many requests that each worker gets one."""
