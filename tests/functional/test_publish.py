@@ -84,7 +84,11 @@ class PublishTest(ProviderTestCase):
                 findings.INTEL - {'nested'}, unknown=frozenset({'nested'})
             ),
         )
-        self.assertEqual(full, self.traits('node'))
+        unknown = {NESTED + '_UNKNOWN'}
+        # And the week since which it is unknown.
+        more = self.traits('node') - full
+        self.assertEqual(unknown, more & OWN_TRAITS)
+        self.assertEqual(set(), full - self.traits('node'))
 
     def test_trait_survives_when_nova_compute_refreshes(self) -> None:
         self.publish('node', findings.report(findings.INTEL))

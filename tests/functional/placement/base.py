@@ -26,7 +26,7 @@ FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
 
 def undated(traits: Iterable[str]) -> frozenset[str]:
     """Those of ours that hold no week."""
-    return frozenset(traits) & catalogue.OWN_TRAITS
+    return frozenset(traits) & catalogue.STATE_TRAITS
 
 
 def weeks(traits: Iterable[str]) -> set[str]:

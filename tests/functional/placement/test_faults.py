@@ -198,7 +198,7 @@ class FaultTest(FaultTestCase):
         change = self.reconcile(deadline_s=30)
         self.check(frozenset({KVM, MARKER}))
         known = self.client().traits_known(catalogue.TRAIT_PREFIX)
-        self.assertEqual(catalogue.OWN_TRAITS, known)
+        self.assertEqual(catalogue.STATE_TRAITS, known)
         self.assertEqual(len(self.proxy.requests), change.requests)
 
 

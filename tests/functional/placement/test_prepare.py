@@ -43,7 +43,7 @@ class PrepareTest(test_publish.CommandTestCase):
                 json.loads(ran.stdout),
             )
         self.assertEqual(
-            catalogue.OWN_TRAITS - catalogue.RETIRED_TRAITS, self.known()
+            catalogue.STATE_TRAITS - catalogue.RETIRED_TRAITS, self.known()
         )
         self.assertEqual([self.NAME], self.forbidding(NEW[0]))
         self.assertEqual(test_publish.OLD, self.own())

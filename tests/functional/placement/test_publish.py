@@ -17,6 +17,7 @@ import fixtures
 
 from hvfilter.cli import main
 from hvfilter.model import catalogue, dated, document
+from hvfilter.model.finding import State
 from hvfilter.model.week import Week
 from tests.fakes import keystone, proxy, reports
 from tests.functional.placement import base
@@ -153,6 +154,16 @@ class PublishTest(CommandTestCase):
         done = self.publish()
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(NEW, self.own())
+        # What the report leaves open is told from what the host lacks.
+        unknown = self.traits() & catalogue.UNKNOWN_TRAITS
+        self.assertEqual(
+            {
+                catalogue.BY_KEY[finding.capability].unknown_trait
+                for finding in reports.report(['kvm', 'sev'], ['ept']).findings
+                if finding.state is State.UNKNOWN
+            },
+            unknown,
+        )
         self.assertEqual(told.stdout, done.stdout)
         self.assertEqual(
             {(KVM, 'added'), (EPT, 'removed'), (SEV, 'kept')}

@@ -51,7 +51,7 @@ class WithdrawTest(test_publish.CommandTestCase):
 
     def assert_untouched(self):
         self.assertEqual(test_publish.OLD, self.own())
-        self.assertEqual(catalogue.OWN_TRAITS, self.known())
+        self.assertEqual(catalogue.STATE_TRAITS, self.known())
 
     def test_withdraw_when_this_host(self):
         chosen = ('--provider-name', self.NAME)
@@ -135,7 +135,7 @@ class WithdrawTest(test_publish.CommandTestCase):
         done = self.publish('--all', '--yes', '--keep-names')
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(frozenset(), self.own())
-        self.assertEqual(catalogue.OWN_TRAITS, self.known())
+        self.assertEqual(catalogue.STATE_TRAITS, self.known())
         found = self.client().providers_with(
             required=['CUSTOM_GOLD'], forbidden=[KVM]
         )
