@@ -168,7 +168,7 @@ class PublishTest(CommandTestCase):
         self.assertEqual(
             {(KVM, 'added'), (EPT, 'removed'), (SEV, 'kept')}
             | {(MARKER, 'kept')}
-            | {(name, 'added') for name in self.dates()},
+            | {(name, 'added') for name in (*self.dates(), *unknown)},
             {(row['Trait'], row['Change']) for row in json.loads(done.stdout)},
         )
         self.assertIn(self.uuid, done.stderr)
