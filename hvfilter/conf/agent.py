@@ -245,7 +245,7 @@ def _check_values(conf: cfg.ConfigOpts) -> None:
         try:
             conf[GROUP.name][opt.dest]
         except (cfg.Error, ValueError) as error:
-            # Where it stands is told nowhere but in the text.
+            # Only the text says in which file the value is.
             said = _VALUE_ERROR.search(str(error))
             where, problem = said.groups() if said else ('?', str(error))
             raise Unreadable(

@@ -150,7 +150,7 @@ def _config_arguments(command: str) -> tuple[str, ...]:
 
 
 def _named(look: Look, name: str, paths: tuple[str, ...]) -> Layout:
-    """Paths of which a person or a unit does not tell the kind."""
+    """Paths that a person or a unit names, files and directories alike."""
     directories = tuple(path for path in paths if _is_directory(look, path))
     files = tuple(path for path in paths if path not in directories)
     return Layout(name, files, directories, named=True)

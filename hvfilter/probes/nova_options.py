@@ -158,8 +158,8 @@ def read(look: Look) -> NovaOptions:
 
 
 def _says(options: NovaOptions) -> bool:
-    """Whether files are nova-compute's, which does not start without a
-    compute_driver, or cannot be told not to be."""
+    """Whether files may be nova-compute's: they set an option of it, such as
+    compute_driver, without which it does not start, or cannot be read."""
     return bool(options.values or options.refused)
 
 
