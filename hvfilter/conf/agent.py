@@ -8,8 +8,10 @@ Nova has, so that nova-compute's own files serve.
 from __future__ import annotations
 
 import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg, iniparser, types
@@ -197,6 +199,8 @@ def load(
     :raises Unreadable: a file is missing, not readable or malformed, or sets
         an option of hvfilter to a value that it cannot have.
     """
+    for path in (*files, *_in_directories(directories)):
+        _refuse_pipes(Path(path))
     conf = cfg.ConfigOpts()
     register(conf)
     conf.register_opts(NOVA_OPTS)
@@ -224,6 +228,25 @@ def load(
         raise Unreadable(f'The configuration is not usable: {error}') from None
     _check_values(conf)
     return conf
+
+
+def _in_directories(directories: Sequence[str]) -> Iterator[str]:
+    for directory in directories:
+        yield from map(str, sorted(Path(directory).glob('*.conf')))
+
+
+def _refuse_pipes(path: Path) -> None:
+    """oslo.config would wait for a pipe, or read a device without end."""
+    try:
+        odd = path.exists() and not path.is_file()
+    except OSError:
+        # oslo.config says what is wrong with it.
+        return
+    if odd and str(path) != os.devnull:
+        raise Unreadable(
+            f'{path} is no regular file. Name a file with --config-file, and '
+            'a directory with --config-dir.'
+        )
 
 
 def _malformed(error: cfg.ConfigFileParseError) -> str:

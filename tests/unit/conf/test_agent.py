@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 import socket
 from pathlib import Path
 
@@ -78,6 +79,22 @@ class LoadTest(testtools.TestCase):
         path.write_bytes(b'[placement]\n# \xff SECRET\n')
         error = self.assertRaises(agent.Unreadable, agent.load, [str(path)])
         self.assertIn('UTF-8', str(error))
+
+    def test_load_when_a_file_is_a_pipe_or_a_device(self):
+        (self.folder / 'd').mkdir()
+        pipe = self.folder / 'd' / 'x.conf'
+        os.mkfifo(pipe)
+        for files, directories in (
+            ([str(pipe)], []),
+            (['/dev/zero'], []),
+            ([str(self.folder)], []),
+            ([], [str(self.folder / 'd')]),
+        ):
+            error = self.assertRaises(
+                agent.Unreadable, agent.load, files, directories
+            )
+            self.assertIn('is no regular file', str(error))
+        agent.load([os.devnull])
 
     def test_load_when_a_value_is_wrong(self):
         for option, value in (
