@@ -10,13 +10,16 @@ import json
 import os
 import random
 
-from nova import weights
+from nova import objects, weights
 
 from hvfilter.model import catalogue
 from hvfilter.scheduler import knowledge, policies
 from hvfilter.scheduler.weighers import hardware_virt
 from tests.unit.scheduler import base, reference
 from tests.unit.scheduler.base import aggregate, host, spec
+
+# Nova drops properties that it does not know, as this one before 32.
+IMAGES_HAVE_MODELS = 'hw_mem_encryption_model' in objects.ImageMetaProps.fields
 
 REQUESTS = int(os.environ.get('HVFILTER_RANDOM_REQUESTS', '2000'))
 SEED = int(os.environ.get('HVFILTER_RANDOM_SEED', '1'))
@@ -96,7 +99,7 @@ class Dice:
                 image[name] = dice.choice(['required', 'forbidden'])
         if dice.random() < 0.05:
             image['hw_mem_encryption'] = dice.choice(['True', 'False'])
-        if dice.random() < 0.05:
+        if dice.random() < 0.05 and IMAGES_HAVE_MODELS:
             image['hw_mem_encryption_model'] = dice.choice(MODELS)
         if dice.random() < 0.4:
             image['img_hv_type'] = dice.choice(['kvm', 'qemu', 'qemu', 'lxc'])
