@@ -12,6 +12,7 @@ irq-gic-v3-its-*.c). What the kernel uses outranks what a table lacks.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 
@@ -238,7 +239,12 @@ def _remapped(
     (kernel drivers/iommu/hyperv-iommu.c: no isolated MSIs).
     """
     key = 'interrupt_remapping'
-    if look.arch is Arch.X86 and _only_hyperv(look):
+    only_hyperv = look.arch is Arch.X86 and _only_hyperv(look)
+    if only_hyperv is None:
+        reason = 'it cannot be seen whether only Hyper-V redirects interrupts'
+        yield question.unknown(key, value, reason)
+        return
+    if only_hyperv:
         reason = 'Hyper-V redirects interrupts, and isolates none'
         remedy = iommu_cause.missing_table(look)
         yield question.absent(key, value, reason, remedy)
@@ -248,16 +254,36 @@ def _remapped(
         yield used.present(key, value, 'interrupts are remapped')
 
 
-def _only_hyperv(look: Look) -> bool:
-    """Whether the only remapping there can be is Hyper-V's."""
+def _only_hyperv(look: Look) -> bool | None:
+    """Whether the only remapping there can be is Hyper-V's; None when
+    what is missing could have shown it."""
+    described: bool | None = None
+    with contextlib.suppress(Denied):
+        # Without the tables the processor may still name another.
+        described = iommu_cause.driver(look) is not None
+    if described:
+        return False
+    hyperv = _hyperv(look)
+    if hyperv and described is None:
+        return None
+    return hyperv
+
+
+def _hyperv(look: Look) -> bool | None:
+    """Whether Hyper-V runs this kernel; None when it may."""
     try:
-        if iommu_cause.driver(look) is not None:
-            return False
         regs = look.cpuid(look.cpus[0], 0x40000000)
+    except Denied:
+        # Without CPUID a word of the flags shows that nothing does.
+        pass
+    else:
+        return (regs.ebx, regs.ecx, regs.edx) == _HYPERV
+    try:
+        words = look.cpuinfo.words_anywhere('flags')
     except Denied:
         # Chips that remap are the stronger sign.
         return False
-    return (regs.ebx, regs.ecx, regs.edx) == _HYPERV
+    return None if 'hypervisor' in words else False
 
 
 def _in_order(look: Look, numbers: list[int]) -> list[int]:

@@ -50,7 +50,9 @@ class KvmDevice(Probe):
     def observe(self, look: Look) -> Iterator[Observation]:
         unmet = per_arch.unmet_need(look)
         closed = kvm_access.closed_to_qemu(look)
-        for said in _observe(look):
+        observed = list(_observe(look))
+        yield from _doubts(observed)
+        for said in observed:
             present = said.state is State.PRESENT and said.capability == 'kvm'
             if closed and present:
                 yield dataclasses.replace(
@@ -66,6 +68,29 @@ class KvmDevice(Probe):
                 )
             else:
                 yield said
+
+
+def _doubts(observed: list[Observation]) -> Iterator[Observation]:
+    """What needs a KVM that runs, where that could not be found out.
+
+    Where it is known that KVM runs guests, and only QEMU may not open the
+    device, KVM uses what it uses.
+    """
+    of_kvm = [said for said in observed if said.capability == 'kvm']
+    if any(said.state is not State.UNKNOWN for said in of_kvm):
+        return
+    if not of_kvm:
+        return
+    doubt = max(of_kvm, key=lambda said: said.strength)
+    for key in _NEEDS_KVM:
+        if key != 'kvm':
+            yield dataclasses.replace(
+                doubt,
+                capability=key,
+                strength=Strength.SMOKE,
+                source='smoke run',
+                asked='a guest that runs',
+            )
 
 
 def _observe(look: Look) -> Iterator[Observation]:

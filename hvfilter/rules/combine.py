@@ -73,14 +73,16 @@ def decide(
     """One stage from all that was observed of it.
 
     The strongest definite observation decides; among equals ABSENT wins,
-    because a wrong yes costs more than a wrong no. All are kept.
+    because a wrong yes costs more than a wrong no. Where it could not be
+    found out whether KVM runs any guest, what it is set up to use is not
+    PRESENT: see :func:`_yes_withheld`. All are kept.
 
     :param unheard: the reason where nothing was observed
     """
     if not observations:
         reason = unheard or f'nothing was observed at {stage.value}'
         return StageFinding(stage, State.UNKNOWN, reason, '', ())
-    ranked = sorted(observations, key=_rank)
+    ranked = _yes_withheld(sorted(observations, key=_rank))
     first = ranked[0]
     opposite = {
         State.PRESENT: State.ABSENT,
@@ -94,6 +96,28 @@ def decide(
         first.remedy,
         tuple(ranked),
         any(observation.state is opposite for observation in ranked),
+    )
+
+
+def _yes_withheld(ranked: list[Observation]) -> list[Observation]:
+    """The same with a doubt first that outweighs a PRESENT.
+
+    A guest that was to be run and could not be leaves open whether KVM runs
+    any; what KVM is set up to use, it then may use for none. That a guest
+    was to be run is evidence of SMOKE strength. The capability kvm itself
+    has other witnesses where nobody asked for a run.
+    """
+    first = ranked[0]
+    if first.state is not State.PRESENT or first.strength is Strength.SMOKE:
+        return ranked
+    return sorted(
+        ranked,
+        key=lambda one: (
+            one.state is not State.UNKNOWN
+            or one.stage is not Stage.KVM
+            or one.strength is not Strength.SMOKE
+            or one.capability == 'kvm'
+        ),
     )
 
 

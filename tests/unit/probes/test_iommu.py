@@ -226,8 +226,20 @@ class TestInterruptRemapping(ProbeTestCase):
     def test_absent_when_only_hyperv_redirects(self):
         self.assertEqual('absent', self.hyperv(('APIC',)))
         self.assertEqual('present', self.hyperv(('DMAR',)))
-        self.assertEqual('present', self.hyperv(EACCES))
+        self.assertEqual('unknown', self.hyperv(EACCES))
         self.assertEqual('present', self.hyperv(('APIC',), b'KVMKVMKVM\0\0\0'))
+
+    def test_open_when_cpuid_cannot_be_read(self):
+        """Only a kernel that runs under something may run under Hyper-V."""
+        for flags, state in (
+            ('fpu hypervisor', 'unknown'),
+            ('fpu', 'present'),
+        ):
+            facts = chips('IR-IO-APIC')
+            facts['directories'][TABLES] = ('APIC',)
+            facts['files']['/proc/cpuinfo'] = f'flags : {flags}\n'
+            said = self.one(look_at(**facts), 'interrupt_remapping', Stage.KVM)
+            self.assertEqual(state, said.state.value)
 
     def test_unknown_when_chips_do_not_tell(self):
         for names, arch in (((), 'x86_64'), (('GICv3',), 'aarch64')):

@@ -5,7 +5,7 @@ from testtools.matchers import Contains
 from hvfilter.host.door import FileKind, FileStat, Sample, SmokeRun
 from hvfilter.host.snapshot import KvmAnswers, Refusal
 from hvfilter.model.catalogue import Stage
-from hvfilter.model.finding import Strength
+from hvfilter.model.finding import State, Strength
 from hvfilter.probes.kvm_device import KvmDevice
 from tests.hosts.made.machine import failed, timed
 from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
@@ -245,7 +245,28 @@ class TestOpen(KvmTestCase):
     def smoke(self, run, **facts):
         look = look_at(kvm=OPEN, modules={'kvm_intel'}, smoke=run, **facts)
         said = self.said(look)
-        return [o for o in said if o.strength is Strength.SMOKE]
+        return [
+            o
+            for o in said
+            if o.strength is Strength.SMOKE
+            and (o.capability == 'kvm' or o.state is not State.UNKNOWN)
+        ]
+
+    def test_what_kvm_uses_is_in_doubt_when_no_guest_could_be_run(self):
+        for kvm, run, doubted in (
+            (OPEN, Refusal('EACCES'), True),
+            (OPEN, None, True),
+            (Refusal('EACCES'), None, True),
+            (OPEN, SmokeRun((), (), 0), True),
+            (OPEN, Refusal('ECANCELED'), False),
+            (OPEN, timed(0.6, 0.5), False),
+        ):
+            look = look_at(kvm=kvm, modules={'kvm_intel'}, smoke=run)
+            doubts = self.said(look, 'ept', Stage.KVM)
+            self.assertEqual(
+                [('unknown', Strength.SMOKE)] if doubted else [],
+                [(said.state.value, said.strength) for said in doubts],
+            )
 
     def test_present_when_a_guest_ran_natively(self):
         (said,) = self.smoke(timed(0.6, 0.5))

@@ -112,9 +112,31 @@ class TestDecide(testtools.TestCase):
         self, observations, more
     ):
         before = combine.decide(Stage.KVM, observations).state
-        unknown = dataclasses.replace(more, state=State.UNKNOWN)
+        unknown = dataclasses.replace(
+            more, state=State.UNKNOWN, capability='kvm'
+        )
         after = combine.decide(Stage.KVM, [*observations, unknown]).state
         self.assertIs(before, after)
+
+    def test_no_yes_when_no_guest_could_be_run(self):
+        """It turns what KVM uses into a doubt, and never a no into a yes."""
+        for stage, capability, state, expected in (
+            (Stage.KVM, 'ept', State.PRESENT, State.UNKNOWN),
+            (Stage.KVM, 'ept', State.ABSENT, State.ABSENT),
+            (Stage.KVM, 'kvm', State.PRESENT, State.PRESENT),
+            (Stage.CPU, 'ept', State.PRESENT, State.PRESENT),
+        ):
+            known, doubt = (
+                dataclasses.replace(one, stage=stage, capability=capability)
+                for one in (
+                    said(state, Strength.IOCTL),
+                    said(State.UNKNOWN, Strength.SMOKE, 'no guest was run'),
+                )
+            )
+            found = combine.decide(stage, [known, doubt])
+            self.assertIs(expected, found.state)
+            self.assertIs(found.state, found.observations[0].state)
+            self.assertFalse(found.contradicted)
 
     @given(SEVERAL, OBSERVATIONS)
     def test_state_stays_when_a_weaker_source_is_added(
