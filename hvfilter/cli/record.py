@@ -22,7 +22,7 @@ from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model.finding import HostReport
 from hvfilter.model.plain import plain
 from hvfilter.probes import nova_release
-from hvfilter.publish import file
+from hvfilter.publish import atomic_file
 
 _FORBIDDEN = ('EACCES', 'EPERM')
 
@@ -159,7 +159,7 @@ def write(path: Path, text: str) -> None:
             return
         mask = os.umask(0)
         os.umask(mask)
-        file.put(path, data, 0o666 & ~mask)
+        atomic_file.put(path, data, 0o666 & ~mask)
     except OSError as error:
         problem = error.strerror or type(error).__name__
         raise command.Trouble(f'{path} cannot be written: {problem}') from None

@@ -113,4 +113,4 @@ class ConcurrencyTest(base.PlacementTestCase):
         self.assertEqual(
             base.FOREIGN | nova.holds, traits - catalogue.own(traits)
         )
-        self.assertEqual(last.present, base.undated(traits))
+        self.assertEqual(last.present, traits & catalogue.OWN_TRAITS)

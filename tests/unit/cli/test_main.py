@@ -112,6 +112,24 @@ class TestLazyCommands(CommandTestCase):
         )
         self.assertEqual('[]', loaded.stdout.strip())
 
+    def test_commands_about_a_host_need_nothing_of_openstack(self):
+        # They run where hvfilter was only copied to, as in the lab.
+        loaded = subprocess.run(
+            [
+                sys.executable,
+                '-c',
+                'import sys;'
+                'import hvfilter.cli.check, hvfilter.cli.diff;'
+                'import hvfilter.cli.probe, hvfilter.cli.record;'
+                'print([m for m in sys.modules if m.startswith('
+                '("oslo_", "keystoneauth1", "os_"))])',
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual('[]', loaded.stdout.strip())
+
     def test_the_first_is_used_when_two_commands_share_a_name(self):
         points = [
             mock.Mock(value='a:A'),
