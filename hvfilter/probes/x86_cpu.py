@@ -6,10 +6,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host import cmdline
+from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
+from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.machine_kind import Kind, kind
@@ -97,6 +99,15 @@ def _or_firmware(
             reason=f'{word} on the kernel command line hides {name}',
             remedy=x86_remedies.CLEARED(name=hidden, word=word),
         )
+    denied = _command_line_refused(look)
+    if denied:
+        return dataclasses.replace(
+            said,
+            state=State.UNKNOWN,
+            reason=f'the kernel shows no {name}; whether clearcpuid on its '
+            f'command line hides it is not known: {denied}',
+            remedy=access(denied),
+        )
     machine = kind(look)
     if machine is Kind.GUEST:
         return said
@@ -109,6 +120,16 @@ def _or_firmware(
             *((OTHER_HARDWARE(),) if machine is Kind.BARE_METAL else ()),
         ),
     )
+
+
+def _command_line_refused(look: Look) -> Denied | None:
+    """Any user may read it; files without it hold nothing against a word."""
+    try:
+        look.text(cmdline.PATH)
+    except Denied as denied:
+        kept_back = not denied.missing and denied.error != NOT_RECORDED
+        return denied if kept_back else None
+    return None
 
 
 def _other_kvm(look: Look) -> str:

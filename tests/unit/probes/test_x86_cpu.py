@@ -232,6 +232,22 @@ class TestMakers(ProbeTestCase):
                 self.assertEqual(keys, flags.remedy.keys)
                 self.assertThat(flags.reason, Contains(word))
 
+    def test_unknown_when_the_command_line_may_not_be_read(self):
+        """It may hide the word; which files alone, without it, do not say."""
+        for vendor, keys in ((INTEL, ('vtx', 'ept')), (AMD, ('amdv', 'npt'))):
+            files = self.cpuinfo(vendor, **{'/proc/cmdline': EACCES})
+            for key in (*keys, 'hvm', 'kvm'):
+                said = self.by_flags(files, key)
+                self.assertEqual('unknown', said.state.value, key)
+                self.assertThat(said.reason, Contains('/proc/cmdline'))
+                self.assertThat(said.remedy, Contains('/proc/cmdline'))
+        said = self.by_flags(files, 'vtx')
+        self.assertEqual('absent', said.state.value)
+
+    def by_flags(self, files, key):
+        said = self.said(look_at(files=files), key)
+        return next(o for o in said if o.strength is Strength.FLAGS)
+
     def test_unknown_when_xen_shows_it_to_nobody(self):
         xen = {'/sys/hypervisor/type': 'xen', **REAL}
         look = look_at(cpuid=NEITHER, files=self.cpuinfo(INTEL, **xen))
