@@ -116,7 +116,7 @@ _RAISE_LIMIT = Remedy(
 )
 _IOMMU_WORD = Remedy(
     'iommu_word_against_snp',
-    'take {word} off the kernel command line: SEV-SNP needs the IOMMU on, '
+    'remove {word} from the kernel command line: SEV-SNP needs the IOMMU on, '
     'not in passthrough mode and with v1 page tables',
     'the kernel command line sets the IOMMU so that SEV-SNP cannot work',
     vendor='AMD',
@@ -158,7 +158,7 @@ _TDX_KERNEL = Remedy(
 )
 _WORD_OFF = Remedy(
     'parameter_word_off',
-    'take {word} off the kernel command line, which overrides '
+    'remove {word} from the kernel command line, which overrides '
     '/etc/modprobe.d/',
     'the kernel command line switches the parameter off',
     source='kernel kernel/params.c; kmod libkmod-config.c',

@@ -111,7 +111,7 @@ def _kvm(
     asked: str,
     value: str,
     reason: str,
-    remedy: str = '',
+    remedy: Advice = NONE,
 ) -> Observation:
     return Observation(
         'kvm', Stage.KVM, state, strength, source, asked, value, reason, remedy
@@ -139,16 +139,13 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
         return
     if denied.refused:
         reason = f'{DEVICE} is there but may not be opened: {denied.text}'
-        remedy: str = kvm_access.remedy_of(look, denied)
+        remedy = kvm_access.remedy_of(look, denied)
     elif registered and denied.missing:
         reason = f'the kernel offers KVM, but {DEVICE} is missing here'
-        remedy = (
-            f'give this container or root file system the device {DEVICE} '
-            '(character device 10:232)'
-        )
+        remedy = kvm_remedies.GIVE_DEVICE()
     else:
         reason = f'{DEVICE} could not be asked: {denied.text}'
-        remedy = ''
+        remedy = NONE
     yield _kvm(
         State.UNKNOWN,
         Strength.IOCTL,
@@ -187,7 +184,6 @@ def _left_only_files(look: Look) -> Iterator[Observation]:
             'kvm',
             proof,
             f'{proof} runs and offers {DEVICE}; it was not asked',
-            '',
         )
 
 
@@ -232,7 +228,7 @@ def _opens(look: Look, version: int) -> Iterator[Observation]:
         'API version, module',
         f'{version}, {proof or "no module that needs the hardware"}',
         reason,
-        '' if proof else 'let the smoke run happen (no --no-smoke)',
+        NONE if proof else kvm_remedies.LET_IT_RUN(),
     )
     yield from _ran(run) if not_run is None else (_not_run(not_run),)
 

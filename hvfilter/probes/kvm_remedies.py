@@ -71,6 +71,14 @@ LESS_BUSY = Remedy(
     'the guest that was run settled nothing',
     source='the small guest of hvfilter',
 )
+GIVE_DEVICE = Remedy(
+    'kvm_device_missing',
+    'give this container or root file system the device /dev/kvm (character '
+    'device 10:232)',
+    'the kernel offers KVM, and the device is missing',
+    machine='a container',
+    source='kernel include/linux/miscdevice.h KVM_MINOR',
+)
 LET_IT_RUN = Remedy(
     'kvm_smoke_run',
     'let the smoke run happen (no --no-smoke)',

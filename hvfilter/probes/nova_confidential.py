@@ -91,7 +91,7 @@ _TDX_GUESTS = Remedy(
 )
 _GUEST_LIMIT = Remedy(
     'num_memory_encrypted_guests',
-    'take num_memory_encrypted_guests out of [libvirt] in nova.conf, or '
+    'remove num_memory_encrypted_guests from [libvirt] in nova.conf, or '
     'raise it',
     'Nova is told to start no guests with encrypted memory',
     vendor='AMD',

@@ -15,19 +15,19 @@ from hvfilter.host import ini
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes import nova_confidential, nova_options
+from hvfilter.probes import nova_confidential, nova_options, nova_remedies
 from hvfilter.probes.asking import shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.nova_confidential import Answer
 from hvfilter.probes.nova_options import NovaOptions
+from hvfilter.probes.remedies import NONE
 from hvfilter.probes.x86_readings import vendor_module
 
 _KEYS = tuple(row.key for row in CATALOGUE if Stage.NOVA in row.stages)
 _GUEST_CPU_KEYS = ('nested', 'nested_slat')
 _RELEASE = '/etc/os-release'
 _CPU_OPTIONS = 'cpu_mode, cpu_models, cpu_model_extra_flags'
-_Answer = tuple[State, str, str, str]
-"""State, what was asked, reason, remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:
     return 'ubuntu' in ' '.join(names).split() if names else None
 
 
-def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
+def _answer(key: str, options: NovaOptions, guests: _Guests) -> Answer:
     if options.refused:
         return _refused(options.refused[0])
     if options.rivals and options.layout is not None:
@@ -122,14 +122,14 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             State.UNKNOWN,
             name,
             f"Nova's option {name} refers to another option",
-            f'write the value of {name} out in nova.conf',
+            nova_remedies.WRITE_OUT(name=name),
         )
     if options.unrecorded and not options.read:
         return (
             State.UNKNOWN,
             'virt_type',
             "this recording holds nothing of Nova's configuration",
-            'record it again, or name a nova.conf (--nova-conf)',
+            nova_remedies.RECORD_NOVA(),
         )
     if not options.there:
         return _NO_CONFIGURATION
@@ -141,50 +141,46 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
         return answer
     if key == 'tcg':
         reason = 'Nova starts QEMU guests without KVM (TCG): virt_type = qemu'
-        return (State.PRESENT, 'virt_type', reason, '')
+        return (State.PRESENT, 'virt_type', reason, NONE)
     if key in _GUEST_CPU_KEYS:
         return _guest_cpu(key, options, guests)
-    return (State.PRESENT, 'virt_type', 'Nova starts KVM guests', '')
+    return (State.PRESENT, 'virt_type', 'Nova starts KVM guests', NONE)
 
 
-def _refused(denied: Denied) -> _Answer:
+def _refused(denied: Denied) -> Answer:
     """A file that counts and that could not be read."""
     if denied.error == ini.MALFORMED:
         reason = f'nova-compute refuses its configuration: {denied}'
-        remedy = 'correct that line, then restart nova-compute'
+        remedy = nova_remedies.CORRECT_LINE()
     elif denied.missing:
         reason = f'a configuration file of nova-compute is missing: {denied}'
-        remedy = 'name the files that nova-compute reads, with --config-file'
+        remedy = nova_remedies.NAME_FILES()
     else:
         reason = f"Nova's configuration may not be read: {denied}"
-        remedy = (
-            f'let the user who runs this read it ({denied.what}), such as by '
-            'membership in the group nova'
-        )
+        remedy = nova_remedies.LET_READ(what=denied.what)
     return (State.UNKNOWN, 'virt_type', reason, remedy)
 
 
-def _rivals(first: str, others: tuple[str, ...]) -> _Answer:
+def _rivals(first: str, others: tuple[str, ...]) -> Answer:
     """More than one configuration; which one counts is not known."""
     return (
         State.UNKNOWN,
         'virt_type',
         'several configurations of nova-compute are here and differ: '
         f'{", ".join([first, *others])}',
-        'remove those that are left over, or name the right files with '
-        '--config-file',
+        nova_remedies.REMOVE_RIVALS(),
     )
 
 
-_NO_CONFIGURATION: _Answer = (
+_NO_CONFIGURATION: Answer = (
     State.UNKNOWN,
     'virt_type',
     'no configuration of nova-compute was found',
-    'name the files that nova-compute reads, with --config-file',
+    nova_remedies.NAME_FILES(),
 )
 
 
-def _driver(options: NovaOptions) -> _Answer | None:
+def _driver(options: NovaOptions) -> Answer | None:
     driver = options.compute_driver
     if not driver or 'libvirt' in driver.lower().split('.'):
         return None
@@ -192,11 +188,11 @@ def _driver(options: NovaOptions) -> _Answer | None:
         State.ABSENT,
         'compute_driver',
         f'nova-compute drives {driver} here, not libvirt',
-        'set compute_driver = libvirt.LibvirtDriver in nova.conf',
+        nova_remedies.LIBVIRT_DRIVER(),
     )
 
 
-def _virt_type(options: NovaOptions) -> _Answer | None:
+def _virt_type(options: NovaOptions) -> Answer | None:
     if options.virt_type == 'kvm':
         return None
     what = {
@@ -208,11 +204,11 @@ def _virt_type(options: NovaOptions) -> _Answer | None:
         State.ABSENT,
         'virt_type',
         f'Nova starts {what} here: virt_type = {options.virt_type[:40]}',
-        'set [libvirt] virt_type = kvm in nova.conf and restart nova-compute',
+        nova_remedies.VIRT_TYPE_KVM(),
     )
 
 
-def _emulates(options: NovaOptions) -> _Answer | None:
+def _emulates(options: NovaOptions) -> Answer | None:
     """Why guests here are not QEMU's without KVM; None when they are."""
     if options.virt_type == 'qemu':
         return None
@@ -225,12 +221,11 @@ def _emulates(options: NovaOptions) -> _Answer | None:
         State.ABSENT,
         'virt_type',
         f'Nova starts {what} here: virt_type = {options.virt_type[:40]}',
-        'only if guests are to be emulated here: set [libvirt] virt_type = '
-        'qemu in nova.conf and restart nova-compute',
+        nova_remedies.VIRT_TYPE_QEMU(),
     )
 
 
-def _startable(options: NovaOptions) -> _Answer | None:
+def _startable(options: NovaOptions) -> Answer | None:
     """What makes nova-compute refuse to start."""
     mode = options.cpu_mode
     if mode is not None and mode not in nova_options.CPU_MODES:
@@ -238,7 +233,7 @@ def _startable(options: NovaOptions) -> _Answer | None:
             State.ABSENT,
             'cpu_mode',
             f'nova-compute refuses cpu_mode = {shortened(mode)}',
-            'set [libvirt] cpu_mode = host-model in nova.conf',
+            nova_remedies.CPU_MODE_REFUSED(),
         )
     custom = mode == 'custom'
     if custom == bool(options.cpu_models):
@@ -249,11 +244,11 @@ def _startable(options: NovaOptions) -> _Answer | None:
         'cpu_mode, cpu_models',
         'nova-compute does not start: cpu_mode = '
         f'{mode or "not set"} {problem} cpu_models',
-        'set [libvirt] cpu_models exactly when cpu_mode = custom',
+        nova_remedies.CPU_MODELS(),
     )
 
 
-def _guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
+def _guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> Answer:
     """Whether guests are shown the extensions, given that KVM offers them."""
     arch = guests.arch
     if arch is Arch.X86:
@@ -263,7 +258,7 @@ def _guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             State.PRESENT,
             'cpu_mode',
             "guests get the host's CPU model, SIE included",
-            '',
+            NONE,
         )
     if arch is Arch.S390X:
         return (
@@ -271,7 +266,7 @@ def _guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             'cpu_mode, cpu_models',
             'whether the CPU model '
             f'{shortened(options.cpu_models[0])} has SIE is not known here',
-            'set [libvirt] cpu_mode = host-model in nova.conf',
+            nova_remedies.S390X_HOST_MODEL(),
         )
     if arch in _MACHINE_SWITCH:
         return (
@@ -279,13 +274,13 @@ def _guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             'nova/virt/libvirt',
             'Nova has no way to switch it on for a guest: '
             f'{_MACHINE_SWITCH[arch]}',
-            'Nova 27 to 34 cannot: place guests that nest on x86 or s390x',
+            nova_remedies.NO_MACHINE_SWITCH(),
         )
     return (
         State.UNKNOWN,
         'cpu_mode',
         'what a guest of Nova needs for it on this architecture is not known',
-        '',
+        NONE,
     )
 
 
@@ -296,7 +291,7 @@ _MACHINE_SWITCH = {
 """What QEMU has to be told for a guest to see the extensions."""
 
 
-def _x86_guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
+def _x86_guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> Answer:
     """Whether the guest's CPU model shows VMX or SVM.
 
     QEMU leaves both out of its default model and of every named one under
@@ -317,21 +312,21 @@ def _x86_guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             state,
             asked,
             f"guests get QEMU's default CPU model, {without}: cpu_mode = none",
-            f'set [libvirt] {_shows_extensions(base)} in nova.conf',
+            nova_remedies.SET_CPU_MODE(mode=_showing_mode(base)),
         )
     if taken:
         return (
             State.ABSENT,
             asked,
             f'cpu_model_extra_flags takes it from guests: -{taken[0]}',
-            f'take -{taken[0]} out of [libvirt] cpu_model_extra_flags',
+            nova_remedies.REMOVE_MINUS(feature=taken[0]),
         )
     if added:
         return (
             State.PRESENT,
             asked,
             f'cpu_model_extra_flags adds {added[0]} to the CPU model',
-            '',
+            NONE,
         )
     if mode == 'host-model' and 'svm' in base:
         return _svm_by_host_model(base, guests.keeps_svm)
@@ -340,15 +335,16 @@ def _x86_guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> _Answer:
             State.PRESENT,
             asked,
             f"guests get the host's CPU features: cpu_mode = {mode}",
-            '',
+            NONE,
         )
     return (
         state,
         asked,
         f'guests get the CPU model {shortened(options.cpu_models[0])}, '
         f'{without}',
-        'add vmx (Intel) or svm (AMD) to [libvirt] cpu_model_extra_flags, '
-        f'or set {_shows_extensions(base)}',
+        nova_remedies.ADD_FEATURE(
+            feature=_features_of(base), mode=_showing_mode(base)
+        ),
     )
 
 
@@ -358,12 +354,12 @@ def _by_model(
     """What a model of QEMU's shows to guests, in words too."""
     if 'svm' in base and keeps_svm is not False:
         return State.UNKNOWN, 'which may have SVM with the QEMU of Ubuntu'
-    return State.ABSENT, 'without VMX and SVM'
+    return State.ABSENT, f'without {" and ".join(base).upper()}'
 
 
 def _svm_by_host_model(
     base: tuple[str, ...], keeps_svm: bool | None
-) -> _Answer:
+) -> Answer:
     """host-model, and nobody asks for svm by name."""
     asked = f'{_CPU_OPTIONS}; ID in {_RELEASE}'
     if keeps_svm:
@@ -372,12 +368,9 @@ def _svm_by_host_model(
             asked,
             "guests get the host's CPU features: cpu_mode = host-model, with "
             'the QEMU of Ubuntu',
-            '',
+            NONE,
         )
-    remedy = (
-        'add svm to [libvirt] cpu_model_extra_flags in nova.conf, or set '
-        'cpu_mode = host-passthrough'
-    )
+    remedy = nova_remedies.ADD_FEATURE(feature='svm', mode='host-passthrough')
     if keeps_svm is None or base != ('svm',):
         return (
             State.UNKNOWN,
@@ -394,7 +387,11 @@ def _svm_by_host_model(
     )
 
 
-def _shows_extensions(base: tuple[str, ...]) -> str:
+def _showing_mode(base: tuple[str, ...]) -> str:
     """The cpu_mode that shows guests what this maker's processor has."""
-    mode = 'host-model' if base == ('vmx',) else 'host-passthrough'
-    return f'cpu_mode = {mode}'
+    return 'host-model' if base == ('vmx',) else 'host-passthrough'
+
+
+def _features_of(base: tuple[str, ...]) -> str:
+    """The feature to add; both makers' where the maker is not known."""
+    return base[0] if len(base) == 1 else 'vmx (Intel) or svm (AMD)'

@@ -18,9 +18,9 @@ from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import NONE, OTHER_HARDWARE, Advice, first
 from hvfilter.probes.x86_features import (
     EITHER,
-    NAMES,
     SVM_FEATURES,
     VMX_FEATURES,
+    name_of,
 )
 from hvfilter.probes.x86_readings import (
     Reading,
@@ -155,17 +155,10 @@ _OWN = {
 }
 """What only the makers have whose KVM module it is."""
 
-_FORMS = {
-    'kvm_intel': {'hvm': 'VT-x', 'kvm': 'VT-x', 'nested': 'VT-x'}
-    | {'slat': 'EPT', 'nested_slat': 'EPT'},
-    'kvm_amd': {'hvm': 'AMD-V', 'kvm': 'AMD-V', 'nested': 'AMD-V'}
-    | {'slat': 'NPT', 'nested_slat': 'NPT'},
-}
-
 
 def _name(look: Look, key: str) -> str:
     """What this processor's maker calls it."""
-    return _FORMS.get(vendor_module(look), {}).get(key, NAMES[key])
+    return name_of(vendor_module(look), key)
 
 
 def _of_another_maker(look: Look, key: str) -> bool:

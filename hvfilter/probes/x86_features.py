@@ -123,3 +123,15 @@ EITHER: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
     }
 )
 """Vendor-neutral words: what the processor must have one of."""
+
+_FORMS: Mapping[str, Mapping[str, str]] = {
+    'kvm_intel': {'hvm': 'VT-x', 'kvm': 'VT-x', 'nested': 'VT-x'}
+    | {'slat': 'EPT', 'nested_slat': 'EPT'},
+    'kvm_amd': {'hvm': 'AMD-V', 'kvm': 'AMD-V', 'nested': 'AMD-V'}
+    | {'slat': 'NPT', 'nested_slat': 'NPT'},
+}
+
+
+def name_of(module: str, key: str) -> str:
+    """What the makers call it whose KVM module it is; '' for any module."""
+    return _FORMS.get(module, {}).get(key, NAMES[key])

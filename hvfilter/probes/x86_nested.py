@@ -26,6 +26,7 @@ from hvfilter.probes.x86_features import (
     SVM_LEAF,
     VMX_PROCBASED,
     VMX_PROCBASED2,
+    name_of,
 )
 from hvfilter.probes.x86_parameters import why_off
 from hvfilter.probes.x86_readings import vendor_module, vmx_allowed
@@ -194,7 +195,7 @@ def _verdict(
     asked: str,
     value: str,
 ) -> Observation:
-    what = NAMES[key]
+    what = name_of(module, key)
     if has:
         return _said(
             key,

@@ -20,11 +20,6 @@ from hvfilter.probes.remedies import Advice
 from tests.hosts.make import probes
 from tests.unit.test_hosts import recorded_hosts
 
-NOT_YET_KEYED = frozenset(
-    {'bare_metal', 'confidential', 'kvm_device', 'nova_config'}
-)
-"""Probes some of whose remedies are plain text still."""
-
 NOTHING_HELPS = {
     'another maker': 'only processors of ',
     'the processor decides': 'KVM does not scale the TSC',
@@ -72,9 +67,7 @@ class TestRemedies(testtools.TestCase):
         plain = {
             f'{module}: {said.remedy}'
             for _, module, said in observations()
-            if said.remedy
-            and not isinstance(said.remedy, Advice)
-            and module not in NOT_YET_KEYED
+            if said.remedy and not isinstance(said.remedy, Advice)
         }
         self.assertEqual(set(), plain)
 

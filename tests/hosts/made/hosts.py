@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from hvfilter.host.door import FileKind, FileStat
 from hvfilter.host.snapshot import KvmAnswers, Refusal
-from tests.hosts.made import causes, clouds, elsewhere, others
+from tests.hosts.made import causes, clouds, elsewhere, nova_conf, others
 from tests.hosts.made.machine import (
     FORBIDDEN,
     MISSING,
@@ -734,6 +734,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
     **causes.HOSTS,
     **clouds.HOSTS,
     **elsewhere.HOSTS,
+    **nova_conf.HOSTS,
     **{
         f'refusing-{arch}'.replace('_', '-'): refusing(arch)
         for arch in REFUSING

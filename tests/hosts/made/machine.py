@@ -48,7 +48,9 @@ class Made:
         self.directories: dict[str, tuple[str, ...] | Refusal] = {}
         self.links: dict[str, str | Refusal] = {}
         self.stats: dict[str, FileStat | Refusal] = {}
-        self.options: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
+        self.options: dict[
+            str, dict[str, dict[str, tuple[str, ...]]] | Refusal
+        ] = {}
         self.cpuid: dict[int, dict[tuple[int, int], CpuidRegs | Refusal]] = {}
         self.msrs: dict[int, dict[int, int | Refusal]] = {}
         self.kvm = KvmAnswers()

@@ -336,7 +336,7 @@ class TestSev(ProbeTestCase):
                 found = self.kvm('sev_snp', files, types=types)
                 self.assertEqual('absent', found.state.value)
                 if word:
-                    self.assertIn(f'take {word} off', found.remedy)
+                    self.assertIn(f'remove {word} from', found.remedy)
                 else:
                     self.assertNotIn('take ', found.remedy)
 

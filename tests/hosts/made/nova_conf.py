@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts in order, on which nova-compute's configuration is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hvfilter.host import ini
+from hvfilter.host.snapshot import Refusal
+from tests.hosts.made import others
+from tests.hosts.made.machine import Made
+from tests.hosts.made.x86 import Amd, Intel
+
+_NOVA_CONF = '/etc/nova/nova.conf'
+_KOLLA = '/etc/kolla/nova-compute/nova.conf'
+
+
+def nova_other_driver() -> Made:
+    made = Intel('nova-compute manages Ironic nodes here').make()
+    made.nova(compute_driver='ironic.IronicDriver')
+    return made
+
+
+def nova_cpu_mode_unknown() -> Made:
+    made = Intel('cpu_mode has a value that nova-compute refuses').make()
+    made.nova(cpu_mode='passthrough')
+    return made
+
+
+def nova_custom_without_model() -> Made:
+    made = Amd('cpu_mode = custom without cpu_models').make()
+    made.nova(cpu_mode='custom')
+    return made
+
+
+def nova_cpu_mode_none() -> Made:
+    made = Intel("Guests get QEMU's default CPU model").make()
+    made.nova(cpu_mode='none')
+    return made
+
+
+def nova_custom_model_amd() -> Made:
+    made = Amd('Nova gives guests a CPU model, which has no SVM').make()
+    made.text('/etc/os-release', 'ID="rocky"', 'ID_LIKE="rhel centos fedora"')
+    made.nova(cpu_mode='custom', cpu_models='EPYC-Rome')
+    return made
+
+
+def nova_refers_to_another_option() -> Made:
+    made = Intel('virt_type refers to an option of the same file').make()
+    made.nova(virt_type='$my_virt_type')
+    return made
+
+
+def nova_does_not_parse() -> Made:
+    made = Intel('A line of nova.conf is neither section nor option').make()
+    made.options[_NOVA_CONF] = Refusal(
+        ini.MALFORMED, text='line 12: neither a section nor an option'
+    )
+    return made
+
+
+def nova_rivals() -> Made:
+    made = Intel("Kolla's nova.conf beside one left over by packages").make()
+    made.nova(virt_type='qemu')
+    made.nova(_KOLLA)
+    return made
+
+
+def nova_s390x_custom_model() -> Made:
+    made = others.s390x(
+        'z15 partition, Nova gives guests a CPU model', sie=True, nested='1'
+    )
+    made.nova(cpu_mode='custom', cpu_models='z14')
+    return made
+
+
+_ALL = (
+    nova_other_driver,
+    nova_cpu_mode_unknown,
+    nova_custom_without_model,
+    nova_cpu_mode_none,
+    nova_custom_model_amd,
+    nova_refers_to_another_option,
+    nova_does_not_parse,
+    nova_rivals,
+    nova_s390x_custom_model,
+)
+
+HOSTS: Mapping[str, Callable[[], Made]] = {
+    make.__name__.replace('_', '-'): make for make in _ALL
+}
