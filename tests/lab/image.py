@@ -58,6 +58,7 @@ _UNUSED = re.compile(
     r'(pydoc|turtle|doctest|pdb|_pydecimal|mailbox|imaplib|smtplib)\.py|'
     r'_sysconfigdata|EXTERNALLY|sitecustomize)'
 )
+"""What the hosts do not need of the standard library."""
 
 _COMMAND = b'#!/bin/sh\nexec python3 -m hvfilter.cli.main "$@"\n'
 
@@ -375,6 +376,18 @@ class _whole:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is None:
             self._part.rename(self._done)
+
+
+def standard_library() -> frozenset[str]:
+    """Top-level names that hosts can import of it."""
+    return frozenset(
+        name
+        for name in sys.stdlib_module_names
+        if not any(
+            _UNUSED.match(path)
+            for path in (name, f'{name}.py', f'lib-dynload/{name}.')
+        )
+    )
 
 
 def _texts(value: object) -> dict[str, str]:
