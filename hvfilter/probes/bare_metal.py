@@ -11,12 +11,13 @@ with something positive:
 * arm64, riscv64, loongarch64: the firmware names a maker of machines, a
   cloud's size of bare metal, or a board; on arm64 a kernel that was not
   entered at EL2 makes it doubtful;
-* ppc64: the platform in cpuinfo; s390x: /proc/sysinfo (a partition of PR/SM
+* ppc64: the platform in cpuinfo, unless the model names QEMU; s390x: /proc/sysinfo (a partition of PR/SM
   alone counts as bare metal).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hvfilter.host.door import NOT_RECORDED, Denied
@@ -57,6 +58,8 @@ _SIGNATURES = frozenset(
     }
 )
 """What hypervisors answer in CPUID.40000000: EBX, ECX, EDX."""
+
+_EMULATED_POWER = re.compile(r'\bqemu\b', re.IGNORECASE)
 
 
 class BareMetal(Probe):
@@ -227,10 +230,21 @@ def _sysinfo(look: Look) -> Iterator[Observation]:
 
 
 def _platform(look: Look) -> Iterator[Observation]:
+    """Kernel arch/powerpc/platforms/powernv and pseries, setup.c.
+
+    A bare machine of QEMU's has firmware of its own to run, but says whose
+    it is (QEMU hw/ppc/pnv.c, the root node's property model).
+    """
     try:
         platform = look.cpuinfo.first('platform')
+        model = look.cpuinfo.first('model') or look.cpuinfo.first('machine')
     except Denied as denied:
         yield _denied(Strength.FLAGS, '/proc/cpuinfo', 'platform', denied)
+        return
+    if platform == 'PowerNV' and _EMULATED_POWER.search(model):
+        yield _said(
+            State.ABSENT, Strength.FLAGS, '/proc/cpuinfo', 'model', model
+        )
         return
     states = {'PowerNV': State.PRESENT, 'pSeries': State.ABSENT}
     yield _said(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hvfilter.host.door import CpuidRegs
+from hvfilter.host.door import CpuidRegs, FileKind, FileStat
 from hvfilter.host.snapshot import Refusal
 from tests.hosts.made import others
 from tests.hosts.made.machine import FORBIDDEN, MISSING, Made, failed
@@ -260,6 +260,40 @@ def xen_dom0_amd() -> Made:
     return _under_xen(made)
 
 
+def xen_dom0_pv() -> Made:
+    made = Intel(
+        'Paravirtualized dom0 of Xen: no registers of VT-x', vtx=False
+    ).make()
+    made.text('/proc/xen/capabilities', 'control_d')
+    for table in made.msrs.values():
+        table.update(dict.fromkeys((0x3A, 0x480, 0x482), Refusal('EIO')))
+    return _under_xen(made)
+
+
+def amd_sev_no_device_old_kernel() -> Made:
+    made = Amd(
+        'SEV is on in kvm_amd of 6.1, and ccp is not loaded: no /dev/sev',
+        kernel='6.1.0-28-amd64',
+        memory_encryption=0xB,
+        parameters={'sev': 'Y', 'sev_es': 'Y'},
+    ).make()
+    made.text('/proc/misc', '232 kvm', '126 tun')
+    return made
+
+
+def kvm_of_root_alone() -> Made:
+    made = Intel('Root looks; /dev/kvm is open to root and nobody else').make()
+    made.stats['/dev/kvm'] = FileStat(FileKind.CHAR, 0o600, 'root', 'root')
+    return made
+
+
+def kvm_of_root_refused() -> Made:
+    made = Intel('/dev/kvm is root:root, and another user looks').make()
+    made.no_kvm(FORBIDDEN)
+    made.stats['/dev/kvm'] = FileStat(FileKind.CHAR, 0o660, 'root', 'root')
+    return made
+
+
 def kvm_not_to_be_run() -> Made:
     made = Intel('Intel server, looked at with --no-smoke').make()
     made.smoke = Refusal('ECANCELED', what='run a small guest')
@@ -341,6 +375,10 @@ CAUSES: tuple[Callable[[], Made], ...] = (
     centaur_c5a,
     xen_dom0,
     xen_dom0_amd,
+    xen_dom0_pv,
+    amd_sev_no_device_old_kernel,
+    kvm_of_root_alone,
+    kvm_of_root_refused,
     kvm_not_to_be_run,
     kvm_guest_refused,
     kvm_without_device,

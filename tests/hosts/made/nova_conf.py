@@ -13,6 +13,7 @@ from tests.hosts.made.x86 import Amd, Intel
 
 _NOVA_CONF = '/etc/nova/nova.conf'
 _KOLLA = '/etc/kolla/nova-compute/nova.conf'
+_SNAP = '/var/snap/openstack-hypervisor/common/etc/nova/nova.conf'
 
 
 def nova_other_driver() -> Made:
@@ -67,6 +68,13 @@ def nova_rivals() -> Made:
     return made
 
 
+def nova_in_a_snap() -> Made:
+    made = Intel("The snap's nova.conf says virt_type = qemu").make()
+    made.no_nova()
+    made.nova(_SNAP, virt_type='qemu')
+    return made
+
+
 def nova_s390x_custom_model() -> Made:
     made = others.s390x(
         'z15 partition, Nova gives guests a CPU model', sie=True, nested='1'
@@ -84,6 +92,7 @@ _ALL = (
     nova_refers_to_another_option,
     nova_does_not_parse,
     nova_rivals,
+    nova_in_a_snap,
     nova_s390x_custom_model,
 )
 

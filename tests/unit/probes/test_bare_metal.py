@@ -28,6 +28,9 @@ def dmi(vendor, product='', bios=''):
     }
 
 
+EMULATED = 'IBM PowerNV (emulated by qemu)'
+
+
 class TestBareMetal(ProbeTestCase):
     probe = BareMetal
 
@@ -394,6 +397,9 @@ class TestBareMetal(ProbeTestCase):
     def test_platform_on_ppc64(self):
         for text, state in (
             ('platform : PowerNV\n', 'present'),
+            ('platform : PowerNV\nmodel : 9006-22P\n', 'present'),
+            (f'platform : PowerNV\nmodel : {EMULATED}\n', 'absent'),
+            (f'platform : PowerNV\nmachine : {EMULATED}\n', 'absent'),
             ('platform : pSeries\n', 'absent'),
             ('platform : Cell\n', 'unknown'),
             ('', 'unknown'),
