@@ -11,8 +11,8 @@ with something positive:
 * arm64, riscv64, loongarch64: the firmware names a maker of machines, a
   cloud's size of bare metal, or a board; on arm64 a kernel that was not
   entered at EL2 makes it doubtful;
-* ppc64: the platform in cpuinfo, unless the model names QEMU; s390x: /proc/sysinfo (a partition of PR/SM
-  alone counts as bare metal).
+* ppc64: the platform in cpuinfo, unless the model names QEMU;
+* s390x: /proc/sysinfo (a partition of PR/SM alone counts as bare metal).
 """
 
 from __future__ import annotations
