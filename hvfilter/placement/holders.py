@@ -34,6 +34,10 @@ LARGEST_SHARE = 0.05
 """Of a thread's time that goes into renewing: asked less often if need be."""
 
 _WORTH_A_WORD = 1.25
+_WORTH_ONE_MORE = 3
+"""So many traits to ask for are worth one question more, which of them
+anybody has."""
+
 _LEAST_S = 1.0
 """What is as cheap as this is done as often as it is wanted."""
 
@@ -124,11 +128,13 @@ class _Attempt:
     :ivar born_s: when it began
     :ivar answers: grows
     :ivar expired: None until it was asked for
+    :ivar carried: names that any provider carries; None until asked for
     """
 
     born_s: float
     answers: dict[str, frozenset[str]]
     expired: Expired | None = None
+    carried: frozenset[str] | None = None
 
 
 class Holders:
@@ -146,6 +152,7 @@ class Holders:
         on_stretch: Callable[[float, float], None] = lambda cost, every: None,
         cpu_clock: Callable[[], float] = time.thread_time,
         fetch_expired: Callable[[], Expired] = Expired,
+        fetch_carried: Callable[[], frozenset[str]] | None = None,
     ) -> None:
         """Nothing is asked before the first :meth:`snapshot`.
 
@@ -157,9 +164,13 @@ class Holders:
         :param cpu_clock: the processor time of the calling thread, in seconds
         :param fetch_expired: returns whose reports are too old; called once
             a refresh of everything, and raises what ``fetch`` does
+        :param fetch_carried: returns which of our traits any provider
+            carries, and raises what ``fetch`` does: called where that saves
+            questions about traits that nobody has
         """
         self._fetch = fetch
         self._fetch_expired = fetch_expired
+        self._fetch_carried = fetch_carried
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._on_failure = on_failure
@@ -330,6 +341,9 @@ class Holders:
                     'in the time that a request may wait',
                     'The others are asked later; see [hvfilter] wait_s.',
                 )
+            if asked and not self._carried(trait, len(order) - asked, attempt):
+                answers[trait] = _NOBODY
+                continue
             self.counters.requests += 1
             try:
                 uuids: Iterable[str] = self._fetch(trait)
@@ -338,6 +352,18 @@ class Holders:
             here = frozenset(uuids).difference(expired.uuids)
             answers[trait] = _shared(here, answers, known)
         return expired
+
+    def _carried(self, trait: str, left: int, attempt: _Attempt) -> bool:
+        """Whether a provider may carry it.
+
+        Asked after the marker, for the same reason.
+        """
+        if attempt.carried is None:
+            if self._fetch_carried is None or left < _WORTH_ONE_MORE:
+                return True
+            self.counters.requests += 1
+            attempt.carried = self._fetch_carried()
+        return trait in attempt.carried
 
     def _pay(self, cost_s: float, ages: Ages) -> None:
         """See that renewing takes no larger share of a worker than it may."""
@@ -352,6 +378,14 @@ class Holders:
             self._on_stretch(cost_s, now_s)
 
     def _failed(self, error: errors.PlacementError, ages: Ages) -> None:
+        self.rest(error, ages)
+        self._on_failure(error)
+
+    def rest(self, error: errors.PlacementError, ages: Ages) -> None:
+        """Leave Placement in peace for a while, after a failure.
+
+        Also for those who asked it something else, and met it themselves.
+        """
         with self._state:
             pause_s = ages.retry_s * 2**self._failed_in_a_row
             pause_s = min(pause_s, max(ages.retry_s, ages.soft_s))
@@ -361,7 +395,6 @@ class Holders:
             self._failed_in_a_row = min(self._failed_in_a_row + 1, 30)
             self._retry_at_s = self._clock() + pause_s
             self._current = dataclasses.replace(self._current, stale=True)
-        self._on_failure(error)
 
     def _aged(self, now_s: float, ages: Ages) -> Snapshot:
         """What there is, unless it is too old to be of any use."""

@@ -4,8 +4,9 @@
 Nova asks no filter when Placement returned no candidates, or when an earlier
 filter rejected all; then the reasons would be lost if it was our traits that
 limited the query. So SchedulerManager.select_destinations is wrapped: what it
-returns or raises stays as it is, and one line is logged when it finds no valid
-host, our traits were in the query, and HardwareVirtFilter logged no line.
+returns or raises stays as it is, and one line is logged when our traits were
+in the query and HardwareVirtFilter logged no line, whether a host was found
+or not.
 
 Source: ``nova/scheduler/manager.py``, the same from Nova 25 on.
 """
@@ -102,11 +103,15 @@ def following(original: Callable[..., Any]) -> Callable[..., Any]:
         followed = Followed(kwargs.get('instance_uuids') or ())
         token = _current.set(followed)
         try:
-            return original(*args, **kwargs)
+            found = original(*args, **kwargs)
         except Exception as error:
             if _no_valid_host(error) and not followed.explained:
                 _explain(_spec((*args, *kwargs.values())), followed)
             raise
+        else:
+            if not followed.explained:
+                _report(_spec((*args, *kwargs.values())), followed)
+            return found
         finally:
             _current.reset(token)
 
@@ -125,36 +130,72 @@ def _spec(values: Sequence[Any]) -> Any:
 
 
 def _explain(spec: Any, followed: Followed) -> None:
-    # As Nova does it: importing this sooner makes a circle.
-    from nova.scheduler import utils
-
+    """Log why there may be no valid host, if our traits limited the query."""
     try:
-        limits = _limits(spec) if spec is not None else ''
-        if limits and not utils.request_is_rebuild(spec):
+        limits = _limits(spec)
+        if limits:
             knowledge.current().statistics.add(requests_without_hosts=1)
             LOG.info(
                 '%s: no valid host. The Placement query was limited to hosts '
                 '%s; %s',
                 servers(spec),
                 limits,
-                _asked_and_there(spec, followed.candidates),
+                _asked_and_there(spec, followed.candidates, _refreshed),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
 
 
-def _asked_and_there(spec: Any, candidates: Sequence[Any]) -> str:
-    policy, ages = policies.configured(), policies.ages()
+def _report(spec: Any, followed: Followed) -> None:
+    """Log how our traits limited the query of a request that found hosts.
+
+    Nothing is asked for it: the server is not to wait for a line of the log.
+    """
+    try:
+        limits = _limits(spec)
+        if limits:
+            LOG.info(
+                '%s: the Placement query was limited to hosts %s; %s',
+                servers(spec),
+                limits,
+                _asked_and_there(spec, followed.candidates, _as_it_is),
+            )
+    except Exception:
+        LOG.exception(UNEXPLAINED)
+
+
+def _asked_and_there(
+    spec: Any,
+    candidates: Sequence[Any],
+    look: Callable[[frozenset[str]], Snapshot],
+) -> str:
+    policy = policies.configured()
     needed = requests.requirements(request.asked(spec), policy)
     keys = needed.capabilities | policy.reserved
     traits = frozenset(catalogue.BY_KEY[key].trait for key in keys)
+    return context(needed, policy, look(traits), candidates)
+
+
+def _refreshed(traits: frozenset[str]) -> Snapshot:
+    ages = policies.ages()
     with patience.of(ages.wait_s, time.monotonic):
-        snapshot = knowledge.current().holders.snapshot(traits, ages)
-    return context(needed, policy, snapshot, candidates)
+        return knowledge.current().holders.snapshot(traits, ages)
+
+
+def _as_it_is(traits: frozenset[str]) -> Snapshot:
+    return knowledge.current().holders.peek()
 
 
 def _limits(spec: Any) -> str:
-    """Our traits in the query, in words; empty if there are none."""
+    """Our traits in the query, in words; empty if there are none.
+
+    On rebuild Nova makes no query.
+    """
+    # As Nova does it: importing this sooner makes a circle.
+    from nova.scheduler import utils
+
+    if spec is None or utils.request_is_rebuild(spec):
+        return ''
     asked = request.asked(spec)
     said = [
         (name.removeprefix('trait:'), value)

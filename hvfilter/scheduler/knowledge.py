@@ -30,6 +30,7 @@ class Knowledge:
             self._unheard,
             self._stretched,
             fetch_expired=self._expired,
+            fetch_carried=nova_client.carried_traits,
         )
 
     def counts(self) -> dict[str, int]:

@@ -25,7 +25,7 @@ from oslo_log import log as logging
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
-from hvfilter.placement import client, errors
+from hvfilter.placement import client, errors, patience
 from hvfilter.rules import prefilter, requests
 from hvfilter.scheduler import knowledge, nova_client, policies, request
 
@@ -116,7 +116,7 @@ class Prefilter:
         self._clock = clock
         self._lock = threading.Lock()
         self._complain = policies.complain
-        self._seen: tuple[Policy, Surroundings | None, float] | None = None
+        self._seen: tuple[Policy, Surroundings, float] | None = None
 
     def apply(self, spec: Any) -> bool:
         """Add traits to the query that is made of a request spec.
@@ -141,7 +141,8 @@ class Prefilter:
         if not (found.required or found.forbidden):
             return False
         LOG.debug(
-            'Server %s: Placement is asked for %s and not for %s',
+            'Server %s: added to the Placement query: required %s, forbidden '
+            '%s',
             request.server(spec),
             sorted(found.required),
             sorted(found.forbidden),
@@ -154,18 +155,21 @@ class Prefilter:
         usable = None
         if seen is not None and seen[0] == base:
             age_s = now_s - seen[2]
-            if age_s < (ages.soft_s if seen[1] else ages.retry_s):
+            if age_s < ages.soft_s:
                 return seen[1]
             usable = seen[1] if age_s < ages.hard_s else None
-        # Who comes while another looks does not wait.
-        if not self._lock.acquire(blocking=False):
+        holders = knowledge.current().holders
+        # Who comes while another looks, or right after a failure, does not
+        # wait.
+        if holders.resting() or not self._lock.acquire(blocking=False):
             return usable
         failure = None
         try:
-            found = survey(base, self._complain)
+            with patience.of(ages.wait_s, self._clock):
+                found = survey(base, self._complain)
         except errors.PlacementError as error:
             failure = error
-            self._seen = base, None, now_s
+            holders.rest(error, ages)
         else:
             self._seen = base, found, now_s
             return found
@@ -173,7 +177,11 @@ class Prefilter:
             self._lock.release()
         # Not while it is handled: oslo.log would tell it a second time, at
         # the end of the line.
-        LOG.warning('Placement is not asked for traits: %s', failure)
+        LOG.warning(
+            'Prefilter skipped, no traits were added to the Placement query: '
+            '%s',
+            failure,
+        )
         return usable
 
 
@@ -189,8 +197,9 @@ def hvfilter_traits(context: Any, request_spec: Any) -> bool:
         return _prefilter.apply(request_spec)
     except Exception:
         LOG.exception(
-            'Placement is not asked for traits: a fault of hvfilter; report '
-            'it with what follows. HardwareVirtFilter judges all the same.'
+            'Prefilter failed, no traits were added to the Placement query; '
+            'HardwareVirtFilter judges all hosts. This is a bug in hvfilter: '
+            'report it with the traceback below.'
         )
         return False
 

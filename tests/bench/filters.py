@@ -71,6 +71,7 @@ class Bench:
         for key in ('reported', 'kvm', 'nested'):
             self.fleet[key].update(state.uuid for state in states)
         nova_client.holders_of = self.fleet
+        nova_client.carried_traits = self.fleet.carried
         nova_client.expired_reports = lambda max_age_weeks: NONE
         self.ours = self.new()
 

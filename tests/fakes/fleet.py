@@ -55,6 +55,12 @@ class Fleet:
             )
         return frozenset(self.traits[trait])
 
+    def carried(self) -> frozenset[str]:
+        """The traits that any provider carries."""
+        if self.down is not None:
+            raise self.down
+        return frozenset(trait for trait in self.traits if self.traits[trait])
+
     def fall(self, error: errors.PlacementError | None = None) -> None:
         """Placement does not answer from now on."""
         self.down = error or errors.Unreachable('No answer', 'Wait.')

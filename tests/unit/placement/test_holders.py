@@ -109,6 +109,78 @@ class ExpiredTest(HoldersTestCase):
         self.assertEqual(1, self.looks)
 
 
+class CarriedTest(HoldersTestCase):
+    """What nobody carries is not asked for, one name after the other."""
+
+    ALL = (KVM, NESTED, 'CUSTOM_HVFILTER_TDX', 'CUSTOM_HVFILTER_SEV')
+
+    def setUp(self):
+        super().setUp()
+        self.looks = 0
+        self.holders = Holders(
+            self.fleet,
+            self.clock,
+            self.failures.append,
+            fetch_carried=self.fetch,
+        )
+
+    def fetch(self):
+        self.looks += 1
+        return self.fleet.carried()
+
+    def test_only_what_is_carried_is_asked_for(self):
+        found = self.snapshot(*self.ALL)
+        self.assertEqual([MARKER, KVM, NESTED], self.fleet.asked)
+        self.assertEqual({MARKER, *self.ALL}, set(found.holders))
+        self.assertEqual({'b'}, found.holders[NESTED])
+        self.assertEqual(frozenset(), found.holders['CUSTOM_HVFILTER_TDX'])
+        self.assertEqual(4, self.holders.counters.requests)
+        self.assertEqual(1, self.looks)
+
+    def test_few_traits_are_asked_for_one_by_one(self):
+        self.snapshot(KVM, NESTED)
+        self.snapshot(KVM, NESTED, 'CUSTOM_HVFILTER_TDX')
+        self.assertEqual(0, self.looks)
+
+    def test_nobody_seems_to_lack_when_reporting_while_it_asks(self):
+        def report(trait):
+            if trait == MARKER:
+                self.fleet['tdx'].add('c')
+                self.fleet['reported'].add('c')
+
+        self.fleet.before = report
+        found = self.snapshot(*self.ALL)
+        self.assertIn('c', found.reported)
+        self.assertEqual({'c'}, found.holders['CUSTOM_HVFILTER_TDX'])
+
+    def test_next_attempt_goes_on_where_the_last_ended(self):
+        def fall(trait):
+            if trait == NESTED:
+                self.fleet.fall()
+
+        self.fleet.before = fall
+        self.assertIsNone(self.snapshot(*self.ALL).holders)
+        self.fleet.before = bool
+        self.fleet.rise()
+        self.clock.pass_s(5)
+        self.assertEqual({'b'}, self.snapshot(*self.ALL).holders[NESTED])
+        self.assertEqual([MARKER, KVM, NESTED, NESTED], self.fleet.asked)
+        self.assertEqual(1, self.looks)
+
+    def test_failure_is_that_of_the_refresh(self):
+        def fetch():
+            raise errors.Unreachable('No answer', 'Wait.')
+
+        self.holders = Holders(
+            self.fleet,
+            self.clock,
+            self.failures.append,
+            fetch_carried=fetch,
+        )
+        self.assertIsNone(self.snapshot(*self.ALL).holders)
+        self.assertEqual(1, len(self.failures))
+
+
 class HoldersTest(HoldersTestCase):
     def test_failure_is_not_being_handled_when_told(self):
         # oslo.log would append it to the warning that tells it already.

@@ -103,6 +103,12 @@ class SchedulerTestCase(testtools.TestCase):
                 'hvfilter.scheduler.nova_client.holders_of', self.fleet
             )
         )
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'hvfilter.scheduler.nova_client.carried_traits',
+                lambda: self.fleet.carried(),
+            )
+        )
         self.expired = Expired()
         self.useFixture(
             fixtures.MonkeyPatch(

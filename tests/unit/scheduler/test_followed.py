@@ -142,11 +142,57 @@ class CandidatesTest(FollowedTestCase):
         self.assertIn('no valid host', line)
         self.assertIn('1 of 2 not among the candidates', line)
 
-    def test_nothing_is_said_when_a_host_is_found(self):
+    def test_limits_are_logged_when_a_host_is_found(self):
         request = spec({f'trait:{NESTED}': 'required'})
         self.assertEqual(['full'], self.select(request, [host('full')]))
-        self.assertEqual('', self.log.output)
+        self.assertEqual(
+            [
+                f'INFO Server {uuid_of("server")}: the Placement query was '
+                f'limited to hosts with {NESTED}; requested: '
+                f'trait:{NESTED}=required (flavor), [hvfilter] required = '
+                'kvm (policy); hosts reported nested: 2, kvm: 3, all of '
+                'this: 2; 1 of 2 not among the candidates (no room, '
+                'disabled, rejected by an earlier filter, or cut off by '
+                '[scheduler] max_placement_results)'
+            ],
+            self.log.output.splitlines(),
+        )
         self.assertIsNone(followed.current())
+        self.assertNotIn('requests_without_hosts', self.counts)
+
+    def test_one_line_when_both_placement_and_the_filter_narrowed(self):
+        request = spec({f'trait:{NESTED}': 'required'})
+        hosts = [host('full'), host('flat')]
+        self.assertEqual(['full'], self.select(request, hosts))
+        (line,) = self.log.output.splitlines()
+        self.assertIn('1 of 2 hosts rejected: 1 lacks nested', line)
+
+    def test_nothing_is_logged_when_nothing_was_narrowed(self):
+        for request in (
+            spec(),
+            spec({'trait:HW_CPU_X86_VMX': 'required'}),
+            spec({f'trait:{NESTED}': 'required'}, rebuild=True),
+        ):
+            self.assertEqual(['full'], self.select(request, [host('full')]))
+        self.assertEqual('', self.log.output)
+
+    def test_placement_is_not_asked_for_a_line_of_the_log(self):
+        request = spec({f'trait:{NESTED}': 'required'})
+        self.assertEqual(['full'], self.select(request, [host('full')]))
+        self.fleet.fall()
+        self.clock.pass_s(10_000)
+        asked = len(self.fleet.asked)
+        method = followed.following(lambda *args, **kwargs: ['full'])
+        self.assertEqual(['full'], method(None, None, spec_obj=request))
+        self.assertEqual(asked, len(self.fleet.asked))
+
+    def test_fault_of_ours_changes_nothing_when_a_host_is_found(self):
+        request = spec({f'trait:{NESTED}': 'required'})
+        with mock.patch.object(
+            followed.supply, 'supply', side_effect=ZeroDivisionError
+        ):
+            self.assertEqual(['full'], self.select(request, [host('full')]))
+        self.assertIn('This is a bug in hvfilter', self.log.output)
 
     def test_servers_of_one_request_are_named_or_numbered(self):
         request = spec({'hvfilter:nested': 'required'})

@@ -46,7 +46,7 @@ class MeditationTest(base.SchedulerTestCase):
             'CUSTOM_HVFILTER_KVM = 2',
             'hosts_rejected = 1',
             'rejected.lacks.nested = 1',
-            'placement_requests = 5',
+            'placement_requests = 4',
         ):
             self.assertIn(line, text)
 

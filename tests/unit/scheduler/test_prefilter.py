@@ -11,7 +11,7 @@ from nova.scheduler import request_filter
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Ignorance, Mode, Policy
-from hvfilter.placement import errors
+from hvfilter.placement import errors, patience
 from hvfilter.placement.expired import Expired
 from hvfilter.rules import infer, requests
 from hvfilter.rules import prefilter as rules
@@ -175,10 +175,55 @@ class ApplyTest(PrefilterTestCase):
         for _ in range(3):
             self.assertEqual((set(), set()), self.apply(spec(ASKS)))
         self.assertEqual(1, self.surveys)
-        self.assertIn('WARNING Placement is not asked', self.log.output)
+        self.assertIn(
+            'WARNING Prefilter skipped, no traits were added', self.log.output
+        )
         self.fleet.rise()
         self.clock.pass_s(5)
         self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
+
+    def test_last_answers_are_used_while_placement_does_not_answer(self):
+        self.apply(spec(ASKS))
+        self.fleet.fall()
+        self.clock.pass_s(30)
+        for _ in range(3):
+            self.assertEqual(({NESTED}, {TDX}), self.apply(spec(ASKS)))
+        self.assertEqual(2, self.surveys)
+        # Each rest is longer than the one before.
+        for pause_s, surveys in ((5, 3), (5, 3), (5, 4)):
+            self.clock.pass_s(pause_s)
+            self.apply(spec(ASKS))
+            self.assertEqual(surveys, self.surveys)
+        self.clock.pass_s(600)
+        self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+
+    def test_filter_does_not_wait_for_a_placement_that_failed_here(self):
+        self.fleet.fall()
+        self.apply(spec(ASKS))
+        self.passing([base.host('flat')], spec(ASKS))
+        self.assertEqual([], self.fleet.asked)
+
+    def test_placement_is_left_in_peace_when_it_failed_the_filter(self):
+        self.fleet.fall()
+        self.passing([base.host('flat')], spec(ASKS))
+        self.assertEqual((set(), set()), self.apply(spec(ASKS)))
+        self.assertEqual(0, self.surveys)
+
+    def test_wait_is_bounded_in_all_that_it_asks(self):
+        left_s = []
+
+        def names():
+            left_s.append(patience.left_s())
+            self.clock.pass_s(15)
+            return frozenset(self.known)
+
+        self.patch('hvfilter.scheduler.nova_client.known_traits', names)
+        self.patch(
+            'hvfilter.scheduler.prefilter._any_unreported',
+            lambda: left_s.append(patience.left_s()),
+        )
+        self.apply(spec(ASKS))
+        self.assertEqual([20.0, 5.0], left_s)
 
     def test_failure_is_not_being_handled_when_told(self):
         # oslo.log would append it to the warning that tells it already.
@@ -196,7 +241,7 @@ class ApplyTest(PrefilterTestCase):
             'nova.objects.AggregateList.get_all', lambda cls, context: 1 / 0
         )
         self.assertEqual((set(), set()), self.apply(spec(ASKS)))
-        self.assertIn('a fault of hvfilter', self.log.output)
+        self.assertIn('This is a bug in hvfilter', self.log.output)
 
 
 class SoundTest(testtools.TestCase):
