@@ -8,6 +8,8 @@ from tests.functional.scheduler import crowd
 MANY = 3_000
 FEW = 20
 NESTED = {'hvfilter:nested': 'required'}
+KVM = 'CUSTOM_HVFILTER_KVM'
+FULL = 'CUSTOM_HVFILTER_NESTED'
 
 
 class PrefilterTest(crowd.CrowdTestCase):
@@ -81,5 +83,17 @@ class SmallCloudTest(crowd.CrowdTestCase):
         self.flags(reserved=['nested'], group='hvfilter')
         self.assertEqual('flat', self.schedule())
         self.assertEqual('full', self.schedule(NESTED))
-        # Placement left them out: the filter had nothing to pass over.
-        self.assertEqual('', self.log.output)
+        # Placement left them out: the filter had nothing to reject.
+        lines = self.log.output.splitlines()
+        self.assertEqual(3, len(lines))
+        for line, limits in zip(
+            lines,
+            (
+                f'with {KVM} and without {FULL}',
+                f'with {KVM} and without {FULL}',
+                f'with {KVM}, {FULL}; ',
+            ),
+            strict=True,
+        ):
+            self.assertIn('the Placement query was limited to hosts', line)
+            self.assertIn(limits, line)
