@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,19 +12,12 @@ from cliff.lister import Lister
 from oslo_config import cfg
 
 from hvfilter.cli import configuration as config_files
+from hvfilter.cli import exit_codes
 from hvfilter.conf import agent
 from hvfilter.host.door import Denied, Host
 from hvfilter.host.live import LiveHost
 from hvfilter.model.plain import plain
 from hvfilter.publish import base, run
-
-LOG = logging.getLogger(__name__)
-
-FAILED = 1
-"""Exit status: something failed and will fail again until it is mended."""
-
-TRY_AGAIN = os.EX_TEMPFAIL
-"""Exit status 75: it failed for now; the next run may well succeed."""
 
 COMPUTE_ID = 'compute_id'
 """The name of nova-compute's identity file, Nova ``nova/virt/node.py``."""
@@ -35,7 +26,7 @@ COMPUTE_ID = 'compute_id'
 class PlacementCommand(config_files.ConfigCommand, Lister):
     """A command that changes Placement, and lists what."""
 
-    error_status = FAILED
+    error_status = exit_codes.FAILED
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -117,7 +108,7 @@ def seconds(text: str) -> float:
 def loaded(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     """The configuration as the files have it.
 
-    :raises hvfilter.conf.agent.Unreadable: a file is not usable.
+    :raises hvfilter.model.problem.Problem: a file is not usable.
     """
     found = config_files.located(parsed_args, LiveHost(smoke=False))
     return agent.load(found.files, found.directories)
@@ -126,7 +117,7 @@ def loaded(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
 def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     """The configuration, what the command line says included.
 
-    :raises hvfilter.conf.agent.Unreadable: a file is not usable.
+    :raises hvfilter.model.problem.Problem: a file is not usable.
     """
     conf = loaded(parsed_args)
     for option, value in (
@@ -151,8 +142,8 @@ def status(result: run.Result) -> int:
     """
     if not result.failures:
         settled = all(outcome.settled for outcome in result.outcomes)
-        return 0 if settled else TRY_AGAIN
-    return TRY_AGAIN if result.transient else FAILED
+        return 0 if settled else exit_codes.TRY_AGAIN
+    return exit_codes.TRY_AGAIN if result.transient else exit_codes.FAILED
 
 
 def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:

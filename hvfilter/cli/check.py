@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
 from cliff.command import Command
 
-from hvfilter.cli import command
+from hvfilter.cli import command, exit_codes
 from hvfilter.model.catalogue import BY_KEY
 from hvfilter.model.finding import Finding, State
 from hvfilter.model.plain import plain
 from hvfilter.model.policy import Policy
+from hvfilter.model.problem import Problem
 
 ABLE = 0
 UNABLE = 1
 NOT_FOUND_OUT = 2
-WRONG_USAGE = os.EX_USAGE
 FAIL_UNIT = 255
 """The one status with which ExecCondition= fails a unit; with any other but
 0, systemd skips the unit as if that were right."""
@@ -34,12 +33,12 @@ class Check(command.HostCommand, Command):
     it.
     """
 
-    error_status = WRONG_USAGE
+    error_status = exit_codes.WRONG_USAGE
 
     @staticmethod
     def usage_status(argv: Sequence[str]) -> int:
         """The exit status where these arguments cannot be parsed."""
-        return FAIL_UNIT if CONDITION in argv else WRONG_USAGE
+        return FAIL_UNIT if CONDITION in argv else exit_codes.WRONG_USAGE
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -96,14 +95,14 @@ class Check(command.HostCommand, Command):
 def keys(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """Capability keys out of comma-separated lists.
 
-    :raises Trouble: when there is no such capability
+    :raises Problem: when there is no such capability
     """
     names = [name.strip() for word in words for name in word.split(',')]
     for name in names:
         if name not in BY_KEY:
-            raise command.Trouble(
-                f'There is no capability "{name}"; there are: '
-                f'{", ".join(BY_KEY)}'
+            raise Problem(
+                f'Unknown capability: "{name}"',
+                f'Use one of: {", ".join(BY_KEY)}.',
             )
     return tuple(dict.fromkeys(names))
 

@@ -12,23 +12,17 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO, TextIO
 
-from hvfilter.cli import configuration
+from hvfilter.cli import configuration, exit_codes
 from hvfilter.host.door import Host
 from hvfilter.model import form
 from hvfilter.model.finding import HostReport
-
-TROUBLE = 2
-"""Exit status: wrong usage or input, or it could not be found out."""
-
-
-class Trouble(Exception):
-    """Said to the user in one line: what is wrong, and what to do."""
+from hvfilter.model.problem import Problem
 
 
 class HostCommand(configuration.ConfigCommand):
     """Mixed into a cliff command: options that choose the host."""
 
-    error_status = TROUBLE
+    error_status = exit_codes.UNUSABLE
 
     def get_epilog(self) -> str:
         """See ``cliff.command.Command``.
@@ -101,11 +95,14 @@ def _release(text: str) -> int:
 def chosen_host(parsed_args: argparse.Namespace) -> Host:
     """The host that the options choose.
 
-    :raises Trouble: when a recording cannot be used
+    :raises Problem: when a recording cannot be used
     """
     chosen: list[Host] = []
     if parsed_args.snapshot is not None and parsed_args.sysroot is not None:
-        raise Trouble('--snapshot and --sysroot exclude each other: take one')
+        raise Problem(
+            '--snapshot and --sysroot exclude each other',
+            'Use one of them.',
+        )
     if parsed_args.snapshot is not None:
         chosen.append(open_snapshot(parsed_args.snapshot))
     if parsed_args.sysroot is not None:
@@ -160,7 +157,7 @@ def look_at(host: Host, parsed_args: argparse.Namespace) -> HostReport:
 def open_snapshot(path: str) -> Host:
     """A recorded host.
 
-    :raises Trouble: when the file is not there or is no snapshot
+    :raises Problem: when the file is not there or is no snapshot
     """
     from hvfilter.host import snapshot
     from hvfilter.host.recorded import RecordedHost
@@ -169,16 +166,16 @@ def open_snapshot(path: str) -> Host:
     try:
         return RecordedHost(snapshot.loads(data), path)
     except form.FormError as error:
-        raise Trouble(
-            f'{path} is no snapshot: {error}. Make one with '
-            f'"hvfilter record <file>"'
+        raise Problem(
+            f'{path} is not a snapshot: {error}',
+            'Write one with "hvfilter record <file>".',
         ) from None
 
 
 def open_sysroot(path: str) -> Host:
     """A host of which a directory is a copy.
 
-    :raises Trouble: when it is none
+    :raises Problem: when it is none
     """
     from hvfilter.host.sysroot import SysrootHost
 
@@ -186,15 +183,16 @@ def open_sysroot(path: str) -> Host:
         return SysrootHost(path)
     except (OSError, ValueError) as error:
         problem = getattr(error, 'strerror', None) or str(error)
-        raise Trouble(
-            f'{path!r} is no directory to look into: {problem}'
+        raise Problem(
+            f'Cannot use {path!r} as --sysroot: {problem}',
+            'Name a directory laid out like the root file system of a host.',
         ) from None
 
 
 def open_cpuid(path: str) -> Host:
     """A host of which a text with CPUID leaves is known.
 
-    :raises Trouble: when there is none in it
+    :raises Problem: when there is none in it
     """
     from hvfilter.host import cpuid_dump
 
@@ -202,31 +200,39 @@ def open_cpuid(path: str) -> Host:
     try:
         return cpuid_dump.DumpHost(text, f'cpuid {path}')
     except cpuid_dump.NoDump as error:
-        raise Trouble(
-            f'{path} cannot be used: {error}. Make one with '
-            f'"cpuid -r > <file>"'
+        raise Problem(
+            f'Cannot use {path} as --cpuid: {error}',
+            'Write one with "cpuid -r > <file>".',
         ) from None
 
 
 def read_input(path: str) -> bytes:
     """The bytes of an input file, or of standard input for "-".
 
-    :raises Trouble: when it cannot be read, or no document is that large
+    :raises Problem: when it cannot be read, or no document is that large
     """
     try:
         with _opened(path) as file:
             data = file.read(form.SIZE_LIMIT + 1)
     except OSError as error:
         problem = error.strerror or type(error).__name__
-        raise Trouble(f'{path} cannot be read: {problem}') from None
+        raise _unreadable(path, problem) from None
     except ValueError as error:
-        raise Trouble(f'{path!r} cannot be read: {error}') from None
+        raise _unreadable(repr(path), str(error)) from None
     if len(data) > form.SIZE_LIMIT:
-        raise Trouble(
-            f'{path} is larger than {form.SIZE_LIMIT >> 20} MiB, and no '
-            'document of hvfilter is. Check that it is the right file'
+        raise _unreadable(
+            path,
+            f'it is larger than {form.SIZE_LIMIT >> 20} MiB, and no hvfilter '
+            'document is',
         )
     return data
+
+
+def _unreadable(path: str, reason: str) -> Problem:
+    return Problem(
+        f'Cannot read {path}: {reason}',
+        'Check that it is the right file and that this user may read it.',
+    )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from cliff.lister import Lister
 
-from hvfilter.cli import command, configuration
+from hvfilter.cli import command, configuration, exit_codes
 from hvfilter.host.door import Denied, Host
 from hvfilter.report import difference
 from hvfilter.rules import nested_set
@@ -28,7 +28,7 @@ class Diff(command.HostCommand, Lister):
     differs, 1 when something does, 2 when they could not be compared.
     """
 
-    error_status = command.TROUBLE
+    error_status = exit_codes.UNUSABLE
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""

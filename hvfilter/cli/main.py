@@ -14,7 +14,8 @@ from cliff.commandmanager import CommandManager
 from stevedore import ExtensionManager
 
 from hvfilter import version
-from hvfilter.cli import streams
+from hvfilter.cli import exit_codes, streams
+from hvfilter.model.problem import Problem
 
 if TYPE_CHECKING:
     from cliff.command import Command
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 NAMESPACE = 'hvfilter.cli'
 """Entry points of this group are the commands; packages may add some."""
 
-
-USAGE = 2
-"""The exit status of argparse for wrong usage."""
 
 LOG = logging.getLogger(__name__)
 
@@ -97,9 +95,8 @@ class Hvfilter(App):
         """See ``cliff.app.App``: remember how to exit after an error."""
         if err is not None:
             self._error_status = getattr(cmd, 'error_status', None)
-            # By its look: what publishes is not loaded for a mere probe.
-            if getattr(err, 'transient', False):
-                self._error_status = os.EX_TEMPFAIL
+            if isinstance(err, Problem) and err.transient:
+                self._error_status = exit_codes.TRY_AGAIN
 
     def run_subcommand(self, argv: list[str]) -> int:
         """See ``cliff.app.App``; the command chooses its error status."""
@@ -107,7 +104,7 @@ class Hvfilter(App):
         try:
             result = super().run_subcommand(argv)
         except SystemExit as end:
-            if end.code != USAGE:
+            if end.code != exit_codes.UNUSABLE:
                 raise
             raise SystemExit(self._usage_status(argv)) from None
         return result if self._error_status is None else self._error_status
@@ -116,7 +113,9 @@ class Hvfilter(App):
         """A command may choose the status for wrong usage too."""
         command, _, arguments = self.command_manager.find_command(argv)
         chosen = getattr(command, 'usage_status', None)
-        return USAGE if chosen is None else int(chosen(arguments))
+        return (
+            exit_codes.UNUSABLE if chosen is None else int(chosen(arguments))
+        )
 
 
 def main(argv: list[str] | None = None) -> int:

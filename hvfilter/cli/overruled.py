@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 
-from hvfilter.cli import command, configuration
+from hvfilter.cli import configuration
 from hvfilter.host.door import Host
 from hvfilter.model.finding import HostReport
+from hvfilter.model.problem import Problem
 from hvfilter.rules import overrule
 
 SECTION, OPTION = 'hvfilter', 'overrule'
@@ -21,7 +22,7 @@ def as_published(
     Read through the door and not with oslo.config, whose import takes longer
     than looking at the host.
 
-    :raises hvfilter.cli.command.Trouble: the option is not understood.
+    :raises hvfilter.model.problem.Problem: the option is not understood.
     """
     words: list[str] = []
     origin = ''
@@ -33,4 +34,4 @@ def as_published(
     try:
         return overrule.apply(report, overrule.parse(words, origin))
     except ValueError as error:
-        raise command.Trouble(str(error)) from None
+        raise Problem(str(error), 'Correct the option.') from None

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from hvfilter.cli import agent as common
 from hvfilter.model.week import Week
-from hvfilter.placement import client, errors, fleet
-from hvfilter.publish import base, placement
+from hvfilter.placement import client, fleet
+from hvfilter.publish import placement
 
 
 class Prepare(common.PlacementCommand):
@@ -29,17 +29,12 @@ class Prepare(common.PlacementCommand):
         """See ``cliff.command.Command``."""
         conf = common.loaded(parsed_args)
         now = Week.at(time.time())
-        try:
-            asked = client.PlacementClient(placement.transport_of(conf))
-            names = fleet.names(asked, now)
-            created, deleted = names.missing, names.outdated
-            if not parsed_args.dry_run:
-                created = fleet.prepare(asked, created)
-                deleted = fleet.forget(asked, deleted)
-        except errors.PlacementError as error:
-            raise base.Failed(
-                error.what, error.remedy, transient=error.transient
-            ) from error
+        asked = client.PlacementClient(placement.transport_of(conf))
+        names = fleet.names(asked, now)
+        created, deleted = names.missing, names.outdated
+        if not parsed_args.dry_run:
+            created = fleet.prepare(asked, created)
+            deleted = fleet.forget(asked, deleted)
         would = 'would be ' if parsed_args.dry_run else ''
         self.say(
             f'{len(created)} trait names {would}created.'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cliff.columns import FormattableColumn
 from cliff.lister import Lister
 
-from hvfilter.cli import command, streams
+from hvfilter.cli import command, exit_codes, streams
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, State
 from hvfilter.model.plain import plain
@@ -46,7 +46,7 @@ class Probe(command.HostCommand, Lister):
     report, hvfilter/report/1, with all evidence, unless columns are chosen.
     """
 
-    error_status = command.TROUBLE
+    error_status = exit_codes.UNUSABLE
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""

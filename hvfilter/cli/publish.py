@@ -11,11 +11,12 @@ from pathlib import Path
 from oslo_config import cfg
 
 from hvfilter.cli import agent as common
-from hvfilter.cli import command
+from hvfilter.cli import command, exit_codes
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
 from hvfilter.model import catalogue, document, form
 from hvfilter.model.finding import Finding, HostReport, Overrule, State
+from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
 from hvfilter.publish import base, run
 from hvfilter.rules import overrule, traits
@@ -36,7 +37,7 @@ class Publish(command.HostCommand, common.AgentCommand):
     first.
     """
 
-    error_status = common.FAILED
+    error_status = exit_codes.FAILED
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -80,7 +81,7 @@ class Publish(command.HostCommand, common.AgentCommand):
         result = run.publish(publishers, occasion, dry_run=dry_run)
         self.status = common.status(result)
         if report['kvm'].state is State.UNKNOWN:
-            self.status = self.status or common.TRY_AGAIN
+            self.status = self.status or exit_codes.TRY_AGAIN
         for line in _unverified(report, result, max_age_weeks):
             self.say(line)
         return self.list_result(result, dry_run=dry_run)
@@ -99,9 +100,10 @@ def _found(
             identity = common.identity(host, conf)
             return command.look_at(host, parsed_args), identity
     if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
-        raise command.Trouble(
-            'The report may describe another host; name its resource '
-            'provider with --provider-uuid or --provider-name'
+        raise Problem(
+            'The report may describe another host',
+            'Name its resource provider with --provider-uuid or '
+            '--provider-name.',
         )
     if parsed_args.report is None:
         return command.look_at(host, parsed_args), base.Identity()
@@ -112,9 +114,9 @@ def _read(path: str) -> HostReport:
     try:
         return document.loads(command.read_input(path))
     except form.FormError as error:
-        raise command.Trouble(
-            f'{path} is no report: {error}. Write one with '
-            '"hvfilter probe -f json"'
+        raise Problem(
+            f'{path} is not a report: {error}',
+            'Write one with "hvfilter probe -f json".',
         ) from None
 
 
@@ -135,7 +137,7 @@ def _overrules(conf: cfg.ConfigOpts) -> dict[str, Overrule]:
     try:
         return overrule.parse(words, f'[hvfilter]overrule{where}')
     except ValueError as error:
-        raise base.Failed(str(error), 'Correct the option.') from None
+        raise Problem(str(error), 'Correct the option.') from None
 
 
 def _undecided(kvm: Finding) -> str:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from cliff.command import Command
 
 from hvfilter import version
-from hvfilter.cli import command
+from hvfilter.cli import command, exit_codes
 from hvfilter.host import own_names, snapshot, survey
 from hvfilter.host.door import Host
 from hvfilter.host.recorded import RecordedHost
@@ -21,6 +22,7 @@ from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model.finding import HostReport
 from hvfilter.model.plain import plain
+from hvfilter.model.problem import Problem
 from hvfilter.probes import nova_release
 from hvfilter.publish import atomic_file
 
@@ -35,7 +37,7 @@ class Record(command.HostCommand, Command):
     one JSON file: read it first.
     """
 
-    error_status = command.TROUBLE
+    error_status = exit_codes.UNUSABLE
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -150,25 +152,37 @@ def live_names() -> tuple[str, ...]:
 def write(path: Path, text: str) -> None:
     """Write a whole file or none; into a device or a pipe, if it is one.
 
-    :raises Trouble: when it cannot be written
+    :raises Problem: it cannot be written
     """
     data = text.encode()
+    if _takes_data(path):
+        _write_into(path, data)
+        return
+    mask = os.umask(0)
+    os.umask(mask)
+    atomic_file.replace(path, data, 0o666 & ~mask)
+
+
+def _takes_data(path: Path) -> bool:
+    """Whether it is a device or a pipe."""
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            _write_into(path, data)
-            return
-        mask = os.umask(0)
-        os.umask(mask)
-        atomic_file.put(path, data, 0o666 & ~mask)
-    except OSError as error:
-        problem = error.strerror or type(error).__name__
-        raise command.Trouble(f'{path} cannot be written: {problem}') from None
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
 
 
 def _write_into(path: Path, data: bytes) -> None:
-    # Opening a pipe that nobody reads would wait for a reader.
+    # Opening a pipe without a reader would block.
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
-    os.set_blocking(descriptor, True)
-    with open(descriptor, 'wb') as stream:
-        stream.write(data)
+    try:
+        descriptor = os.open(path, flags)
+        os.set_blocking(descriptor, True)
+        with open(descriptor, 'wb') as stream:
+            stream.write(data)
+    except OSError as error:
+        raise Problem(
+            f'Cannot write into {path}: {error.strerror}',
+            'Check that it accepts data and, if it is a pipe, that a program '
+            'reads from it.',
+        ) from None

@@ -12,11 +12,12 @@ from typing import TextIO
 from oslo_config import cfg
 
 from hvfilter.cli import agent as common
-from hvfilter.cli import command, streams
+from hvfilter.cli import exit_codes, streams
 from hvfilter.host.live import LiveHost
+from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
-from hvfilter.placement import client, errors, fleet, reconcile
-from hvfilter.publish import base, demands, left_over, placement, run
+from hvfilter.placement import client, fleet, reconcile
+from hvfilter.publish import demands, left_over, placement, run
 
 WIDTH = 40
 """Columns of the progress bar."""
@@ -65,12 +66,7 @@ class Withdraw(common.AgentCommand):
         """See ``cliff.command.Command``."""
         conf = common.configuration(parsed_args)
         if parsed_args.all:
-            try:
-                return self._everywhere(conf, parsed_args)
-            except errors.PlacementError as error:
-                raise base.Failed(
-                    error.what, error.remedy, transient=error.transient
-                ) from error
+            return self._everywhere(conf, parsed_args)
         identity = common.identity(LiveHost(smoke=False), conf)
         publishers = run.load(conf.hvfilter.publishers, conf)
         dry_run = parsed_args.dry_run
@@ -79,7 +75,7 @@ class Withdraw(common.AgentCommand):
         triggers = left_over.triggers()
         if triggers:
             self.say(_would_publish_again(triggers))
-            self.status = self.status or common.TRY_AGAIN
+            self.status = self.status or exit_codes.TRY_AGAIN
         return self.list_result(result, dry_run=dry_run)
 
     def _everywhere(
@@ -107,7 +103,7 @@ class Withdraw(common.AgentCommand):
         for name, error in done.failures:
             self.say(f'{name}: {error}')
         if done.failures:
-            self.status = common.FAILED
+            self.status = exit_codes.FAILED
         self.say(
             f'{done.cleaned} of {len(there.providers)} resource providers '
             f'are clean; {len(done.deleted)} names were deleted.'
@@ -152,7 +148,7 @@ class Withdraw(common.AgentCommand):
                 'hvfilter-publish.timer, remove the file and restart '
                 'nova-compute on these hosts, then withdraw again.'
             )
-            self.status = common.TRY_AGAIN
+            self.status = exit_codes.TRY_AGAIN
         else:
             self.say(
                 'Run this again after 15 minutes: exit status 0 with 0 '
@@ -161,9 +157,10 @@ class Withdraw(common.AgentCommand):
 
     def _confirm(self, there: fleet.Presence, *, keep_names: bool) -> None:
         if not sys.stdin.isatty():
-            raise command.Trouble(
-                'Standard input is not a terminal; pass --yes to skip the '
-                'confirmation'
+            raise Problem(
+                'Cannot ask for confirmation: standard input is not a '
+                'terminal',
+                'Pass --yes to skip the confirmation.',
             )
         names = '' if keep_names else f' and delete {len(there.names)} names'
         print(
@@ -174,7 +171,7 @@ class Withdraw(common.AgentCommand):
             flush=True,
         )
         if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
-            raise command.Trouble('Nothing was changed')
+            raise Problem('Not confirmed', 'Nothing was changed.')
 
 
 def _still_reporting(there: fleet.Presence, now: Week | None) -> Iterator[str]:
@@ -220,7 +217,7 @@ def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
         more = len(there.found) - _MOST_LISTED
         listed += f'; and {more} more' if more > 0 else ''
         also = f' Besides, not all could be checked: {unseen}.'
-        raise base.Failed(
+        raise Problem(
             f'hvfilter traits are still in use: {listed}',
             'These would find no host any more, servers when they are moved '
             'or unshelved. Remove the extra specs, properties and metadata '
@@ -230,7 +227,7 @@ def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
             f'this check.{also if unseen else ""}',
         )
     if there.unseen:
-        raise base.Failed(
+        raise Problem(
             'Could not check whether hvfilter traits are still in use: '
             f'{unseen}',
             f'{there.unseen[0].remedy} Use --force to skip this check.',

@@ -17,6 +17,7 @@ from typing import Any
 from oslo_config import cfg, iniparser, types
 
 from hvfilter.conf import age, references
+from hvfilter.model.problem import Problem
 
 GROUP = cfg.OptGroup(
     'hvfilter',
@@ -185,10 +186,6 @@ _VALUE_ERROR = re.compile(r"detail='([^']*)'\) is not valid: (.*)", re.DOTALL)
 """A ``ConfigFileValueError`` in words; oslo_config/cfg.py, ``_do_get``."""
 
 
-class Unreadable(Exception):
-    """A configuration file cannot be read or understood."""
-
-
 def load(
     files: Sequence[str], directories: Sequence[str] = ()
 ) -> cfg.ConfigOpts:
@@ -196,8 +193,8 @@ def load(
 
     :param files: configuration files, later ones override earlier ones
     :param directories: directories whose ``*.conf`` are read after the files
-    :raises Unreadable: a file is missing, not readable or malformed, or sets
-        an option of hvfilter to a value that it cannot have.
+    :raises hvfilter.model.problem.Problem: a file is missing, not readable or
+        malformed, or sets an option of hvfilter to an invalid value.
     """
     for path in (*files, *_in_directories(directories)):
         _refuse_pipes(Path(path))
@@ -213,21 +210,33 @@ def load(
             default_config_dirs=list(directories),
         )
     except cfg.ConfigFilesPermissionDeniedError as error:
-        raise Unreadable(
-            f'{error}. Run this as a user who may read the file, such as '
-            'root or a member of the group nova.'
+        raise _unusable(
+            f'{error}',
+            'Run this as a user who may read the file, such as root or a '
+            'member of the group nova.',
         ) from None
     except cfg.ConfigFileParseError as error:
-        raise Unreadable(_malformed(error)) from None
+        raise _unusable(
+            _malformed(error),
+            'Correct the file; nova-compute would not start with it either.',
+        ) from None
     except UnicodeDecodeError:
-        raise Unreadable(
+        raise _unusable(
             f'One of these configuration files is not valid UTF-8: '
-            f'{", ".join(files)}'
+            f'{", ".join(files)}',
+            'Correct the file.',
         ) from None
     except (cfg.Error, OSError) as error:
-        raise Unreadable(f'The configuration is not usable: {error}') from None
+        raise _unusable(
+            f'The configuration is not usable: {str(error).rstrip(".")}',
+            'Correct the configuration files.',
+        ) from None
     _check_values(conf)
     return conf
+
+
+def _unusable(what: str, remedy: str) -> Problem:
+    return Problem(what, remedy, code='misconfigured')
 
 
 def _in_directories(directories: Sequence[str]) -> Iterator[str]:
@@ -243,9 +252,10 @@ def _refuse_pipes(path: Path) -> None:
         # oslo.config says what is wrong with it.
         return
     if odd and str(path) != os.devnull:
-        raise Unreadable(
-            f'{path} is no regular file. Name a file with --config-file, and '
-            'a directory with --config-dir.'
+        raise _unusable(
+            f'{path} is not a regular file',
+            'Name a file with --config-file, and a directory with '
+            '--config-dir.',
         )
 
 
@@ -256,10 +266,7 @@ def _malformed(error: cfg.ConfigFileParseError) -> str:
         where, problem = f', line {cause.lineno}', cause.msg
     else:
         where, problem = '', 'cannot be parsed'
-    return (
-        f'{error.config_file}{where}: {problem}. Correct the file; '
-        'nova-compute would not start with it either.'
-    )
+    return f'{error.config_file}{where}: {problem}'
 
 
 def _check_values(conf: cfg.ConfigOpts) -> None:
@@ -269,11 +276,12 @@ def _check_values(conf: cfg.ConfigOpts) -> None:
             conf[GROUP.name][opt.dest]
         except (cfg.Error, ValueError) as error:
             # Only the text says in which file the value is.
-            said = _VALUE_ERROR.search(str(error))
-            where, problem = said.groups() if said else ('?', str(error))
-            raise Unreadable(
-                f'[{GROUP.name}] {opt.dest} in {where} cannot have this '
-                f'value: {problem}'
+            match = _VALUE_ERROR.search(str(error))
+            where, reason = match.groups() if match else ('?', str(error))
+            raise _unusable(
+                f'Invalid value of [{GROUP.name}] {opt.dest} in {where}: '
+                f'{reason.rstrip(".")}',
+                'Correct the option.',
             ) from None
 
 
@@ -286,7 +294,8 @@ def register(conf: cfg.ConfigOpts) -> None:
 def register_placement(conf: cfg.ConfigOpts) -> None:
     """Make the options of keystoneauth1 known, under ``[placement]``.
 
-    :raises Unreadable: a value refers to an option that is not set.
+    :raises hvfilter.model.problem.Problem: a value refers to an option that
+        is not set.
     """
     from keystoneauth1 import loading
 
@@ -302,10 +311,10 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     section = conf[name].auth_section or name
     unset = references.register(conf, {name, section})
     if unset:
-        raise Unreadable(
+        raise _unusable(
             f'[{section}] refers to {", ".join(f"${each}" for each in unset)}'
-            ', which no configuration file sets. Write the value out in '
-            f'[{section}].'
+            ', which no configuration file sets',
+            f'Write the value out in [{section}].',
         )
 
 

@@ -491,11 +491,9 @@ def _error(
             'Placement.',
         )
     if status == 409:
-        code = _quote(told.get('code')) if told else ''
         return errors.Conflict(
             f'Placement refuses {method} of {about} (HTTP 409){says}',
             'Somebody else changed or uses it: read it again.',
-            code=code,
         )
     if status == 429 or status >= 500:
         after = retry_after_s(answer)

@@ -1,46 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong between this process and Placement.
 
-Every error names the thing that failed and what to do about it. None of them
-ever carries a token, a password or an unparsed answer body: what a server
-sends is quoted only where it is Placement's own JSON error text, shortened.
+None of these errors contains a token, a password or an unparsed response
+body: of what a server sends, only Placement's own JSON error text is quoted,
+shortened.
 """
 
 from __future__ import annotations
 
+from hvfilter.model.problem import Problem
 
-class PlacementError(Exception):
-    """The base of all errors of this package.
 
-    :param what: the thing that failed, a clause without a final stop.
-    :param remedy: what a person can do about it, a sentence.
-    """
+class PlacementError(Problem):
+    """The base of all errors of this package."""
 
-    #: Whether the same request may succeed later with nothing changed here.
-    transient = False
-
-    #: A word for machines, which never changes: the label of a metric.
     code = 'placement'
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what, remedy)
-        self.what = what
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f'{self.what}. {self.remedy}'
 
 
 class Unreachable(PlacementError):
-    """No answer came: refused, reset, timed out, or the name is unknown."""
+    """No response: refused, reset, timed out, or the name is unknown."""
 
     code = 'unreachable'
-
     transient = True
 
 
 class Unavailable(PlacementError):
-    """The service answered that it cannot serve now: 429 or 5xx.
+    """The service responded that it cannot serve now: 429 or 5xx.
 
     :param status: the HTTP status.
     :param retry_after_s: the Retry-After header in seconds, if it was sent as
@@ -48,7 +33,6 @@ class Unavailable(PlacementError):
     """
 
     code = 'unavailable'
-
     transient = True
 
     def __init__(
@@ -71,13 +55,13 @@ class Misconfigured(PlacementError):
 
 
 class Unauthorized(PlacementError):
-    """Keystone or Placement did not accept who we are: 401."""
+    """Keystone or Placement rejected the credentials: 401."""
 
     code = 'unauthorized'
 
 
 class Forbidden(PlacementError):
-    """Placement knows who we are and does not allow it: 403."""
+    """The user is authenticated and lacks the permission: 403."""
 
     code = 'forbidden'
 
@@ -89,7 +73,7 @@ class NotFound(PlacementError):
 
 
 class WrongProvider(PlacementError):
-    """Which provider is this host's cannot be decided, or what decides it
+    """This host's provider cannot be determined, or the configured one
     belongs to another host. Nothing was written.
     """
 
@@ -97,18 +81,9 @@ class WrongProvider(PlacementError):
 
 
 class Conflict(PlacementError):
-    """Somebody else changed the thing first, or still uses it: 409.
-
-    :param code: Placement's error code, such as
-        ``placement.concurrent_update``; empty below microversion 1.23, which
-        added the codes.
-    """
+    """Another writer changed the object first, or still uses it: 409."""
 
     code = 'conflict'
-
-    def __init__(self, what: str, remedy: str, *, code: str = '') -> None:
-        super().__init__(what, remedy)
-        self.code = code
 
 
 class Rejected(PlacementError):
@@ -139,7 +114,7 @@ class TooOld(PlacementError):
 
 
 class BadAnswer(PlacementError):
-    """The answer is not what Placement sends: truncated, not JSON, of
+    """The response is not what Placement sends: truncated, not JSON, of
     another shape, or a redirection.
     """
 

@@ -412,5 +412,4 @@ def _gave_up(error: errors.Conflict, times: int) -> errors.Conflict:
         f'{error.what}, {times} times in a row',
         'Another writer changes this provider all the time: find it in the '
         'log of Placement. Nothing was changed; the next run tries again.',
-        code=error.code,
     )

@@ -15,34 +15,6 @@ from hvfilter.rules.traits import Wanted
 NAMESPACE = 'hvfilter.publishers'
 
 
-class Failed(Exception):
-    """A publisher could not do its work.
-
-    :param what: the thing that failed, a clause without a final stop.
-    :param remedy: what a person can do about it, a sentence.
-    :param transient: whether the same may succeed later, nothing changed.
-    :param code: a word for machines, which never changes: the label of a
-        metric.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        remedy: str,
-        *,
-        transient: bool = False,
-        code: str = 'failed',
-    ) -> None:
-        super().__init__(what, remedy)
-        self.what = what
-        self.remedy = remedy
-        self.transient = transient
-        self.code = code
-
-    def __str__(self) -> str:
-        return f'{self.what}. {self.remedy}'
-
-
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """What this host knows about which resource provider is its own.
@@ -147,7 +119,8 @@ class Publisher(abc.ABC):
       was published before or what is published now.
     * Publishing the same again writes nothing, unless the time is a part of
       what is published.
-    * What goes wrong is raised as :class:`Failed`, and never holds a secret.
+    * Failures are raised as :class:`~hvfilter.model.problem.Problem`, without
+      secrets.
     """
 
     #: The name under which it is registered.
@@ -160,14 +133,14 @@ class Publisher(abc.ABC):
     def preview(self, occasion: Occasion) -> Outcome:
         """Tell exactly what :meth:`publish` would do, and change nothing.
 
-        :raises Failed: it cannot be determined.
+        :raises Problem: it cannot be determined.
         """
 
     @abc.abstractmethod
     def publish(self, occasion: Occasion) -> Outcome:
         """Publish, and return when it is done.
 
-        :raises Failed: it was not done, or it is not known to be.
+        :raises Problem: it was not done, or it is not known to be.
         """
 
     @abc.abstractmethod
@@ -177,5 +150,5 @@ class Publisher(abc.ABC):
         """Leave nothing of ours behind.
 
         :param dry_run: only show what would be removed.
-        :raises Failed: it was not done, or it is not known to be.
+        :raises Problem: it was not done, or it is not known to be.
         """

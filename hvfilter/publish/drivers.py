@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-from hvfilter.publish import base
+from hvfilter.model.problem import Problem
 
 
 def refuse_ironic(conf: cfg.ConfigOpts) -> None:
     """Refuse to publish about a host whose nova-compute manages others.
 
-    :raises hvfilter.publish.base.Failed: its compute nodes are Ironic's.
+    :raises hvfilter.model.problem.Problem: its compute nodes are Ironic's.
     """
     if 'ironic' in (conf.compute_driver or '').lower():
-        raise base.Failed(
+        raise Problem(
             f'This nova-compute ({conf.compute_driver}) manages bare metal '
             'nodes, each with a resource provider of its own, and none of '
             'them is this host',

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from hvfilter.model import catalogue
-from hvfilter.publish import base, file
+from hvfilter.model.problem import Problem
+from hvfilter.publish import atomic_file
 
 SERVICE = 'hvfilter-publish.service'
 """What the timer, and the udev rule through another timer, start."""
@@ -93,8 +94,8 @@ def files(
 
 def _look(path: Path, may_identify: Callable[[str], bool]) -> Found:
     try:
-        raw = file.read(path) or b''
-    except base.Failed as failed:
+        raw = atomic_file.read(path) or b''
+    except Problem as failed:
         return Found(path, unreadable=failed.what)
     if catalogue.TRAIT_PREFIX.encode() not in raw:
         return Found(path)

@@ -18,6 +18,7 @@ from oslo_config import cfg
 from hvfilter.conf import agent
 from hvfilter.model import dated
 from hvfilter.model.dated import Kind
+from hvfilter.model.problem import Problem
 from hvfilter.placement import client, errors, reconcile, whose
 from hvfilter.publish import base, drivers, left_over
 from hvfilter.rules import traits
@@ -78,9 +79,8 @@ class PlacementPublisher(base.Publisher):
                     target, wanted, await_provider=not leaving
                 )
             )
-        except errors.PlacementError as error:
-            missing = isinstance(error, errors.NotFound)
-            if missing and leaving:
+        except errors.NotFound as error:
+            if leaving:
                 return base.Outcome(
                     self.name,
                     f'resource provider {target}',
@@ -91,12 +91,8 @@ class PlacementPublisher(base.Publisher):
                     returning=added_again,
                 )
             # nova-compute may yet create the provider.
-            raise base.Failed(
-                error.what,
-                error.remedy,
-                transient=error.transient or missing,
-                code=error.code,
-            ) from error
+            error.transient = True
+            raise
         return base.Outcome(
             self.name,
             f'resource provider {change.uuid}',
@@ -211,7 +207,7 @@ def target_of(
     The configured uuid or name, else nova-compute's identity file, else the
     names of the host.
 
-    :raises hvfilter.publish.base.Failed: it cannot be determined.
+    :raises hvfilter.model.problem.Problem: it cannot be determined.
     """
     options = conf.hvfilter
     if options.provider_uuid:
@@ -225,7 +221,7 @@ def target_of(
         _uuid(text.strip(), path): path for path, text in identity.compute_ids
     }
     if len(found) > 1:
-        raise base.Failed(
+        raise Problem(
             'The identity files of nova-compute disagree: '
             + ', '.join(f'{path} has {uuid}' for uuid, path in found.items()),
             'nova-compute does not start so either: keep the one that '
@@ -235,7 +231,7 @@ def target_of(
     for uuid, path in found.items():
         return reconcile.Target(uuid, identity.names, path)
     if not identity.names:
-        raise base.Failed(
+        raise Problem(
             'It is not known which resource provider is this host',
             'Set [hvfilter]provider_uuid or [hvfilter]provider_name; see '
             '"openstack resource provider list".',
@@ -247,7 +243,7 @@ def _uuid(text: str, origin: str) -> str:
     try:
         return client.canonical_uuid(text)
     except ValueError:
-        raise base.Failed(
+        raise Problem(
             f'{origin} holds no uuid',
             'Set it to the uuid of the resource provider; see "openstack '
             'resource provider list".',

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from hvfilter.model import catalogue, dated
-from hvfilter.publish import base, drivers, file, small_yaml
+from hvfilter.model.problem import Problem
+from hvfilter.publish import atomic_file, base, drivers, small_yaml
 from hvfilter.publish.left_over import EVERY_NODE
 from hvfilter.rules.traits import Wanted
 
@@ -64,12 +65,12 @@ class ProviderConfigPublisher(base.Publisher):
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
         path = self._path()
-        raw = file.read(path)
+        raw = atomic_file.read(path)
         if raw is None:
             return base.Outcome(self.name, str(path))
         old = parse(raw, path)
         if not dry_run:
-            file.remove(path)
+            atomic_file.remove(path)
         gone = old.traits | old.left_behind
         return base.Outcome(
             self.name,
@@ -85,14 +86,14 @@ class ProviderConfigPublisher(base.Publisher):
         drivers.refuse_ironic(self.conf)
         others = tuple(_others(path))
         _refuse_rivals(path, others, occasion.identity)
-        raw = file.read(path)
+        raw = atomic_file.read(path)
         old = Content() if raw is None else parse(raw, path)
         new = merge(old, occasion.wanted, removed=_removed(occasion, raw))
         text = render(new)
         changed = raw != text.encode()
         if changed and not dry_run:
             mode = int(self.conf.hvfilter.provider_config_mode, 8)
-            file.replace(path, text.encode(), mode)
+            atomic_file.replace(path, text.encode(), mode)
         return base.Outcome(
             self.name,
             str(path),
@@ -112,7 +113,7 @@ class ProviderConfigPublisher(base.Publisher):
     def _path(self) -> Path:
         path = Path(self.conf.hvfilter.provider_config_file)
         if path.suffix != '.yaml':
-            raise base.Failed(
+            raise Problem(
                 f'nova-compute does not read {path}',
                 'Set [hvfilter]provider_config_file to a name that ends in '
                 '".yaml".',
@@ -179,7 +180,7 @@ def render(content: Content) -> str:
 def parse(raw: bytes, path: Path) -> Content:
     """What our file says.
 
-    :raises hvfilter.publish.base.Failed: it is not one that we wrote.
+    :raises hvfilter.model.problem.Problem: it is not one that we wrote.
     """
     try:
         document = small_yaml.load(raw)
@@ -205,7 +206,7 @@ def parse(raw: bytes, path: Path) -> Content:
     ):
         ours = False
     if not ours:
-        raise base.Failed(
+        raise Problem(
             f'{path} was not written by hvfilter, or was changed since',
             'Move what was added to a file of its own, or remove the file; '
             'or set [hvfilter]provider_config_file to another name.',
@@ -229,9 +230,9 @@ def _others(path: Path) -> Iterator[tuple[Path, Any]]:
     for other in sorted(path.parent.glob('*.yaml')):
         if other.name == path.name or other.name.startswith('.'):
             continue
-        raw = file.read(other) or b''
+        raw = atomic_file.read(other) or b''
         if len(raw) > small_yaml.LIMIT:
-            raise base.Failed(
+            raise Problem(
                 f'{other} is larger than {small_yaml.LIMIT >> 10} KiB, so it '
                 'was not read, and it may name this resource provider',
                 'Move the file out of the folder, or use the publisher '
@@ -254,14 +255,14 @@ def _refuse_rivals(
     uuids = {text.strip().lower() for _, text in identity.compute_ids}
     for other, identified in others:
         if identified == EVERY_NODE:
-            raise base.Failed(
+            raise Problem(
                 f'{other} is about {EVERY_NODE} too, and nova-compute does '
                 'not start with two such files',
                 'Let it name the resource providers one by one, or use the '
                 'publisher placement in place of provider-config.',
             )
         if identified in identity.names or str(identified).lower() in uuids:
-            raise base.Failed(
+            raise Problem(
                 f'{other} already configures the resource provider '
                 f'{identified}, so nova-compute would ignore {path}',
                 'Use the publisher placement in place of provider-config.',

@@ -10,7 +10,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hvfilter.conf import agent
+from hvfilter.model.problem import Problem
 from hvfilter.publish import base
 
 LOG = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Result:
     """
 
     outcomes: tuple[base.Outcome, ...]
-    failures: tuple[tuple[str, base.Failed], ...]
+    failures: tuple[tuple[str, Problem], ...]
 
     @property
     def transient(self) -> bool:
@@ -40,7 +40,7 @@ class Unusable:
     """Stands where a publisher cannot be had, and fails in its place."""
 
     name: str
-    failed: base.Failed
+    failed: Problem
 
     def preview(self, _: base.Occasion) -> base.Outcome:
         """Fail."""
@@ -66,10 +66,10 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
     """
     import stevedore
 
-    broken: dict[str, base.Failed] = {}
+    broken: dict[str, Problem] = {}
 
     def not_loaded(_: Any, entry_point: Any, error: BaseException) -> None:
-        broken[entry_point.name] = base.Failed(
+        broken[entry_point.name] = Problem(
             f'The publisher {entry_point.name} cannot be loaded: {error}',
             f'Install what {entry_point.value} needs, or remove it from '
             '[hvfilter] publishers.',
@@ -85,7 +85,7 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
     known: dict[str, Any] = {}
     for extension in manager:
         if extension.name in known:
-            broken[extension.name] = base.Failed(
+            broken[extension.name] = Problem(
                 f'Two publishers are registered as {extension.name} in '
                 f'{base.NAMESPACE}',
                 'Uninstall one of the packages.',
@@ -108,8 +108,8 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
     return tuple(chosen(name) for name in dict.fromkeys(names))
 
 
-def _unknown(name: str, registered: Iterable[str]) -> base.Failed:
-    return base.Failed(
+def _unknown(name: str, registered: Iterable[str]) -> Problem:
+    return Problem(
         f'[hvfilter] publishers: there is no publisher named {name!r}',
         f'Known are: {", ".join(sorted(registered))}. One of another package '
         'is known after that is installed.',
@@ -117,10 +117,10 @@ def _unknown(name: str, registered: Iterable[str]) -> base.Failed:
     )
 
 
-def _unexpected(name: str, error: Exception) -> base.Failed:
+def _unexpected(name: str, error: Exception) -> Problem:
     """What no publisher should raise; nothing is known of its text."""
     LOG.debug('The publisher %s failed', name, exc_info=error)
-    return base.Failed(
+    return Problem(
         f'The publisher {name} failed unexpectedly: {type(error).__name__}',
         'This is a bug in it: run this command with --debug, and report the '
         'traceback.',
@@ -165,15 +165,15 @@ def _each(
     act: Callable[[Chosen, tuple[base.Outcome, ...]], base.Outcome],
 ) -> Result:
     outcomes: list[base.Outcome] = []
-    failures: list[tuple[str, base.Failed]] = []
+    failures: list[tuple[str, Problem]] = []
     for publisher in publishers:
         try:
             outcomes.append(act(publisher, tuple(outcomes)))
             continue
-        except base.Failed as error:
-            failed = error
-        except (agent.Unreadable, cfg.Error) as error:
-            failed = base.Failed(
+        except Problem as problem:
+            failed = problem
+        except cfg.Error as error:
+            failed = Problem(
                 str(error).rstrip('.'),
                 'Correct the configuration.',
                 code='misconfigured',

@@ -16,7 +16,8 @@ from prometheus_client import core, parser
 
 from hvfilter import version
 from hvfilter.model.finding import HostReport
-from hvfilter.publish import base, file
+from hvfilter.model.problem import Problem
+from hvfilter.publish import atomic_file, base
 
 SUCCESS = 'hvfilter_publish_success_timestamp_seconds'
 
@@ -39,17 +40,17 @@ class TextfilePublisher(base.Publisher):
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
         path = self._path()
-        there = file.read(path) is not None
+        there = atomic_file.read(path) is not None
         if there and not dry_run:
-            file.remove(path)
+            atomic_file.remove(path)
         return base.Outcome(self.name, str(path), changed=there)
 
     def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
         path = self._path()
-        text = render(occasion, successes(file.read(path) or b''))
+        text = render(occasion, successes(atomic_file.read(path) or b''))
         if not dry_run:
             mode = int(self.conf.hvfilter.textfile_mode, 8)
-            file.replace(path, text, mode)
+            atomic_file.replace(path, text, mode)
         return base.Outcome(
             self.name, str(path), changed=True, content=text.decode()
         )
@@ -57,7 +58,7 @@ class TextfilePublisher(base.Publisher):
     def _path(self) -> Path:
         path = Path(self.conf.hvfilter.textfile)
         if path.suffix != '.prom':
-            raise base.Failed(
+            raise Problem(
                 f'node_exporter would not read {path}',
                 'Set [hvfilter]textfile to a name that ends in ".prom".',
             )

@@ -9,8 +9,9 @@ import fixtures
 from oslo_config import cfg
 
 from hvfilter.model.finding import HostReport
+from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
-from hvfilter.publish.base import Failed, Identity, Occasion, Outcome
+from hvfilter.publish.base import Identity, Occasion, Outcome
 from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.publish.provider_config import ProviderConfigPublisher
 from hvfilter.rules.traits import wanted
@@ -153,7 +154,7 @@ class WhoseTest(landing.LandingTestCase):
         clone = Identity(((path, self.provider('flat')),), ('clone7',))
         before = self.traits('flat')
         failed = self.assertRaises(
-            Failed,
+            Problem,
             PlacementPublisher(self.agent('flat')).publish,
             occasion(findings.report(findings.INTEL), clone),
         )
@@ -170,7 +171,7 @@ class WhoseTest(landing.LandingTestCase):
     def test_publish_when_host_was_installed_anew(self) -> None:
         new = '0e3c2e0e-9d3b-4e52-8f0b-2d1f5a2f7a55'
         failed = self.assertRaises(
-            Failed,
+            Problem,
             PlacementPublisher(self.agent('flat')).publish,
             occasion(
                 findings.report(findings.INTEL),
@@ -186,7 +187,7 @@ class WhoseTest(landing.LandingTestCase):
         )
         identity = Identity((), ('flat.example', 'flat'))
         failed = self.assertRaises(
-            Failed,
+            Problem,
             PlacementPublisher(self.agent('flat')).publish,
             occasion(findings.report(findings.INTEL), identity),
         )
@@ -201,7 +202,7 @@ class WhoseTest(landing.LandingTestCase):
         )
         for publisher in (ProviderConfigPublisher, PlacementPublisher):
             self.assertRaises(
-                Failed,
+                Problem,
                 publisher(conf).publish,
                 occasion(findings.report(findings.INTEL)),
             )

@@ -169,7 +169,7 @@ class TestBounds(CommandTestCase):
             for path in (pipe, '/dev/zero', '/dev/null'):
                 self.ran('probe', option, path)
         told = self.ran('record', '--snapshot', self.host('kvm-busy'), pipe)
-        self.assertIn('cannot be written', told)
+        self.assertIn('Cannot write', told)
 
     def test_read_when_a_pipe_has_a_writer(self):
         read, write = os.pipe()
@@ -208,7 +208,7 @@ class TestNoSpace(CommandTestCase):
                 text=True,
             )
             self.assertEqual(2, ran.returncode)
-            self.assertIn('cannot be written: File too large', ran.stderr)
+            self.assertIn(': File too large', ran.stderr)
             left = [path.name for path in self.folder.iterdir()]
             self.assertEqual(['new.json'] if before else [], left)
         self.assertEqual('old', path.read_text())

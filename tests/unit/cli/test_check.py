@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from hvfilter.cli import check
-from hvfilter.cli.command import Trouble
 from hvfilter.host.door import Machine
 from hvfilter.host.snapshot import Making, Provenance, Snapshot
+from hvfilter.model.problem import Problem
 from tests.unit.cli.base import CommandTestCase
 
 BLANK = Snapshot(Provenance(Making.MADE), Machine('x86_64', '6.1'))
@@ -73,7 +73,7 @@ class TestCheck(CommandTestCase):
             ran = self.check(*argv, '--condition')
             self.assertEqual(255, ran.status, argv)
         ran = self.check('intel-all-on', '--require', 'kvm,warp')
-        self.assertIn('There is no capability "warp"; there are: ', ran.err)
+        self.assertIn('Unknown capability: "warp". Use one of: ', ran.err)
         self.assertEqual('', ran.out)
 
     def test_status_255_when_a_unit_asks_and_nothing_is_known(self):
@@ -91,4 +91,4 @@ class TestCheck(CommandTestCase):
 
     def test_each_once_when_named_twice(self):
         self.assertEqual(('kvm', 'ept'), check.keys(['kvm, ept', 'kvm']))
-        self.assertRaises(Trouble, check.keys, [''])
+        self.assertRaises(Problem, check.keys, [''])

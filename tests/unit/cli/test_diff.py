@@ -66,4 +66,4 @@ class TestDiff(CommandTestCase):
 
     def test_trouble_when_a_file_is_no_snapshot(self):
         ran = self.run_command('diff', '/etc/hostname')
-        self.assert_trouble('/etc/hostname is no snapshot', ran)
+        self.assert_trouble('/etc/hostname is not a snapshot', ran)

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from unittest import mock
 
-from hvfilter.cli import command, main
+from hvfilter.cli import main
+from hvfilter.model.problem import Problem
 from tests.unit.cli.base import CommandTestCase
 
 
@@ -35,7 +36,7 @@ class TestMain(CommandTestCase):
     def test_traceback_when_debugging_only(self):
         argv = ('probe', '--snapshot', '/nonexistent')
         self.assert_trouble(
-            '/nonexistent cannot be read', self.run_command(*argv)
+            'Cannot read /nonexistent', self.run_command(*argv)
         )
         ran = self.run_command('--debug', *argv)
         self.assertEqual(2, ran.status)
@@ -49,7 +50,7 @@ class TestMain(CommandTestCase):
                 raise ValueError
             except ValueError:
                 logging.getLogger('x').exception('boo')
-            raise command.Trouble('no report')
+            raise Problem('no report', 'Get one.')
 
         with mock.patch('hvfilter.cli.command.chosen_report', fail):
             ran = self.run_command(

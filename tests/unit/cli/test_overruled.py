@@ -4,10 +4,11 @@ import argparse
 
 import testtools
 
-from hvfilter.cli import command, overruled
+from hvfilter.cli import overruled
 from hvfilter.host import ini
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
+from hvfilter.model.problem import Problem
 from tests.fakes import reports
 
 
@@ -67,6 +68,6 @@ class AsPublishedTest(testtools.TestCase):
 
     def test_finding_when_words_make_no_sense(self):
         error = self.assertRaises(
-            command.Trouble, self.kvm, ours='[hvfilter]\noverrule = kvm\n'
+            Problem, self.kvm, ours='[hvfilter]\noverrule = kvm\n'
         )
         self.assertIn('kvm=present', str(error))

@@ -117,19 +117,19 @@ class TestProbe(CommandTestCase):
         ):
             path.write_text(text)
             ran = self.run_command('probe', '--snapshot', path)
-            self.assert_trouble(f'{path} is no snapshot: ', ran)
+            self.assert_trouble(f'{path} is not a snapshot: ', ran)
             self.assertIn(told, ran.err)
             self.assertIn('hvfilter record', ran.err)
 
     def test_trouble_when_the_snapshot_is_endless(self):
         ran = self.run_command('probe', '--snapshot', '/dev/zero')
-        self.assert_trouble('/dev/zero cannot be read: it is a device', ran)
+        self.assert_trouble('Cannot read /dev/zero: it is a device', ran)
 
     def test_trouble_when_the_snapshot_cannot_be_read(self):
         ran = self.run_command('probe', '--snapshot', self.folder)
-        self.assert_trouble('cannot be read: Is a directory', ran)
+        self.assert_trouble(': Is a directory', ran)
         ran = self.run_command('probe', '--snapshot', 'a\0b')
-        self.assert_trouble('cannot be read', ran)
+        self.assert_trouble('Cannot read', ran)
 
     def test_snapshot_is_read_when_it_comes_by_standard_input(self):
         stdin = mock.Mock()
@@ -169,11 +169,11 @@ class TestProbe(CommandTestCase):
 
     def test_trouble_when_a_copy_or_registers_cannot_be_used(self):
         for argv, told in (
-            (('--sysroot', '/nonexistent'), 'is no directory'),
-            (('--sysroot', '/etc/passwd'), 'is no directory'),
-            (('--sysroot', 'a\0b'), 'is no directory'),
+            (('--sysroot', '/nonexistent'), '--sysroot: No such file'),
+            (('--sysroot', '/etc/passwd'), '--sysroot: Not a directory'),
+            (('--sysroot', 'a\0b'), '--sysroot: '),
             (('--cpuid', '/etc/passwd'), 'no line of CPUID registers'),
-            (('--cpuid', '/nonexistent'), 'cannot be read'),
+            (('--cpuid', '/nonexistent'), 'Cannot read'),
             (
                 ('--sysroot', '/', '--snapshot', '/etc/passwd'),
                 'exclude each other',

@@ -13,6 +13,7 @@ from hvfilter.cli import agent as common
 from hvfilter.conf import agent
 from hvfilter.host.door import Denied
 from hvfilter.model import document
+from hvfilter.model.problem import Problem
 from hvfilter.publish import base, run
 from tests.fakes import reports
 from tests.unit.cli.base import CommandTestCase
@@ -286,8 +287,8 @@ class HostNamesTest(testtools.TestCase):
 
 class ResultTest(testtools.TestCase):
     def test_status_when_some_fail(self):
-        passing = ('x', base.Failed('a', 'b', transient=True))
-        lasting = ('y', base.Failed('a', 'b'))
+        passing = ('x', Problem('a', 'b', transient=True))
+        lasting = ('y', Problem('a', 'b'))
         for failures, expected in (
             ((), 0),
             ((passing,), 75),

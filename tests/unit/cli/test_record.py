@@ -104,9 +104,9 @@ class TestRecord(CommandTestCase):
 
     def test_trouble_when_it_cannot_be_written(self):
         ran = self.record(self.folder / 'none' / 'x.json')
-        self.assert_trouble('x.json cannot be written: No such file', ran)
+        self.assert_trouble('x.json: No such file', ran)
         ran = self.record(self.folder)
-        self.assert_trouble('cannot be written: Is a directory', ran)
+        self.assert_trouble(f'write {self.folder}: Is a directory', ran)
 
 
 class TestOwnNames(CommandTestCase):

@@ -10,6 +10,7 @@ from keystoneauth1 import loading
 from oslo_utils import netutils
 
 from hvfilter.conf import agent, opts
+from hvfilter.model.problem import Problem
 
 
 class LoadTest(testtools.TestCase):
@@ -60,7 +61,7 @@ class LoadTest(testtools.TestCase):
             str(self.folder / 'missing'),
             self.write('broken', 'no section\n[\n'),
         ):
-            error = self.assertRaises(agent.Unreadable, agent.load, [path])
+            error = self.assertRaises(Problem, agent.load, [path])
             self.assertIn(path, str(error))
 
     def test_load_when_a_line_is_malformed(self):
@@ -72,12 +73,12 @@ class LoadTest(testtools.TestCase):
             '[placement\npassword = SECRET\n',
         ):
             path = self.write('x', text)
-            error = self.assertRaises(agent.Unreadable, agent.load, [path])
+            error = self.assertRaises(Problem, agent.load, [path])
             self.assertNotIn('SECRET', str(error))
             self.assertIn(f'{path}, line ', str(error))
         path = self.folder / 'y'
         path.write_bytes(b'[placement]\n# \xff SECRET\n')
-        error = self.assertRaises(agent.Unreadable, agent.load, [str(path)])
+        error = self.assertRaises(Problem, agent.load, [str(path)])
         self.assertIn('UTF-8', str(error))
 
     def test_load_when_a_file_is_a_pipe_or_a_device(self):
@@ -90,10 +91,8 @@ class LoadTest(testtools.TestCase):
             ([str(self.folder)], []),
             ([], [str(self.folder / 'd')]),
         ):
-            error = self.assertRaises(
-                agent.Unreadable, agent.load, files, directories
-            )
-            self.assertIn('is no regular file', str(error))
+            error = self.assertRaises(Problem, agent.load, files, directories)
+            self.assertIn('is not a regular file', str(error))
         agent.load([os.devnull])
 
     def test_load_when_a_value_is_wrong(self):
@@ -110,7 +109,7 @@ class LoadTest(testtools.TestCase):
             ('provider_config_mode', 'rw'),
         ):
             path = self.write('x', f'[hvfilter]\n{option} = {value}\n')
-            error = self.assertRaises(agent.Unreadable, agent.load, [path])
+            error = self.assertRaises(Problem, agent.load, [path])
             self.assertIn(f'[hvfilter] {option} in {path}', str(error))
 
     def test_load_when_a_directory_is_given(self):
@@ -164,7 +163,7 @@ class PlacementOptionsTest(LoadTest):
     def test_references_when_nobody_sets_the_option(self):
         for name in ('nowhere', 'other.nowhere', 'DEFAULT.nowhere'):
             error = self.assertRaises(
-                agent.Unreadable,
+                Problem,
                 self.load,
                 f'[placement]\nregion_name = ${name}\n',
             )

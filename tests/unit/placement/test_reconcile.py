@@ -187,6 +187,7 @@ class ReconcilerTest(testtools.TestCase):
             errors.Conflict, self.reconcile, placement, conflicts=5
         )
         self.assertIn('6 times', str(error))
+        self.assertEqual('conflict', error.code)
         self.assertEqual(FOREIGN, placement.traits)
         self.assertEqual(5, len(self.time.slept))
         self.assertEqual([0.05, 0.1, 0.2, 0.4, 0.8], self.time.slept)

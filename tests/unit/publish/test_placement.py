@@ -8,6 +8,7 @@ import testtools
 
 from hvfilter.conf import agent
 from hvfilter.model import catalogue
+from hvfilter.model.problem import Problem
 from hvfilter.placement import errors, keystone, reconcile
 from hvfilter.publish import base, placement, provider_config
 from tests.fakes import reports
@@ -36,7 +37,7 @@ class TargetTest(ConfTestCase):
         return placement.target_of(self.conf(text), identity)
 
     def failure(self, identity=NAMES, text=''):
-        return str(self.assertRaises(base.Failed, self.target, identity, text))
+        return str(self.assertRaises(Problem, self.target, identity, text))
 
     def test_target_when_uuid_is_configured(self):
         found = self.target(
@@ -151,7 +152,7 @@ class TransportTest(ConfTestCase):
             )
         )
         occasion = reports.occasion(identity=NAMES)
-        error = self.assertRaises(base.Failed, publisher.publish, occasion)
+        error = self.assertRaises(Problem, publisher.publish, occasion)
         self.assertIn('auth_url', str(error))
         self.assertNotIn('hidden', str(error))
 
@@ -209,12 +210,12 @@ class PublisherTest(ConfTestCase):
     def test_publish_when_it_fails(self):
         self.placement.before = lambda sent: answer(503)
         failed = self.assertRaises(
-            base.Failed, self.publisher.publish, self.occasion
+            Problem, self.publisher.publish, self.occasion
         )
         self.assertTrue(failed.transient)
         self.placement.before = lambda sent: answer(401)
         failed = self.assertRaises(
-            base.Failed, self.publisher.publish, self.occasion
+            Problem, self.publisher.publish, self.occasion
         )
         self.assertFalse(failed.transient)
 
@@ -387,7 +388,7 @@ class PublisherTest(ConfTestCase):
             ),
             lambda: self.publisher.withdraw(identity),
         ):
-            failed = self.assertRaises(base.Failed, act)
+            failed = self.assertRaises(Problem, act)
             self.assertFalse(failed.transient)
             for word in ('clone7', 'node1.example.org', '/nova/compute_id'):
                 self.assertIn(word, str(failed))

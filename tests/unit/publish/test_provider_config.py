@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hvfilter.conf import agent
 from hvfilter.model.catalogue import STATE_TRAITS, UNKNOWN_TRAITS
+from hvfilter.model.problem import Problem
 from hvfilter.publish import base, provider_config, small_yaml
 from hvfilter.publish.provider_config import Content
 from hvfilter.rules.traits import Wanted
@@ -145,7 +146,7 @@ class PublisherTest(testtools.TestCase):
 
     def test_publish_when_nodes_are_ironics(self):
         self.conf.set_override('compute_driver', 'ironic.IronicDriver')
-        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        failed = self.assertRaises(Problem, self.publish, ['kvm'])
         self.assertIn('Ironic', str(failed))
         self.assertFalse(self.path.exists())
 
@@ -181,14 +182,14 @@ class PublisherTest(testtools.TestCase):
             + '    inventories: {}\n',
         ):
             self.path.write_text(text)
-            failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+            failed = self.assertRaises(Problem, self.publish, ['kvm'])
             self.assertIn(str(self.path), str(failed))
             self.assertEqual(text, self.path.read_text())
 
     def test_publish_when_another_file_is_about_every_node(self):
         other = self.folder / 'gold.yaml'
         other.write_text(provider_config.render(Content(frozenset({KVM}))))
-        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        failed = self.assertRaises(Problem, self.publish, ['kvm'])
         self.assertIn(str(other), str(failed))
         self.assertFalse(self.path.exists())
 
@@ -201,7 +202,7 @@ class PublisherTest(testtools.TestCase):
                 f'providers: [{{identification: {{{how}}}}}]\n'
             )
             self.assertRaises(
-                base.Failed, self.publish, ['kvm'], identity=identity
+                Problem, self.publish, ['kvm'], identity=identity
             )
         other.write_text(
             'meta: {schema_version: "1.0"}\n'
@@ -225,18 +226,18 @@ class PublisherTest(testtools.TestCase):
     def test_publish_when_another_file_cannot_be_read(self):
         other = self.folder / 'other.yaml'
         other.write_text('#' * (small_yaml.LIMIT + 1))
-        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        failed = self.assertRaises(Problem, self.publish, ['kvm'])
         self.assertIn('other.yaml is larger than 256 KiB', str(failed))
         other.unlink()
         os.mkfifo(other)
-        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        failed = self.assertRaises(Problem, self.publish, ['kvm'])
         self.assertIn('Cannot read', str(failed))
 
     def test_publish_when_name_is_not_read(self):
         self.conf.set_override(
             'provider_config_file', str(self.folder / 'x.yml'), 'hvfilter'
         )
-        failed = self.assertRaises(base.Failed, self.publish, ['kvm'])
+        failed = self.assertRaises(Problem, self.publish, ['kvm'])
         self.assertIn('.yaml', str(failed))
 
     def test_withdraw_when_published(self):

@@ -7,6 +7,7 @@ import testtools
 from oslo_config import cfg
 
 from hvfilter.conf import agent
+from hvfilter.model.problem import Problem
 from hvfilter.publish import base, run
 from hvfilter.publish.textfile import TextfilePublisher
 
@@ -25,8 +26,8 @@ class EachTest(testtools.TestCase):
     """One that fails, in whatever way, stops no other."""
 
     ERRORS = (
-        base.Failed('It broke', 'Repair it.', transient=True),
-        agent.Unreadable('x.conf cannot be read.'),
+        Problem('It broke', 'Repair it.', transient=True),
+        Problem('Cannot read x.conf', 'Look.'),
         cfg.NoSuchOptError('x'),
         ValueError('month must be in 1..12'),
         MemoryError(),
@@ -72,7 +73,7 @@ class LoadTest(testtools.TestCase):
 
     def failure(self, loaded):
         for act in (loaded.preview, loaded.publish, loaded.withdraw):
-            self.assertRaises(base.Failed, act, None)
+            self.assertRaises(Problem, act, None)
         return str(loaded.failed)
 
     def test_the_others_when_one_is_misspelt(self):

@@ -8,6 +8,7 @@ from prometheus_client import parser
 
 from hvfilter.conf import agent
 from hvfilter.model.catalogue import CATALOGUE
+from hvfilter.model.problem import Problem
 from hvfilter.publish import base, textfile
 from hvfilter.rules import overrule
 from tests.fakes import reports
@@ -130,7 +131,7 @@ class PublisherTest(testtools.TestCase):
 
     def test_publish_when_name_is_not_read(self):
         self.conf.set_override('textfile', '/tmp/x.txt', 'hvfilter')
-        failed = self.assertRaises(base.Failed, self.publish)
+        failed = self.assertRaises(Problem, self.publish)
         self.assertIn('.prom', str(failed))
 
     def test_withdraw_when_published(self):

@@ -11,7 +11,8 @@ from unittest import mock
 import fixtures
 import testtools
 
-from hvfilter.publish import base, file
+from hvfilter.model.problem import Problem
+from hvfilter.publish import atomic_file
 
 
 class FileTest(testtools.TestCase):
@@ -25,25 +26,27 @@ class FileTest(testtools.TestCase):
 
     def test_replace_when_new_and_again(self):
         for content, mode in ((b'one', 0o644), (b'two', 0o600)):
-            file.replace(self.path, content, mode)
-            self.assertEqual(content, file.read(self.path))
+            atomic_file.replace(self.path, content, mode)
+            self.assertEqual(content, atomic_file.read(self.path))
             self.assertEqual(mode, self.path.stat().st_mode & 0o777)
             self.assertEqual(['x.yaml'], self.names())
 
     def test_replace_when_umask_is_tight(self):
         self.addCleanup(os.umask, os.umask(0o077))
-        file.replace(self.path, b'one', 0o644)
+        atomic_file.replace(self.path, b'one', 0o644)
         self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
 
     def test_replace_when_folder_is_missing(self):
         path = self.folder / 'no' / 'x'
-        failed = self.assertRaises(base.Failed, file.replace, path, b'', 0o644)
+        failed = self.assertRaises(
+            Problem, atomic_file.replace, path, b'', 0o644
+        )
         self.assertIn(str(path), str(failed))
         self.assertIn('No such file', str(failed))
 
     def test_replace_when_renaming_fails(self):
         self.path.mkdir()
-        self.assertRaises(base.Failed, file.replace, self.path, b'', 0o644)
+        self.assertRaises(Problem, atomic_file.replace, self.path, b'', 0o644)
         self.assertEqual(['x.yaml'], self.names())
 
     def test_replace_when_part_was_left_behind(self):
@@ -52,12 +55,12 @@ class FileTest(testtools.TestCase):
         stale.touch()
         fresh.touch()
         os.utime(stale, (0, 0))
-        file.replace(self.path, b'one', 0o644)
+        atomic_file.replace(self.path, b'one', 0o644)
         self.assertEqual(['.x.yaml.def.tmp', 'x.yaml'], self.names())
 
     def test_replace_when_others_read(self):
         contents = {b'a' * 300_000, b'b' * 300_000}
-        file.replace(self.path, min(contents), 0o644)
+        atomic_file.replace(self.path, min(contents), 0o644)
         seen, done = set(), threading.Event()
 
         def look():
@@ -68,23 +71,23 @@ class FileTest(testtools.TestCase):
         reader.start()
         for _ in range(20):
             for content in contents:
-                file.replace(self.path, content, 0o644)
+                atomic_file.replace(self.path, content, 0o644)
         done.set()
         reader.join()
         self.assertLessEqual(seen, contents)
 
     def test_replace_when_killed(self):
-        file.replace(self.path, b'old' * 99_999, 0o644)
+        atomic_file.replace(self.path, b'old' * 99_999, 0o644)
         writer = subprocess.Popen(
             [
                 sys.executable,
                 '-c',
                 'import pathlib, sys\n'
-                'from hvfilter.publish import file\n'
+                'from hvfilter.publish import atomic_file\n'
                 'path = pathlib.Path(sys.argv[1])\n'
                 'print(flush=True)\n'
                 'while True:\n'
-                '    file.replace(path, b"new" * 99_999, 0o644)\n',
+                '    atomic_file.replace(path, b"new" * 99_999, 0o644)\n',
                 str(self.path),
             ],
             stdout=subprocess.PIPE,
@@ -97,34 +100,34 @@ class FileTest(testtools.TestCase):
         )
 
     def test_read_when_there_is_none(self):
-        self.assertIsNone(file.read(self.path))
+        self.assertIsNone(atomic_file.read(self.path))
 
     def test_read_when_it_is_no_file(self):
-        failed = self.assertRaises(base.Failed, file.read, self.folder)
+        failed = self.assertRaises(Problem, atomic_file.read, self.folder)
         self.assertIn(str(self.folder), str(failed))
 
     def test_refused_when_a_pipe_or_a_device_is_in_the_way(self):
         os.mkfifo(self.path)
         for path in (self.path, Path('/dev/null')):
             for act, args in (
-                (file.read, ()),
-                (file.replace, (b'', 0o644)),
+                (atomic_file.read, ()),
+                (atomic_file.replace, (b'', 0o644)),
             ):
-                failed = self.assertRaises(base.Failed, act, path, *args)
+                failed = self.assertRaises(Problem, act, path, *args)
                 self.assertIn('it is a device, a socket or a', str(failed))
         self.assertEqual(['x.yaml'], self.names())
 
     def test_refused_when_it_is_huge(self):
         with self.path.open('wb') as huge:
-            huge.truncate(file.LIMIT + 1)
-        failed = self.assertRaises(base.Failed, file.read, self.path)
+            huge.truncate(atomic_file.LIMIT + 1)
+        failed = self.assertRaises(Problem, atomic_file.read, self.path)
         self.assertIn('larger than 4 MiB', str(failed))
 
     def test_nothing_is_left_when_writing_fails(self):
         self.path.write_bytes(b'old')
         with mock.patch('os.fsync', side_effect=OSError(28, 'No space')):
             failed = self.assertRaises(
-                base.Failed, file.replace, self.path, b'new', 0o644
+                Problem, atomic_file.replace, self.path, b'new', 0o644
             )
         self.assertIn('No space', str(failed))
         self.assertEqual(['x.yaml'], self.names())
@@ -132,7 +135,7 @@ class FileTest(testtools.TestCase):
 
     def test_remove_when_there_and_again(self):
         self.path.touch()
-        file.remove(self.path)
-        file.remove(self.path)
-        file.remove(self.folder / 'no' / 'x')
+        atomic_file.remove(self.path)
+        atomic_file.remove(self.path)
+        atomic_file.remove(self.folder / 'no' / 'x')
         self.assertEqual([], self.names())
