@@ -50,6 +50,8 @@ _CPU = re.compile(
 )
 # What all processors are said to have in common, leaves among it.
 _SUMMARY = re.compile(r'\[ All CPUs \]')
+# Of Xen's tables only the raw one is what the processor says.
+_POLICY = re.compile(r'^(\w[\w ]*) policy: \d+ leaves')
 _MSR_HEADING = re.compile(
     r'MSR Registers(?:.*?CPU ?#(?P<cpu>\d{1,5}))?', re.ASCII
 )
@@ -164,6 +166,8 @@ class _Reader:
                 self._cpu = int(number)
         elif _SUMMARY.search(line) and self.dump.cpus:
             self._cpu = None
+        elif policy := _POLICY.match(line):
+            self._cpu = 0 if policy[1] == 'Raw' else None
         else:
             leaf = cpuid_lines.heading(line)
             self._heading = self._heading if leaf is None else leaf

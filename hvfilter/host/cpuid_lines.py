@@ -6,6 +6,10 @@ do, or they are listed as EAX, EBX, ECX, EDX, as AIDA64, CPU-Z and processor
 collections do. Tools differ in what stands between the numbers (colons,
 dashes, blanks, commas, tabs), in ``0x`` and in how they name a subleaf; none
 of this carries meaning, so none of it is required.
+
+Three name the leaf in a way of their own: libcpuid (``cpuid_tool --raw``,
+by table and row), Xen (``xen-cpuid -p``, by an arrow) and FreeBSD
+(``cpucontrol -i``, by ``level``).
 """
 
 from __future__ import annotations
@@ -30,6 +34,18 @@ _ROW = re.compile(r'[0-9]{1,3}')
 _FILLERS = frozenset(
     {'cpuid', 'leaf', 'subleaf', 'function', 'index', 'in', 'eax', 'ecx', 'sl'}
 )
+_XEN = re.compile(
+    r'\s*([0-9a-f]{8}):([0-9a-f]{8}) -> ' + ':'.join(['([0-9a-f]{8})'] * 4)
+)
+_NO_SUBLEAF = 0xFFFFFFFF
+"""What Xen writes for a leaf that has no subleaves."""
+
+_LIBCPUID = re.compile(
+    r'\s*(?:(basic|ext)_cpuid|(?:intel|amd)_fn([0-9a-f]+)(h?))'
+    r'\[(\d{1,3})\]=' + ' '.join(['([0-9a-f]{8})'] * 4)
+)
+_LIBCPUID_RANGES = {'basic': 0, 'ext': 0x80000000}
+_LEVELS = ('level', 'level_type')
 _HEADING = re.compile(r'\s*0x([0-9a-f]{8})\s*:?\s*sublea(?:fs|ves)\s*:?\s*$')
 
 
@@ -57,12 +73,43 @@ def read(line: str, under: int | None = None) -> Line | None:
     :param under: the leaf that :func:`heading` named for this line
     """
     line = line.lower()
+    own = _xen(line) or _libcpuid(line)
+    if own:
+        return own
     if found := _NAMED.search(line):
         regs = CpuidRegs(*(int(digits, 16) for digits in found.groups()))
         return _named(line[: found.start()], regs, under)
     if line.lstrip().startswith(('cpuid', '0x')):
         return _listed([word for word in _APART.split(line) if word])
     return None
+
+
+def _xen(line: str) -> Line | None:
+    found = _XEN.match(line)
+    if not found:
+        return None
+    leaf, subleaf, *regs = (int(digits, 16) for digits in found.groups())
+    if subleaf == _NO_SUBLEAF:
+        subleaf = 0
+    return Line(leaf, subleaf, CpuidRegs(*regs))
+
+
+def _libcpuid(line: str) -> Line | None:
+    """``basic_cpuid[LEAF]``, ``intel_fn11[SUBLEAF]``, ``amd_fn8000001dh[..]``
+
+    The leaf in a table's name is decimal unless an ``h`` ends it.
+    """
+    found = _LIBCPUID.match(line)
+    if not found:
+        return None
+    part, leaf, hexadecimal, row, *regs = found.groups()
+    registers = CpuidRegs(*(int(digits, 16) for digits in regs))
+    if part:
+        return Line(_LIBCPUID_RANGES[part] + int(row), 0, registers)
+    if not hexadecimal and not leaf.isdecimal():
+        return None
+    number = int(leaf[:8], 16 if hexadecimal else 10)
+    return Line(number, int(row), registers)
 
 
 def _named(head: str, regs: CpuidRegs, under: int | None) -> Line | None:
@@ -88,6 +135,8 @@ def _listed(words: list[str]) -> Line | None:
     named = words[0] == 'cpuid'
     if named:
         del words[0]
+    if words[:1] == ['level']:
+        words = _levelled(words)
     if not words or not _WHOLE.fullmatch(words[0]):
         return None
     leaf, *rest = words
@@ -108,6 +157,14 @@ def _listed(words: list[str]) -> Line | None:
         word = behind[behind.index('sl') + 1]
         subleaf = _number(word) if _NUMBER.fullmatch(word) else subleaf
     return Line(_number(leaf), subleaf, regs)
+
+
+def _levelled(words: list[str]) -> list[str]:
+    """FreeBSD writes ``level`` and ``level_type`` with as few digits as do."""
+    numbers = [word for word in words if word not in _LEVELS]
+    if not all(map(_MARKED.fullmatch, numbers)):
+        return []
+    return [f'{int(word, 16):#010x}' for word in numbers]
 
 
 def _number(word: str) -> int:

@@ -172,6 +172,24 @@ MSR 0000048B: 0000-0000-0000-0000
             self.assertEqual(cpus, list(dump.cpus))
             self.assertNotIn((1, 0), dump.cpus.get(1, {}))
 
+    def test_only_what_the_processor_says_when_xen_printed_more(self):
+        policy = (
+            '{} policy: 2 leaves, 1 MSRs\n CPUID:\n'
+            '  leaf     subleaf  -> eax      ebx      ecx      edx\n'
+            '  00000000:ffffffff -> 00000016:756e6547:6c65746e:49656e69\n'
+            '  00000001:ffffffff -> 000506e3:00100800:{}:bfebfbff\n'
+            ' MSRs:\n  index    -> value\n'
+            '  000000ce -> 0000000080000000\n'
+        )
+        raw = policy.format('Raw', '7ffafbff')
+        text = raw + policy.format('PV Max', '7ffafbdf')
+        dump = cpuid_dump.parse(text)
+        self.assertEqual([0], list(dump.cpus))
+        self.assertEqual(0x7FFAFBFF, dump.cpus[0][1, 0].ecx)
+        self.assertEqual({}, dump.msrs)
+        domain = policy.format('Domain 3', '7ffafbdf')
+        self.assertRaises(cpuid_dump.NoDump, cpuid_dump.parse, domain)
+
     def test_first_line_counts_when_marked_as_utf_8(self):
         line = 'CPUID 00000000: 00000016-756E6547-6C65746E-49656E69'
         text = cpuid_dump.text_of(line.encode('utf-8-sig'))

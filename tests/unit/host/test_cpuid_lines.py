@@ -39,6 +39,12 @@ LEAF_1 = (
     'CPUID 00000001 [SL 00] : ' + '-'.join(LISTED),
     '0x00000001\t' + '\t'.join(f'0x{word}' for word in LISTED),
     '0x00000001 0x00: ' + ' '.join(f'0x{word}' for word in LISTED),
+    # FreeBSD's cpucontrol -i
+    'cpuid level 0x1: ' + ' '.join(f'0x{word}' for word in LISTED).lower(),
+    # libcpuid's cpuid_tool --raw
+    'basic_cpuid[1]=' + ' '.join(LISTED).lower(),
+    # xen-cpuid -p
+    '  00000001:ffffffff -> ' + ':'.join(LISTED).lower(),
 )
 
 NO_LEAF = (
@@ -57,6 +63,11 @@ NO_LEAF = (
     '7: eax=0x1 ebx=0x2 ecx=0x3 edx=0x4',
     '0x1 0x2 0x3: eax=0x1 ebx=0x2 ecx=0x3 edx=0x4',
     '0x00000007: subleafs:',
+    'cpuid level 1: 0x000306f2 0x00010800 0x7ffefbff 0xbfebfbff',
+    'cpuid level',
+    'intel_fn4f[0]=000306f2 00010800 7ffefbff bfebfbff',
+    'mce_cpuid[1]=000306f2 00010800 7ffefbff bfebfbff',
+    '000000ce -> 0000000080000000',
 )
 
 
@@ -82,8 +93,27 @@ class TestRead(testtools.TestCase):
             'ecx=0x7ffefbff edx=0xbfebfbff',
         ):
             self.assertEqual(Line(7, 1, REGS), cpuid_lines.read(line), line)
+        for line in (
+            'cpuid level 0x7, level_type 0x1: 0x000306f2 0x00010800 '
+            '0x7ffefbff 0xbfebfbff',
+            f'intel_fn7[1]={blanks}',
+            f'  00000007:00000001 -> {":".join(LISTED)}',
+        ):
+            self.assertEqual(Line(7, 1, REGS), cpuid_lines.read(line), line)
         odd = cpuid_lines.read(f'CPUID 00000007: {listed} [SL ??] sl no')
         self.assertIsNone(odd.subleaf)
+
+    def test_leaf_of_libcpuids_tables(self):
+        registers = ' '.join(LISTED)
+        for table, leaf, row in (
+            ('basic_cpuid[13]', 13, 0),
+            ('ext_cpuid[10]', 0x8000000A, 0),
+            ('intel_fn11[1]', 11, 1),
+            ('intel_fn14h[0]', 0x14, 0),
+            ('amd_fn8000001dh[2]', 0x8000001D, 2),
+        ):
+            found = cpuid_lines.read(f'{table}={registers}')
+            self.assertEqual(Line(leaf, row, REGS), found, table)
 
     def test_subleaf_under_its_leafs_heading(self):
         self.assertEqual(7, cpuid_lines.heading('0x00000007: subleafs:\n'))
