@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The catalogue: every capability hvfilter knows, in one table.
 
-Traits, documentation, command output and the extra-spec validators derive
-from ``CATALOGUE``; a capability is added by adding a row here and a probe
-that observes it.
+Traits, documentation, command output, the extra-spec validators and, for x86
+processors, what is read from registers, cpuinfo and module parameters follow
+from ``CATALOGUE``. A capability that a flag shows is added by adding a row.
 """
 
 from __future__ import annotations
@@ -68,9 +68,66 @@ _MACHINES: Mapping[str, Arch] = types.MappingProxyType(
 ANY = frozenset(Arch)
 X86 = frozenset({Arch.X86})
 
-_HARDWARE = (Stage.CPU, Stage.FIRMWARE)
-_HOST = (Stage.CPU, Stage.FIRMWARE, Stage.KVM)
-_GUEST = (Stage.CPU, Stage.FIRMWARE, Stage.KVM, Stage.NOVA)
+
+class Vendor(enum.Enum):
+    """Makers of x86 processors whose extensions are alike.
+
+    The value is the KVM module for these processors. INTEL stands for
+    Zhaoxin and Centaur too, AMD for Hygon.
+    """
+
+    INTEL = 'kvm_intel'
+    AMD = 'kvm_amd'
+
+    @property
+    def makers(self) -> str:
+        """The makers, for a sentence."""
+        return _MAKERS[self]
+
+
+_MAKERS = {
+    Vendor.INTEL: 'Intel, Zhaoxin and Centaur',
+    Vendor.AMD: 'AMD and Hygon',
+}
+
+VMX_BASIC = 0x480
+VMX_PINBASED = 0x481
+VMX_PROCBASED = 0x482
+VMX_PROCBASED2 = 0x48B
+"""VMX capability MSRs, SDM vol. 3 app. A and vol. 4."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VmxFlag:
+    """Where a processor with VT-x shows a feature.
+
+    :ivar bits: VMX capability MSR and number of the bit (0 to 63), all of
+        which must be 1; the allowed-1 settings of controls are the high half
+    :ivar words: of cpuinfo, which must all be there
+    :ivar line: of cpuinfo in which they are, ``vmx flags`` or ``flags``
+        (kernel arch/x86/include/asm/{vmxfeatures,cpufeatures}.h)
+    """
+
+    bits: tuple[tuple[int, int], ...]
+    words: tuple[str, ...]
+    line: str = 'vmx flags'
+
+    vendor = Vendor.INTEL
+
+
+@dataclasses.dataclass(frozen=True)
+class SvmFlag:
+    """Where a processor with AMD-V shows a feature.
+
+    :ivar bit: of CPUID 8000000A:EDX, APM vol. 3 app. E.4.9
+    :ivar word: in the line ``flags`` of cpuinfo (kernel
+        arch/x86/include/asm/cpufeatures.h)
+    """
+
+    bit: int
+    word: str
+
+    vendor = Vendor.AMD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,20 +135,39 @@ class Capability:
     """One row of the catalogue.
 
     :ivar key: lower snake case name, as in ``hvfilter:<key>=required``
+    :ivar name: what it is called in a sentence
     :ivar meaning: what PRESENT means, one clause for a person
+    :ivar source: where the capability is specified
     :ivar archs: where it can exist; elsewhere it is ABSENT at stage cpu
     :ivar stages: the stages it passes, in order
     :ivar decisive: the stages that must all be PRESENT for a PRESENT whole;
         the others can only spoil it by being ABSENT
-    :ivar source: where the capability is specified
+    :ivar vendors: whose x86 processors can have it; on those of others it is
+        ABSENT at stage cpu
+    :ivar flag: where the processor shows it; None where that takes code
+    :ivar either: keys of the vendors' forms of it, of which an x86 processor
+        must have one
+    :ivar parameter: of the vendor's KVM module: whether KVM uses the feature,
+        '' when there is none
+    :ivar needs: parameters of the same module without which KVM switches
+        ``parameter`` off
+    :ivar since: the first kernel whose KVM has ``parameter``, and uses the
+        feature; (0, 0) for older than any that matters
     """
 
     key: str
+    name: str
     meaning: str
-    archs: frozenset[Arch]
-    stages: tuple[Stage, ...]
-    decisive: frozenset[Stage]
     source: str
+    archs: frozenset[Arch] = X86
+    stages: tuple[Stage, ...] = (Stage.CPU, Stage.FIRMWARE, Stage.KVM)
+    decisive: frozenset[Stage] = frozenset({Stage.KVM})
+    vendors: frozenset[Vendor] = frozenset(Vendor)
+    flag: VmxFlag | SvmFlag | None = None
+    either: tuple[str, ...] = ()
+    parameter: str = ''
+    needs: tuple[str, ...] = ()
+    since: tuple[int, int] = (0, 0)
 
     @property
     def trait(self) -> str:
@@ -107,20 +183,17 @@ class Capability:
         """
         return self.trait + _UNKNOWN
 
+    @property
+    def module(self) -> str:
+        """The KVM module of the only vendor, or whose form ``flag`` is.
 
-def _row(
-    key: str,
-    meaning: str,
-    source: str,
-    *,
-    archs: frozenset[Arch] = X86,
-    stages: tuple[Stage, ...] = _HOST,
-    decisive: tuple[Stage, ...] = (Stage.KVM,),
-) -> Capability:
-    return Capability(key, meaning, archs, stages, frozenset(decisive), source)
+        '' when there are several.
+        """
+        if self.flag is not None:
+            return self.flag.vendor.value
+        vendor, *others = self.vendors
+        return '' if others else vendor.value
 
-
-_KVM_AND_NOVA = (Stage.KVM, Stage.NOVA)
 
 _UNKNOWN = '_UNKNOWN'
 
@@ -128,159 +201,338 @@ REPORTED_TRAIT = TRAIT_PREFIX + 'REPORTED'
 """The marker: hvfilter looked at this host. Not a finding: it is published
 with every report and tells "lacks it" from "never asked"."""
 
+_ALL_STAGES = tuple(Stage)
+_HARDWARE = (Stage.CPU, Stage.FIRMWARE)
+_KVM_AND_NOVA = frozenset({Stage.KVM, Stage.NOVA})
+_INTEL = frozenset({Vendor.INTEL})
+_AMD = frozenset({Vendor.AMD})
+
+_TPR_SHADOW = (VMX_PROCBASED, 53)
+
 CATALOGUE: tuple[Capability, ...] = (
-    _row(
+    Capability(
         'kvm',
+        'KVM',
         'Nova starts KVM guests and the processor itself executes them',
         'Linux Documentation/virt/kvm/api.rst',
         archs=ANY,
-        stages=_GUEST,
+        stages=_ALL_STAGES,
         decisive=_KVM_AND_NOVA,
+        either=('vtx', 'amdv'),
     ),
-    _row(
+    Capability(
         'tcg',
+        'TCG',
         'Nova starts guests without KVM (virt_type = qemu): QEMU emulates '
         'what lands here',
         'Nova nova/virt/libvirt/driver.py, _configure_guest_by_virt_type',
         archs=ANY,
         stages=(Stage.NOVA,),
-        decisive=(Stage.NOVA,),
+        decisive=frozenset({Stage.NOVA}),
     ),
-    _row(
+    Capability(
         'hvm',
+        'hardware virtualization',
         'hardware-assisted virtualization, permitted by the firmware',
         'SDM vol. 3 ch. 24; APM vol. 2 ch. 15; Arm ARM D1.1; POP; Power ISA',
         archs=ANY,
         stages=_HARDWARE,
-        decisive=(Stage.FIRMWARE,),
+        decisive=frozenset({Stage.FIRMWARE}),
+        either=('vtx', 'amdv'),
     ),
-    _row(
+    Capability(
         'vtx',
+        'VT-x',
         'Intel VT-x (Zhaoxin and Centaur too), permitted by the firmware',
         'SDM vol. 3 sec. 24.6, 24.7',
         stages=_HARDWARE,
-        decisive=(Stage.FIRMWARE,),
+        decisive=frozenset({Stage.FIRMWARE}),
+        vendors=_INTEL,
     ),
-    _row(
+    Capability(
         'amdv',
+        'AMD-V',
         'AMD-V (Hygon too), permitted by the firmware',
         'APM vol. 2 sec. 15.4, 15.30.1',
         stages=_HARDWARE,
-        decisive=(Stage.FIRMWARE,),
+        decisive=frozenset({Stage.FIRMWARE}),
+        vendors=_AMD,
     ),
-    _row(
+    Capability(
         'vti',
+        'VT-i',
         'Itanium VT-i; Linux has no KVM for it any more',
         'Itanium Architecture SDM vol. 2 sec. 3.4',
         archs=frozenset({Arch.IA64}),
         stages=_HARDWARE,
-        decisive=(Stage.CPU,),
+        decisive=frozenset({Stage.CPU}),
     ),
-    _row(
+    Capability(
         'slat',
+        'second-level address translation',
         'KVM uses second-level address translation (EPT, NPT, stage 2, ...)',
         'SDM vol. 3 ch. 29; APM vol. 2 sec. 15.25',
         archs=ANY,
+        either=('ept', 'npt'),
     ),
-    _row('ept', 'KVM uses Extended Page Tables', 'SDM vol. 3 sec. 29.3'),
-    _row('npt', 'KVM uses Nested Page Tables', 'APM vol. 2 sec. 15.25'),
-    _row(
+    Capability(
+        'ept',
+        'EPT',
+        'KVM uses Extended Page Tables',
+        'SDM vol. 3 sec. 29.3',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PROCBASED2, 33),), ('ept',), 'flags'),
+        parameter='ept',
+    ),
+    Capability(
+        'npt',
+        'NPT',
+        'KVM uses Nested Page Tables',
+        'APM vol. 2 sec. 15.25',
+        vendors=_AMD,
+        flag=SvmFlag(0, 'npt'),
+        parameter='npt',
+    ),
+    Capability(
         'nested',
+        'nested virtualization',
         'a guest that Nova starts sees virtualization it can use itself',
         'Linux Documentation/virt/kvm/x86/running-nested-guests.rst',
         archs=ANY,
-        stages=_GUEST,
+        stages=_ALL_STAGES,
         decisive=_KVM_AND_NOVA,
+        either=('vtx', 'amdv'),
     ),
-    _row(
+    Capability(
         'nested_slat',
+        'nested EPT or NPT',
         'such a guest gets EPT or NPT as well',
         'Linux arch/x86/kvm/vmx/nested.c, arch/x86/kvm/svm/svm.c',
-        stages=_GUEST,
+        stages=_ALL_STAGES,
         decisive=_KVM_AND_NOVA,
+        either=('ept', 'npt'),
     ),
-    _row(
+    Capability(
         'unrestricted_guest',
+        'unrestricted guest',
         'real mode and unpaged guests run without emulation',
         'SDM vol. 3 sec. 25.6.2, bit 7',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PROCBASED2, 39),), ('unrestricted_guest',)),
+        parameter='unrestricted_guest',
+        needs=('ept',),
     ),
-    _row('vpid', 'TLB entries carry a VPID', 'SDM vol. 3 sec. 29.1'),
-    _row(
+    Capability(
+        'vpid',
+        'VPID',
+        'TLB entries carry a VPID',
+        'SDM vol. 3 sec. 29.1',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PROCBASED2, 37),), ('vpid',), 'flags'),
+        parameter='vpid',
+    ),
+    Capability(
         'apicv',
+        'APICv',
         'APIC-register virtualization and virtual-interrupt delivery',
         'SDM vol. 3 ch. 30; Linux arch/x86/kvm/vmx/vmx.c enable_apicv',
+        vendors=_INTEL,
+        flag=VmxFlag(
+            (_TPR_SHADOW, (VMX_PROCBASED2, 40), (VMX_PROCBASED2, 41)),
+            ('vapic_reg', 'vid'),
+        ),
+        parameter='enable_apicv',
     ),
-    _row(
+    Capability(
         'posted_interrupts',
+        'posted interrupts',
         'interrupts are posted to a running guest without an exit',
         'SDM vol. 3 sec. 30.6',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PINBASED, 39),), ('posted_intr',)),
+        # KVM uses them together with APICv.
+        parameter='enable_apicv',
     ),
-    _row('shadow_vmcs', 'VMCS shadowing', 'SDM vol. 3 sec. 25.10'),
-    _row('pml', 'page-modification logging', 'SDM vol. 3 sec. 29.3.6'),
-    _row('tsc_scaling', 'the guest TSC is scaled', 'SDM vol. 3 sec. 26.6.5'),
-    _row('mbec', 'mode-based execute control', 'SDM vol. 3 sec. 25.6.2 b. 22'),
-    _row('avic', 'AMD virtual interrupt controller', 'APM vol. 2 sec. 15.29'),
-    _row('x2avic', 'AVIC in x2APIC mode', 'APM vol. 2 sec. 15.29'),
-    _row('vgif', 'virtual global interrupt flag', 'APM vol. 2 sec. 15.33'),
-    _row('vls', 'virtual VMLOAD and VMSAVE', 'APM vol. 2 sec. 15.33.1'),
-    _row('vnmi', 'virtual NMI', 'APM vol. 2 sec. 15.21.10'),
-    _row('lbrv', 'last-branch-record virtualization', 'APM vol. 2 15.23'),
-    _row('nrips', 'next RIP saved on an exit', 'APM vol. 2 sec. 15.7.1'),
-    _row(
+    Capability(
+        'shadow_vmcs',
+        'VMCS shadowing',
+        'VMCS shadowing',
+        'SDM vol. 3 sec. 25.10',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PROCBASED2, 46),), ('shadow_vmcs',)),
+        parameter='enable_shadow_vmcs',
+    ),
+    Capability(
+        'pml',
+        'PML',
+        'page-modification logging',
+        'SDM vol. 3 sec. 29.3.6',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PROCBASED2, 49),), ('pml',)),
+        parameter='pml',
+        needs=('ept', 'eptad'),
+        since=(4, 0),
+    ),
+    Capability(
+        'tsc_scaling',
+        'TSC scaling',
+        'the guest TSC is scaled',
+        'SDM vol. 3 sec. 26.6.5',
+        # AMD has a form of it (CPUID 8000000A:EDX[4]) that stage cpu does
+        # not ask for: nothing but a report rules it out there.
+        flag=VmxFlag(((VMX_PROCBASED2, 57),), ('tsc_scaling',)),
+    ),
+    Capability(
+        'mbec',
+        'MBEC',
+        'mode-based execute control',
+        'SDM vol. 3 sec. 25.6.2 b. 22',
+        vendors=_INTEL,
+        flag=VmxFlag(((VMX_PROCBASED2, 54),), ('ept_mode_based_exec',)),
+        parameter='mbec',
+        needs=('ept',),
+        since=(7, 0),
+    ),
+    Capability(
+        'avic',
+        'AVIC',
+        'AMD virtual interrupt controller',
+        'APM vol. 2 sec. 15.29',
+        vendors=_AMD,
+        flag=SvmFlag(13, 'avic'),
+        parameter='avic',
+        needs=('npt',),
+        since=(4, 7),
+    ),
+    Capability(
+        'x2avic',
+        'x2AVIC',
+        'AVIC in x2APIC mode',
+        'APM vol. 2 sec. 15.29',
+        vendors=_AMD,
+        flag=SvmFlag(18, 'x2avic'),
+        # KVM uses it together with AVIC.
+        parameter='avic',
+        needs=('npt',),
+        since=(6, 0),
+    ),
+    Capability(
+        'vgif',
+        'vGIF',
+        'virtual global interrupt flag',
+        'APM vol. 2 sec. 15.33',
+        vendors=_AMD,
+        flag=SvmFlag(16, 'vgif'),
+        parameter='vgif',
+        since=(4, 13),
+    ),
+    Capability(
+        'vls',
+        'virtual VMLOAD and VMSAVE',
+        'virtual VMLOAD and VMSAVE',
+        'APM vol. 2 sec. 15.33.1',
+        vendors=_AMD,
+        flag=SvmFlag(15, 'v_vmsave_vmload'),
+        parameter='vls',
+        needs=('npt',),
+        since=(4, 13),
+    ),
+    Capability(
+        'vnmi',
+        'vNMI',
+        'virtual NMI',
+        'APM vol. 2 sec. 15.21.10',
+        vendors=_AMD,
+        flag=SvmFlag(25, 'vnmi'),
+        parameter='vnmi',
+        needs=('vgif',),
+        since=(6, 4),
+    ),
+    Capability(
+        'lbrv',
+        'LBR virtualization',
+        'last-branch-record virtualization',
+        'APM vol. 2 15.23',
+        vendors=_AMD,
+        flag=SvmFlag(1, 'lbrv'),
+        parameter='lbrv',
+    ),
+    Capability(
+        'nrips',
+        'next-RIP saving',
+        'next RIP saved on an exit',
+        'APM vol. 2 sec. 15.7.1',
+        vendors=_AMD,
+        flag=SvmFlag(3, 'nrip_save'),
+        parameter='nrips',
+    ),
+    Capability(
         'sev',
+        'SEV',
         'SEV guests can be started here',
         'APM vol. 2 sec. 15.34',
-        stages=_GUEST,
-        decisive=(Stage.FIRMWARE, *_KVM_AND_NOVA),
+        stages=_ALL_STAGES,
+        decisive=_KVM_AND_NOVA | {Stage.FIRMWARE},
+        vendors=_AMD,
     ),
-    _row(
+    Capability(
         'sev_es',
+        'SEV-ES',
         'SEV-ES guests can be started here',
         'APM vol. 2 sec. 15.35',
-        stages=_GUEST,
-        decisive=(Stage.FIRMWARE, *_KVM_AND_NOVA),
+        stages=_ALL_STAGES,
+        decisive=_KVM_AND_NOVA | {Stage.FIRMWARE},
+        vendors=_AMD,
     ),
-    _row(
+    Capability(
         'sev_snp',
+        'SEV-SNP',
         'SEV-SNP guests can be started here',
         'APM vol. 2 sec. 15.36',
-        stages=_GUEST,
-        decisive=(Stage.FIRMWARE, *_KVM_AND_NOVA),
+        stages=_ALL_STAGES,
+        decisive=_KVM_AND_NOVA | {Stage.FIRMWARE},
+        vendors=_AMD,
     ),
-    _row(
+    Capability(
         'tdx',
+        'TDX',
         'Intel TDX guests can be started here',
         'Intel TDX Module Base Architecture Specification',
-        stages=_GUEST,
+        stages=_ALL_STAGES,
         decisive=_KVM_AND_NOVA,
+        vendors=_INTEL,
     ),
-    _row(
+    Capability(
         'secure_execution',
+        'Secure Execution',
         'IBM Secure Execution guests can be started here',
         'Linux Documentation/virt/kvm/s390/s390-pv.rst',
         archs=frozenset({Arch.S390X}),
-        stages=_GUEST,
+        stages=_ALL_STAGES,
         decisive=_KVM_AND_NOVA,
     ),
-    _row(
+    Capability(
         'iommu',
+        'IOMMU',
         'an IOMMU is active and has groups',
         'Linux Documentation/ABI/testing/sysfs-kernel-iommu_groups',
         archs=ANY,
     ),
-    _row(
+    Capability(
         'interrupt_remapping',
+        'interrupt remapping',
         'the IOMMU remaps interrupts',
         'VT-d spec. sec. 5.1; AMD IOMMU spec. sec. 2.2.5',
         archs=ANY,
     ),
-    _row(
+    Capability(
         'bare_metal',
+        'bare metal',
         'the host is not a guest itself: its guests are L1, not L2',
         'CPUID.1:ECX[31]; Linux Documentation/ABI/stable/sysfs-hypervisor',
         archs=ANY,
         stages=(Stage.CPU,),
-        decisive=(Stage.CPU,),
+        decisive=frozenset({Stage.CPU}),
     ),
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from hvfilter.host import cmdline
 from hvfilter.host.door import NOT_RECORDED, Denied
-from hvfilter.model.catalogue import X86, Stage
+from hvfilter.model.catalogue import BY_KEY, X86, Stage, Vendor
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
 from hvfilter.probes.asking import access
@@ -16,12 +16,7 @@ from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import NONE, OTHER_HARDWARE, Advice, first
-from hvfilter.probes.x86_features import (
-    EITHER,
-    SVM_FEATURES,
-    VMX_FEATURES,
-    name_of,
-)
+from hvfilter.probes.x86_features import FEATURES, name_of
 from hvfilter.probes.x86_readings import (
     Reading,
     Readings,
@@ -30,8 +25,6 @@ from hvfilter.probes.x86_readings import (
     vendor,
     vendor_module,
 )
-
-_KEYS = ('vtx', 'amdv', *VMX_FEATURES, *SVM_FEATURES, *EITHER)
 
 
 class X86Cpu(Probe):
@@ -43,7 +36,7 @@ class X86Cpu(Probe):
         registers = x86_readings.registers(look)
         flags = x86_readings.flags(look)
         other = _other_kvm(look)
-        for key in _KEYS:
+        for key in (row.key for row in FEATURES):
             yield _observation(
                 look, key, registers[key], Strength.REGISTER, other
             )
@@ -90,13 +83,13 @@ def _or_firmware(
         return said
     if _of_another_maker(look, said.capability):
         return said
-    name = _name(look, said.capability)
+    feature = _name(look, said.capability)
     hidden, word = cleared(look, 'vmx', 'svm')
     if word:
         return dataclasses.replace(
             said,
             state=State.UNKNOWN,
-            reason=f'{word} on the kernel command line hides {name}',
+            reason=f'{word} on the kernel command line hides {feature}',
             remedy=x86_remedies.CLEARED(name=hidden, word=word),
         )
     denied = _command_line_refused(look)
@@ -104,7 +97,7 @@ def _or_firmware(
         return dataclasses.replace(
             said,
             state=State.UNKNOWN,
-            reason=f'the kernel shows no {name}; whether clearcpuid on its '
+            reason=f'the kernel shows no {feature}; whether clearcpuid on its '
             f'command line hides it is not known: {denied}',
             remedy=access(denied),
         )
@@ -113,8 +106,8 @@ def _or_firmware(
         return said
     return dataclasses.replace(
         said,
-        reason=f'the kernel shows no {name}: the processor has none, or the '
-        'firmware has switched it off',
+        reason=f'the kernel shows no {feature}: the processor has none, or '
+        'the firmware has switched it off',
         remedy=first(
             x86_remedies.for_firmware(look, vendor_module(look)),
             *((OTHER_HARDWARE(),) if machine is Kind.BARE_METAL else ()),
@@ -149,13 +142,6 @@ def _other_kvm(look: Look) -> str:
     return '' if registered is False else module
 
 
-_OWN = {
-    'kvm_intel': frozenset({'vtx', *VMX_FEATURES}),
-    'kvm_amd': frozenset({'amdv', *SVM_FEATURES}),
-}
-"""What only the makers have whose KVM module it is."""
-
-
 def _name(look: Look, key: str) -> str:
     """What this processor's maker calls it."""
     return name_of(vendor_module(look), key)
@@ -163,11 +149,7 @@ def _name(look: Look, key: str) -> str:
 
 def _of_another_maker(look: Look, key: str) -> bool:
     module = vendor_module(look)
-    return any(
-        key in keys
-        for other, keys in _OWN.items()
-        if module not in ('', other)
-    )
+    return bool(module) and BY_KEY[key].module not in ('', module)
 
 
 def _observation(
@@ -180,8 +162,8 @@ def _observation(
     state = reading.state
     remedy: str = reading.remedy
     if 'disagree' in reading.value:
-        name = _name(look, key)
-        reason = f'not every processor has {name}: {reading.value}'
+        feature = _name(look, key)
+        reason = f'not every processor has {feature}: {reading.value}'
         remedy = x86_remedies.ALIKE()
     elif state is State.ABSENT:
         state, reason, remedy = _lacking(look, key)
@@ -208,28 +190,24 @@ def _observation(
 
 def _lacking(look: Look, key: str) -> tuple[State, str, Advice]:
     """What it means that the processor shows no such feature."""
-    name = _name(look, key)
+    feature = _name(look, key)
     if _of_another_maker(look, key):
-        makers = (
-            'AMD and Hygon'
-            if key in _OWN['kvm_amd']
-            else 'Intel, Zhaoxin and Centaur'
-        )
-        reason = f'only processors of {makers} have {name}'
+        makers = Vendor(BY_KEY[key].module).makers
+        reason = f'only processors of {makers} have {feature}'
         return State.ABSENT, f'{reason}, this is {vendor(look)}', NONE
     machine = kind(look)
     remedy = x86_remedies.for_lack(look)
     if machine is Kind.XEN_CONTROL:
-        reason = f'Xen shows {name} to no guest kernel, dom0 included'
+        reason = f'Xen shows {feature} to no guest kernel, dom0 included'
         return State.UNKNOWN, reason, remedy
     if machine is Kind.GUEST:
-        reason = f'the hypervisor under this machine shows it no {name}'
+        reason = f'the hypervisor under this machine shows it no {feature}'
         return State.ABSENT, reason, remedy
-    return State.ABSENT, f'the processor has no {name}', remedy
+    return State.ABSENT, f'the processor has no {feature}', remedy
 
 
 def _shown_or_not(look: Look, key: str, reading: Reading) -> str:
-    name = _name(look, key)
+    feature = _name(look, key)
     if reading.state is State.PRESENT:
-        return f'the processor has {name}'
-    return f'{reading.source} does not show whether it has {name}'
+        return f'the processor has {feature}'
+    return f'{reading.source} does not show whether it has {feature}'

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from hvfilter.host.door import Denied
-from hvfilter.model.catalogue import CATALOGUE, X86, Stage
+from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
 from hvfilter.probes.asking import Question, access
@@ -21,7 +21,7 @@ from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.machine_signs import XEN_TYPE
-from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
+from hvfilter.probes.x86_features import EITHER, of_module
 from hvfilter.probes.x86_readings import (
     cleared,
     has_svm,
@@ -39,7 +39,6 @@ class _Form:
     """Intel's or AMD's form of the same question."""
 
     name: str
-    own_keys: tuple[str, ...]
     has: Callable[[Look, int], bool]
     word: str
     hidden_since: tuple[int, int]
@@ -65,7 +64,6 @@ def _svm_blocked(value: int) -> bool:
 _FORMS = (
     _Form(
         'VT-x',
-        ('vtx', *VMX_FEATURES),
         has_vmx,
         'vmx',
         (5, 6),
@@ -76,7 +74,6 @@ _FORMS = (
     ),
     _Form(
         'AMD-V',
-        ('amdv', *SVM_FEATURES),
         has_svm,
         'svm',
         (6, 7),
@@ -85,13 +82,6 @@ _FORMS = (
         'VM_CR',
         _svm_blocked,
     ),
-)
-
-_NEUTRAL = tuple(
-    row.key
-    for row in CATALOGUE
-    if Stage.FIRMWARE in row.stages
-    and row.key in ('kvm', 'hvm', 'slat', 'nested', 'nested_slat')
 )
 
 
@@ -103,7 +93,7 @@ class X86Firmware(Probe):
     def observe(self, look: Look) -> Iterator[Observation]:
         for form in _FORMS:
             for said in self._of(look, form):
-                for key in (*form.own_keys, *_NEUTRAL):
+                for key in (*of_module(form.module), *EITHER):
                     yield dataclasses.replace(said, capability=key)
 
     def _of(self, look: Look, form: _Form) -> Iterator[Observation]:

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
-from hvfilter.model.catalogue import CATALOGUE, X86, Stage
+from hvfilter.model.catalogue import BY_KEY, CATALOGUE, X86, Capability, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
 from hvfilter.probes.asking import access
@@ -20,23 +20,11 @@ from hvfilter.probes.barred import barred
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.remedies import Advice
-from hvfilter.probes.x86_features import NAMES
 from hvfilter.probes.x86_parameters import PARAMETERS, why_off
 from hvfilter.probes.x86_readings import (
     cleared,
     vendor_module,
 )
-
-_SINCE = {
-    'pml': (4, 0),
-    'mbec': (7, 0),
-    'avic': (4, 7),
-    'x2avic': (6, 0),
-    'vgif': (4, 13),
-    'vls': (4, 13),
-    'vnmi': (6, 4),
-}
-"""The first kernel whose KVM can use it; it had the parameter at once."""
 
 KVM_CAP_TSC_CONTROL = 60
 
@@ -56,25 +44,27 @@ class X86Kvm(Probe):
 
     def observe(self, look: Look) -> Iterator[Observation]:
         yield from _kept_from_starting(look)
-        for key, module, name in PARAMETERS:
-            said = _parameter(look, key, module, name)
+        for row in PARAMETERS:
+            said = _parameter(look, row)
             if said is None:
                 continue
             yield said
-            if key in ('ept', 'npt') and said.state is not State.ABSENT:
+            if row in _SLAT and said.state is not State.ABSENT:
                 yield dataclasses.replace(said, capability='slat')
         yield from _slat_absent(look)
         yield _tsc_scaling(look)
 
 
-def _parameter(
-    look: Look, key: str, module: str, name: str
-) -> Observation | None:
+_SLAT = tuple(BY_KEY[key] for key in BY_KEY['slat'].either)
+
+
+def _parameter(look: Look, row: Capability) -> Observation | None:
     """What a parameter says; None where its module is not there at all.
 
     A module that is built into the kernel shows its parameters on any
     processor; those of another maker's are only what they were set to.
     """
+    key, module, name = row.key, row.module, row.parameter
     if vendor_module(look) not in ('', module):
         return None
     path = parameter_path(module, name)
@@ -83,28 +73,28 @@ def _parameter(
     except Denied as denied:
         if _module_there(look, module) is False:
             return None
-        if denied.missing and _too_old(look, key):
-            return _old_kernel(look, key, path, name)
+        if denied.missing and _too_old(look, row):
+            return _old_kernel(look, row, path)
         return _said(
             key,
             State.UNKNOWN,
             path,
             name,
             str(denied),
-            f'{path} does not tell whether KVM uses {NAMES[key]}',
+            f'{path} does not tell whether KVM uses {row.name}',
             access(denied),
         )
     uses = truth(value)
     if uses is None:
         reason = f'{path} says {value[:40]!r}, which is neither yes nor no'
         return _said(key, State.UNKNOWN, path, name, value[:80], reason)
-    if uses and _too_old(look, key):
-        return _old_kernel(look, key, path, name)
+    if uses and _too_old(look, row):
+        return _old_kernel(look, row, path)
     if uses:
-        reason = f'KVM uses {NAMES[key]}'
+        reason = f'KVM uses {row.name}'
         return _said(key, State.PRESENT, path, name, value, reason)
-    cause, remedy = why_off(look, key, module, name)
-    reason = f'KVM does not use {NAMES[key]}: {cause}'
+    cause, remedy = why_off(look, row)
+    reason = f'KVM does not use {row.name}: {cause}'
     return _said(key, State.ABSENT, path, name, value, reason, remedy)
 
 
@@ -160,19 +150,19 @@ def _blacklisted(look: Look) -> _Cause | None:
     return barred(look, 'kvm', vendor_module(look))
 
 
-def _too_old(look: Look, key: str) -> bool:
-    return (0, 0) < look.kernel_version < _SINCE.get(key, (0, 0))
+def _too_old(look: Look, row: Capability) -> bool:
+    return (0, 0) < look.kernel_version < row.since
 
 
-def _old_kernel(look: Look, key: str, path: str, name: str) -> Observation:
-    major, minor = _SINCE[key]
+def _old_kernel(look: Look, row: Capability, path: str) -> Observation:
+    major, minor = row.since
     return _said(
-        key,
+        row.key,
         State.ABSENT,
         path,
-        name,
+        row.parameter,
         f'kernel {look.kernel}',
-        f"this kernel's KVM does not know {NAMES[key]}",
+        f"this kernel's KVM does not know {row.name}",
         x86_remedies.NEWER_KERNEL(version=f'{major}.{minor}'),
     )
 
@@ -203,10 +193,7 @@ def _said(
 def _slat_absent(look: Look) -> Iterator[Observation]:
     """KVM uses no SLAT only if no module that runs uses its form of it."""
     said = [
-        observation
-        for key, module, name in PARAMETERS
-        if key in ('ept', 'npt')
-        and (observation := _parameter(look, key, module, name))
+        observation for row in _SLAT if (observation := _parameter(look, row))
     ]
     if said and all(o.state is State.ABSENT for o in said):
         yield dataclasses.replace(said[0], capability='slat')

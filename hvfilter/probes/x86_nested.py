@@ -14,20 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied
-from hvfilter.model.catalogue import X86, Stage
+from hvfilter.model.catalogue import (
+    BY_KEY,
+    VMX_PROCBASED,
+    VMX_PROCBASED2,
+    X86,
+    Stage,
+)
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
 from hvfilter.probes.parameter_remedy import set_parameter
 from hvfilter.probes.remedies import Advice, Remedy, first
-from hvfilter.probes.x86_features import (
-    NAMES,
-    SVM_LEAF,
-    VMX_PROCBASED,
-    VMX_PROCBASED2,
-    name_of,
-)
+from hvfilter.probes.x86_features import SVM_LEAF, name_of
 from hvfilter.probes.x86_parameters import why_off
 from hvfilter.probes.x86_readings import vendor_module, vmx_allowed
 
@@ -110,7 +110,7 @@ def _nested_ept(look: Look, module: str) -> Observation:
     asked = f'feature MSR {VMX_PROCBASED2:#x} bit 33 EPT'
     try:
         msrs = look.kvm_feature_msrs()
-        has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, 1)
+        has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, _EPT)
     except Denied as denied:
         return _said(
             'nested_slat',
@@ -140,11 +140,12 @@ def _nested_ept(look: Look, module: str) -> Observation:
     return _verdict(look, module, 'nested_slat', has, source, asked, value)
 
 
+_EPT = 33
 _USED_VMX = (
-    ('ept', 1),
-    ('slat', 1),
-    ('vpid', 5),
-    ('unrestricted_guest', 7),
+    ('ept', _EPT),
+    ('slat', _EPT),
+    ('vpid', 37),
+    ('unrestricted_guest', 39),
 )
 """Secondary controls that guests are shown exactly if KVM uses them itself
 (kernel vmx/nested.c, nested_vmx_setup_ctls_msrs)."""
@@ -161,9 +162,9 @@ def _used_vmx(look: Look) -> Iterator[Observation]:
         yield _used(
             look,
             key,
-            bool(value >> bit + 32 & 1),
+            bool(value >> bit & 1),
             'KVM_GET_MSRS',
-            f'feature MSR {VMX_PROCBASED2:#x} bit {bit + 32}',
+            f'feature MSR {VMX_PROCBASED2:#x} bit {bit}',
             f'{value:#x}',
         )
 
@@ -178,11 +179,11 @@ def _used(
     """KVM shows nesting guests what it uses for its own."""
     question = Question(Stage.KVM, Strength.IOCTL, source, asked)
     if used:
-        return question.present(key, value, f'KVM uses {NAMES[key]}')
+        return question.present(key, value, f'KVM uses {name_of("", key)}')
     module = 'kvm_amd' if asked.startswith('8000000A') else 'kvm_intel'
     own = _FORM[module] if key == 'slat' else key
-    cause, remedy = why_off(look, own, module, own)
-    reason = f'KVM does not use {NAMES[own]}: {cause}'
+    cause, remedy = why_off(look, BY_KEY[own])
+    reason = f'KVM does not use {BY_KEY[own].name}: {cause}'
     return question.absent(key, value, reason, remedy)
 
 

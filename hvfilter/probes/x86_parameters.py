@@ -1,70 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of kvm_intel and kvm_amd, and what each depends on."""
+"""Why a parameter of kvm_intel or kvm_amd is off."""
 
 from __future__ import annotations
 
 from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import CATALOGUE, Capability, SvmFlag
 from hvfilter.model.finding import State
 from hvfilter.probes import x86_remedies
 from hvfilter.probes.context import Look, truth
 from hvfilter.probes.parameter_remedy import set_parameter
 from hvfilter.probes.remedies import Advice
-from hvfilter.probes.x86_features import SVM_FEATURES
 from hvfilter.probes.x86_readings import cleared, flags, registers
 
-PARAMETERS = (
-    ('ept', 'kvm_intel', 'ept'),
-    ('vpid', 'kvm_intel', 'vpid'),
-    ('unrestricted_guest', 'kvm_intel', 'unrestricted_guest'),
-    ('apicv', 'kvm_intel', 'enable_apicv'),
-    ('posted_interrupts', 'kvm_intel', 'enable_apicv'),
-    ('shadow_vmcs', 'kvm_intel', 'enable_shadow_vmcs'),
-    ('pml', 'kvm_intel', 'pml'),
-    ('mbec', 'kvm_intel', 'mbec'),
-    ('npt', 'kvm_amd', 'npt'),
-    ('avic', 'kvm_amd', 'avic'),
-    ('x2avic', 'kvm_amd', 'avic'),
-    ('vgif', 'kvm_amd', 'vgif'),
-    ('vls', 'kvm_amd', 'vls'),
-    ('vnmi', 'kvm_amd', 'vnmi'),
-    ('lbrv', 'kvm_amd', 'lbrv'),
-    ('nrips', 'kvm_amd', 'nrips'),
-)
-"""Capability, module, parameter. Posted interrupts and x2AVIC have no
-parameter of their own: KVM uses them together with APICv and AVIC."""
-
-_DEPENDS = {
-    'unrestricted_guest': ('ept',),
-    'pml': ('ept', 'eptad'),
-    'mbec': ('ept',),
-    'avic': ('npt',),
-    'vls': ('npt',),
-    'vnmi': ('vgif',),
-}
-"""Parameters that KVM clears where another one is off (kernel vmx/vmx.c,
-vmx_hardware_setup; svm/svm.c, svm_hardware_setup; svm/avic.c). Of apicv,
-vpid, shadow_vmcs, npt, vgif, lbrv and nrips only the processor decides."""
+PARAMETERS = tuple(row for row in CATALOGUE if row.parameter)
+"""The capabilities of which a parameter shows whether KVM uses them."""
 
 
-def why_off(
-    look: Look, key: str, module: str, name: str
-) -> tuple[str, Advice]:
-    """Why a parameter is off, and what switches it on.
+def why_off(look: Look, row: Capability) -> tuple[str, Advice]:
+    """Why the parameter of a capability is off, and what switches it on.
 
-    :param key: of the capability
+    KVM clears a parameter where another one that it needs is off (kernel
+    vmx/vmx.c, vmx_hardware_setup; svm/svm.c, svm_hardware_setup; svm/avic.c).
+
     :returns: a clause for a reason, and the remedy
     """
-    svm = SVM_FEATURES.get(key)
+    module, name = row.module, row.parameter
+    svm = row.flag if isinstance(row.flag, SvmFlag) else None
     hidden, word = cleared(look, svm.word) if svm else ('', '')
     if word:
         cause = f'{word} on the kernel command line hides it'
         return cause, x86_remedies.CLEARED(name=hidden, word=word)
-    for other in _DEPENDS.get(name, ()):
+    for other in row.needs:
         if _is_off(look, module, other):
             cause = f'it needs the parameter {other} of {module}, which is off'
             return cause, set_parameter(look, module, other)
     cause = f'the parameter {name} of {module} is off'
-    if not _processor_has(look, key):
+    if not _processor_has(look, row.key):
         cause += ', or the processor has none'
     return cause, set_parameter(look, module, name)
 

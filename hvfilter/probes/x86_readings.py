@@ -14,18 +14,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from hvfilter.host.door import Denied
+from hvfilter.model.catalogue import VMX_BASIC, VMX_PROCBASED, VMX_PROCBASED2
 from hvfilter.model.finding import State
 from hvfilter.probes.asking import access
 from hvfilter.probes.context import Look
-from hvfilter.probes.x86_features import (
-    EITHER,
-    SVM_FEATURES,
-    SVM_LEAF,
-    VMX_BASIC,
-    VMX_FEATURES,
-    VMX_PROCBASED,
-    VMX_PROCBASED2,
-)
+from hvfilter.probes.x86_features import EITHER, SVM_FLAGS, SVM_LEAF, VMX_FLAGS
 
 AMD_VENDORS = frozenset({'AuthenticAMD', 'HygonGenuine'})
 """Makers of processors with AMD-V, as cpuinfo spells them."""
@@ -77,15 +70,17 @@ def svm_features(look: Look, cpu: int) -> int:
 
 
 def vmx_allowed(read: Callable[[int], int], msr: int, bit: int) -> bool:
-    """Whether a VMX control may be 1, as its capability MSR says.
+    """Whether a bit of a VMX capability MSR is 1.
+
+    The secondary controls exist only where they can be activated (SDM vol. 3
+    app. A.3).
 
     :param read: MSR number to value
-    :param bit: 0 to 31, of the control; the allowed-1 settings are the
-        high half of the MSR (SDM vol. 3 app. A.3)
+    :param bit: 0 to 63
     """
-    if msr == VMX_PROCBASED2 and not vmx_allowed(read, VMX_PROCBASED, 31):
+    if msr == VMX_PROCBASED2 and not vmx_allowed(read, VMX_PROCBASED, 63):
         return False
-    return bool(read(msr) >> 32 + bit & 1)
+    return bool(read(msr) >> bit & 1)
 
 
 def registers(look: Look) -> dict[str, Reading]:
@@ -107,21 +102,19 @@ def from_registers(look: Look) -> dict[str, Reading]:
     readings = {
         key: _each_cpu(look, *question) for key, question in asked.items()
     }
-    for key, svm in SVM_FEATURES.items():
+    for key, svm in SVM_FLAGS.items():
         readings[key] = _each_cpu(
             look,
             'CPUID',
             f'CPUID.8000000A:EDX[{svm.bit}]',
             functools.partial(_svm_has, bit=svm.bit),
         )
-    for key, vmx in VMX_FEATURES.items():
+    for key, vmx in VMX_FLAGS.items():
         readings[key] = _each_cpu(
             look,
             'MSR',
-            ', '.join(
-                f'MSR {msr:#x} bit {bit + 32}' for msr, bit in vmx.controls
-            ),
-            functools.partial(_vmx_has, controls=vmx.controls),
+            ', '.join(f'MSR {msr:#x} bit {bit}' for msr, bit in vmx.bits),
+            functools.partial(_vmx_has, bits=vmx.bits),
         )
     return _with_either(readings)
 
@@ -130,9 +123,7 @@ def _svm_has(look: Look, cpu: int, bit: int) -> bool:
     return bool(svm_features(look, cpu) >> bit & 1)
 
 
-def _vmx_has(
-    look: Look, cpu: int, controls: tuple[tuple[int, int], ...]
-) -> bool:
+def _vmx_has(look: Look, cpu: int, bits: tuple[tuple[int, int], ...]) -> bool:
     if not has_vmx(look, cpu):
         return False
     if not look.msr(cpu, VMX_BASIC):
@@ -140,7 +131,7 @@ def _vmx_has(
         raise Denied(f'read MSR {VMX_BASIC:#x}', 'ENODATA', 'it reads 0')
     return all(
         vmx_allowed(lambda index: look.msr(cpu, index), msr, bit)
-        for msr, bit in controls
+        for msr, bit in bits
     )
 
 
@@ -272,18 +263,18 @@ def from_flags(look: Look) -> dict[str, Reading]:
         'vtx': _word(look, 'flags', ('vmx',)),
         'amdv': _svm_word(look, 'svm'),
     }
-    for key, svm in SVM_FEATURES.items():
+    for key, svm in SVM_FLAGS.items():
         readings[key] = _svm_word(look, 'svm', svm.word)
     if readings['vtx'].state is State.PRESENT:
-        for key, vmx in VMX_FEATURES.items():
-            if info.values(vmx.words_line):
-                readings[key] = _word(look, vmx.words_line, vmx.words)
+        for key, vmx in VMX_FLAGS.items():
+            if info.values(vmx.line):
+                readings[key] = _word(look, vmx.line, vmx.words)
     elif not info.words_anywhere('flags') & {'vmx'}:
-        for key, vmx in VMX_FEATURES.items():
+        for key, vmx in VMX_FLAGS.items():
             readings[key] = Reading(
                 State.ABSENT,
                 '/proc/cpuinfo',
-                f'{vmx.words_line}: {" ".join(vmx.words)}',
+                f'{vmx.line}: {" ".join(vmx.words)}',
                 'no vmx in flags',
             )
     return _with_either(readings)

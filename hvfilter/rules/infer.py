@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from hvfilter.model import catalogue
-from hvfilter.model.catalogue import Arch, Stage
+from hvfilter.model.catalogue import Arch, Stage, Vendor
 from hvfilter.model.policy import Ignorance, Policy
 from hvfilter.model.verdict import Advertised, Source
 
@@ -37,38 +37,11 @@ _NEEDS_KVM = frozenset(
 )
 """What guests get only where Nova starts them under KVM."""
 
-_INTEL = frozenset(
-    {
-        'vtx',
-        'ept',
-        'unrestricted_guest',
-        'vpid',
-        'apicv',
-        'posted_interrupts',
-        'shadow_vmcs',
-        'pml',
-        'mbec',
-        'tdx',
-    }
-)
-_AMD = frozenset(
-    {
-        'amdv',
-        'npt',
-        'avic',
-        'x2avic',
-        'vgif',
-        'vls',
-        'vnmi',
-        'lbrv',
-        'nrips',
-        'sev',
-        'sev_es',
-        'sev_snp',
-    }
-)
-
-_NOT_OF_VENDOR = {'Intel': _AMD, 'AMD': _INTEL, 'Hygon': _INTEL}
+_VENDORS = {
+    'Intel': Vendor.INTEL,
+    'AMD': Vendor.AMD,
+    'Hygon': Vendor.AMD,
+}
 """By libvirt's vendor names. Zhaoxin and Centaur have none there."""
 
 _KVM_DRIVERS = frozenset({'', 'qemu', 'kvm'})
@@ -178,7 +151,13 @@ def absent(facts: HostFacts) -> frozenset[str]:
             for capability in catalogue.CATALOGUE
             if arch not in capability.archs
         )
-    gone.update(_NOT_OF_VENDOR.get(facts.vendor, ()))
+    vendor = _VENDORS.get(facts.vendor)
+    if vendor is not None:
+        gone.update(
+            capability.key
+            for capability in catalogue.CATALOGUE
+            if vendor not in capability.vendors
+        )
     if facts.virtual:
         gone.add('bare_metal')
     if facts.native is not None and not facts.native:

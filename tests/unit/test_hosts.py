@@ -11,8 +11,11 @@ import testtools
 
 from hvfilter import host, model
 from hvfilter.host import snapshot
+from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import catalogue, document
-from hvfilter.model.finding import State
+from hvfilter.model.finding import State, Strength
+from hvfilter.probes.context import Look
+from hvfilter.probes.x86_readings import vendor_module
 from tests.hosts.made.hosts import HOSTS
 from tests.hosts.make import (
     EVIDENCE,
@@ -85,6 +88,43 @@ class TestHosts(testtools.TestCase):
                 if each.state is State.PRESENT and each.observations
             }
         self.assertEqual(NOWHERE_YET, missing)
+
+    def test_each_flag_is_shown_on_some_host(self):
+        """By the register's bit and by the word of cpuinfo."""
+        missing = {
+            (row.key, strength)
+            for row in catalogue.CATALOGUE
+            for strength in (Strength.REGISTER, Strength.FLAGS)
+            if row.flag
+        }
+        for _, recorded in recorded_hosts():
+            report = report_on(recorded)
+            missing -= {
+                (key, said.strength)
+                for key, _ in missing
+                for said in report[key].stages[0].observations
+                if said.state is State.PRESENT
+            }
+        self.assertEqual(set(), missing)
+
+    def test_no_vendor_has_what_is_of_another(self):
+        """On a host whose maker is known, it is absent at stage cpu."""
+        wrong = {}
+        for name, recorded in recorded_hosts():
+            look = Look(RecordedHost(recorded))
+            if look.arch is not catalogue.Arch.X86 or not vendor_module(look):
+                continue
+            vendor = catalogue.Vendor(vendor_module(look))
+            report = brief(report_on(recorded))
+            wrong.update(
+                {
+                    f'{name}: {row.key}': report[row.key]
+                    for row in catalogue.CATALOGUE
+                    if vendor not in row.vendors
+                    and report[row.key] != 'absent at cpu'
+                }
+            )
+        self.assertEqual({}, wrong)
 
     def test_evidence_when_host_is_replayed(self):
         """Every observation is as the evidence file tells."""

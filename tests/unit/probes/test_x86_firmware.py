@@ -5,7 +5,7 @@ from testtools.matchers import Contains
 from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
-from hvfilter.probes.x86_features import SVM_FEATURES, VMX_FEATURES
+from hvfilter.probes.x86_features import SVM_FLAGS, VMX_FLAGS
 from hvfilter.probes.x86_firmware import FEATURE_CONTROL, VM_CR, X86Firmware
 from tests.unit.probes.base import (
     DELL,
@@ -39,10 +39,10 @@ class TestX86Firmware(ProbeTestCase):
     def test_keys_when_of_each_maker(self):
         look = look_at(cpuid=VMX, msrs={FEATURE_CONTROL: 5})
         keys = {o.capability for o in self.said(look)}
-        self.assertEqual({'vtx', *VMX_FEATURES, *NEUTRAL}, keys)
+        self.assertEqual({'vtx', *VMX_FLAGS, *NEUTRAL}, keys)
         look = look_at(cpuid=SVM, msrs={VM_CR: 0})
         keys = {o.capability for o in self.said(look)}
-        self.assertEqual({'amdv', *SVM_FEATURES, *NEUTRAL}, keys)
+        self.assertEqual({'amdv', *SVM_FLAGS, *NEUTRAL}, keys)
         self.assertEqual([], self.said(look_at(cpuid=NEITHER)))
 
     def test_feature_control_when_read(self):
@@ -216,7 +216,7 @@ class TestX86Firmware(ProbeTestCase):
         self.assertEqual('vtx_in_firmware', said.remedy.keys[0])
 
     def test_remedy_of_each_kind_of_machine(self):
-        real = DELL
+        real = dict(DELL)
         for bit, flags, files, keys in (
             (0, 'fpu', real, ('vtx_in_firmware',)),
             (31, 'hypervisor', {}, ('nested_on_the_host_under_it',)),

@@ -44,10 +44,9 @@ class TestX86Kvm(ProbeTestCase):
             'lbrv': ('kvm_amd', 'lbrv'),
             'nrips': ('kvm_amd', 'nrips'),
         }
-        self.assertEqual(
-            expected, {key: (m, name) for key, m, name in PARAMETERS}
-        )
-        for key, (module, name) in expected.items():
+        found = {row.key: (row.module, row.parameter) for row in PARAMETERS}
+        self.assertEqual(expected, {key: found[key] for key in expected})
+        for key, (module, name) in found.items():
             for value, state in (
                 ('Y', 'present'),
                 ('1', 'present'),
@@ -83,9 +82,9 @@ class TestX86Kvm(ProbeTestCase):
     def test_nothing_of_a_module_that_is_not_loaded(self):
         for module in (INTEL, AMD, set()):
             look = look_at(modules=module)
-            for key, other, _ in PARAMETERS:
-                if other not in module:
-                    self.assertEqual([], self.kvm(look, key))
+            for row in PARAMETERS:
+                if row.module not in module:
+                    self.assertEqual([], self.kvm(look, row.key))
 
     def test_unknown_when_sysfs_is_masked(self):
         look = look_at(
@@ -194,8 +193,9 @@ class TestX86Kvm(ProbeTestCase):
             },
             modules={'kvm', module},
         )
-        key = next(k for k, m, n in PARAMETERS if n == next(iter(values)))
-        said = self.one(look, key, Stage.KVM)
+        name = next(iter(values))
+        row = next(row for row in PARAMETERS if row.parameter == name)
+        said = self.one(look, row.key, Stage.KVM)
         self.assertEqual('absent', said.state.value)
         return said
 

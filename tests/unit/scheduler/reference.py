@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of the documentation, told once more: slowly and obviously.
 
-Shares no code with what it checks, the names of capabilities apart, and
+Shares no code with what it checks, the catalogue of capabilities apart, and
 remembers nothing. See doc/source/scheduling.rst.
 """
 
@@ -20,32 +20,14 @@ ARM_KNOWS_NOT = {
     if catalogue.Arch.ARM64 not in capability.archs
 }
 X86_KNOWS_NOT = {'vti'}
-AMD_ONLY = {
-    'amdv',
-    'npt',
-    'avic',
-    'x2avic',
-    'vgif',
-    'vls',
-    'vnmi',
-    'lbrv',
-    'nrips',
-    'sev',
-    'sev_es',
-    'sev_snp',
-}
-INTEL_ONLY = {
-    'vtx',
-    'ept',
-    'unrestricted_guest',
-    'vpid',
-    'apicv',
-    'posted_interrupts',
-    'shadow_vmcs',
-    'pml',
-    'mbec',
-    'tdx',
-}
+AMD_ONLY, INTEL_ONLY = (
+    {
+        key
+        for key, capability in catalogue.BY_KEY.items()
+        if capability.vendors == {vendor}
+    }
+    for vendor in (catalogue.Vendor.AMD, catalogue.Vendor.INTEL)
+)
 LOOKS_LIKE_OURS = {
     'HVFILTER:nested',
     ' hvfilter:nested',
