@@ -44,7 +44,9 @@ class X86Cpu(Probe):
                 reading = _without_hidden(key, flags, registers)
                 said = _observation(look, key, reading, Strength.FLAGS, other)
                 if _shows_neither(flags):
-                    said = _or_firmware(look, said, registers[key])
+                    said = _or_firmware(
+                        look, said, registers[key], reading.mixed
+                    )
                 yield said
 
 
@@ -76,9 +78,12 @@ def _shows_neither(flags: Readings) -> bool:
 
 
 def _or_firmware(
-    look: Look, said: Observation, register: Reading
+    look: Look, said: Observation, register: Reading, mixed: bool
 ) -> Observation:
-    """Without the registers, who took a word out cannot be known."""
+    """Without the registers, who took a word out cannot be known.
+
+    :param mixed: whether the word is left on some of the processors
+    """
     if said.state is not State.ABSENT or register.state is not State.UNKNOWN:
         return said
     if _of_another_maker(look, said.capability):
@@ -104,6 +109,12 @@ def _or_firmware(
     machine = kind(look)
     if machine is Kind.GUEST:
         return said
+    if mixed:
+        # Each processor has a register of its own (feat_ctl.c, amd.c).
+        firmware = x86_remedies.for_firmware(look, vendor_module(look))
+        return dataclasses.replace(
+            said, remedy=first(firmware, x86_remedies.ALIKE())
+        )
     return dataclasses.replace(
         said,
         reason=f'the kernel shows no {feature}: the processor has none, or '
@@ -161,7 +172,7 @@ def _observation(
 ) -> Observation:
     state = reading.state
     remedy: str = reading.remedy
-    if 'disagree' in reading.value:
+    if reading.mixed:
         feature = _name(look, key)
         reason = f'not every processor has {feature}: {reading.value}'
         remedy = x86_remedies.ALIKE()

@@ -30,6 +30,7 @@ class Reading:
 
     :ivar value: raw, for a person to check
     :ivar remedy: how to have the answer after all
+    :ivar mixed: whether some processors have it and others do not
     """
 
     state: State
@@ -37,6 +38,7 @@ class Reading:
     asked: str
     value: str
     remedy: str = ''
+    mixed: bool = False
 
 
 Readings = Mapping[str, Reading]
@@ -152,7 +154,7 @@ def _each_cpu(
             f'processors disagree: {_some(answers[True])} have it, '
             f'{_some(answers[False])} do not'
         )
-        return Reading(State.ABSENT, source, asked, value)
+        return Reading(State.ABSENT, source, asked, value, mixed=True)
     has = next(iter(answers))
     state = State.PRESENT if has else State.ABSENT
     value = f'{int(has)} on all {len(look.cpus)} processors'
@@ -302,7 +304,9 @@ def _word(look: Look, line: str, words: tuple[str, ...]) -> Reading:
         value = f'processors disagree: {having} of {len(sets)} have it'
     else:
         value = f'on none of {len(sets)} processors'
-    return Reading(State.ABSENT, '/proc/cpuinfo', asked, value)
+    return Reading(
+        State.ABSENT, '/proc/cpuinfo', asked, value, mixed=bool(having)
+    )
 
 
 def _with_either(readings: dict[str, Reading]) -> dict[str, Reading]:
@@ -316,6 +320,11 @@ def _with_either(readings: dict[str, Reading]) -> dict[str, Reading]:
                 readings[key] = readings[chosen]
             continue
         both = [readings[part] for part in parts]
+        mixed = [reading for reading in both if reading.mixed]
+        if mixed:
+            # The other maker's form says nothing beside it.
+            readings[key] = mixed[0]
+            continue
         readings[key] = Reading(
             State.ABSENT,
             both[0].source

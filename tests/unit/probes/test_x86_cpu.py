@@ -88,6 +88,24 @@ class TestX86Cpu(ProbeTestCase):
         self.assertThat(said.reason, Contains('not every processor has VT-x'))
         self.assertThat(said.remedy, Contains('offline'))
 
+    def test_reason_when_the_kernel_took_vmx_out_on_some(self):
+        """Each processor has its own register of what firmware permits."""
+        text = ''.join(
+            f'processor : {cpu}\nvendor_id : GenuineIntel\nflags : {words}\n\n'
+            for cpu, words in enumerate(('fpu vmx', 'fpu'))
+        )
+        look = look_at(files={'/proc/cpuinfo': text}, cpus=2)
+        for key in ('vtx', 'hvm', 'kvm', 'nested'):
+            said = self.cpu(look, key)[Strength.FLAGS]
+            self.assertEqual('absent', said.state.value, key)
+            self.assertEqual(
+                'not every processor has VT-x: processors disagree: 1 of 2 '
+                'have it',
+                said.reason,
+            )
+            self.assertThat(said.remedy, Contains('firmware setup'))
+            self.assertThat(said.remedy, Contains('offline'))
+
     def test_reason_when_unknown(self):
         said = self.cpu(look_at(files={'/proc/cpuinfo': EACCES}), 'vtx')
         self.assertThat(
