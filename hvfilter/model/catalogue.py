@@ -94,6 +94,7 @@ VMX_BASIC = 0x480
 VMX_PINBASED = 0x481
 VMX_PROCBASED = 0x482
 VMX_PROCBASED2 = 0x48B
+VMX_EPT_VPID_CAP = 0x48C
 """VMX capability MSRs, SDM vol. 3 app. A and vol. 4."""
 
 
@@ -361,6 +362,19 @@ CATALOGUE: tuple[Capability, ...] = (
         vendors=_INTEL,
         flag=VmxFlag(((VMX_PROCBASED2, 46),), ('shadow_vmcs',)),
         parameter='enable_shadow_vmcs',
+    ),
+    Capability(
+        'ept_ad',
+        'EPT accessed and dirty flags',
+        'the processor marks used and written guest pages in the EPT',
+        'SDM vol. 3 sec. 29.3.5, app. A.10',
+        vendors=_INTEL,
+        flag=VmxFlag(
+            ((VMX_PROCBASED2, 33), (VMX_EPT_VPID_CAP, 21)), ('ept_ad',)
+        ),
+        parameter='eptad',
+        needs=('ept',),
+        since=(3, 6),
     ),
     Capability(
         'pml',

@@ -25,26 +25,28 @@ _COMMON = (
 _HYPERVISOR = 31
 
 _VMX_WORDS = {
-    'vnmi': (0x481, 5),
-    'preemption_timer': (0x481, 6),
-    'posted_intr': (0x481, 7),
-    'invvpid': (0x48B, 5),
-    'flexpriority': (0x48B, 0),
-    'apicv': (0x48B, 9),
-    'tsc_offset': (0x482, 3),
-    'vtpr': (0x482, 21),
-    'mtf': (0x482, 27),
-    'vapic': (0x48B, 0),
-    'ept': (0x48B, 1),
-    'vpid': (0x48B, 5),
-    'unrestricted_guest': (0x48B, 7),
-    'vapic_reg': (0x48B, 8),
-    'vid': (0x48B, 9),
-    'ple': (0x48B, 10),
-    'shadow_vmcs': (0x48B, 14),
-    'pml': (0x48B, 17),
-    'ept_mode_based_exec': (0x48B, 22),
-    'tsc_scaling': (0x48B, 25),
+    # The word, and the MSR and bit that it stands for.
+    'vnmi': (0x481, 37),
+    'preemption_timer': (0x481, 38),
+    'posted_intr': (0x481, 39),
+    'invvpid': (0x48B, 37),
+    'flexpriority': (0x48B, 32),
+    'apicv': (0x48B, 41),
+    'tsc_offset': (0x482, 35),
+    'vtpr': (0x482, 53),
+    'mtf': (0x482, 59),
+    'vapic': (0x48B, 32),
+    'ept': (0x48B, 33),
+    'ept_ad': (0x48C, 21),
+    'vpid': (0x48B, 37),
+    'unrestricted_guest': (0x48B, 39),
+    'vapic_reg': (0x48B, 40),
+    'vid': (0x48B, 41),
+    'ple': (0x48B, 42),
+    'shadow_vmcs': (0x48B, 46),
+    'pml': (0x48B, 49),
+    'ept_mode_based_exec': (0x48B, 54),
+    'tsc_scaling': (0x48B, 57),
 }
 _VMX_LINE = tuple(w for w in _VMX_WORDS if w not in ('apicv', 'vpid', 'ept'))
 
@@ -148,9 +150,7 @@ class Intel:
         return [
             word
             for word in _VMX_LINE
-            if self.msrs.get(_VMX_WORDS[word][0], 0)
-            >> _VMX_WORDS[word][1] + 32
-            & 1
+            if self.msrs.get(_VMX_WORDS[word][0], 0) >> _VMX_WORDS[word][1] & 1
         ]
 
     def effective(self) -> dict[str, str]:
