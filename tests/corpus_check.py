@@ -25,7 +25,7 @@ from hvfilter.host.door import CpuidRegs, Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model.finding import HostReport
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 
 SVM_FEATURES = {
     'npt': 'npt',
@@ -92,7 +92,7 @@ def report_of(
     cpuid: dict[tuple[int, int], CpuidRegs], msrs: dict[int, int]
 ) -> HostReport:
     """Our reading of one processor, by its registers only."""
-    return examine(
+    return probe_host(
         RecordedHost(
             Snapshot(
                 origin=Provenance(Making.RECORDED, note='libvirt'),
@@ -219,7 +219,7 @@ def compare_cpuinfo(folder: pathlib.Path) -> Iterator[Case]:
     for path in sorted(folder.glob('linux-*.cpuinfo')):
         arch = path.name.split('-')[1]
         content = path.read_bytes()
-        report = examine(
+        report = probe_host(
             RecordedHost(
                 Snapshot(
                     origin=Provenance(Making.RECORDED, note=path.name),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cliff.command import Command
 
-from hvfilter.cli import command, exit_codes
+from hvfilter.cli import exit_codes, host_command
 from hvfilter.model.catalogue import BY_KEY
 from hvfilter.model.finding import Finding, State
 from hvfilter.model.plain import plain
@@ -25,7 +25,7 @@ FAIL_UNIT = 255
 CONDITION = '--condition'
 
 
-class Check(command.HostCommand, Command):
+class Check(host_command.HostCommand, Command):
     """Exit status 0 if a host has all required capabilities.
 
     1: it has not. 2: it could not be found out. 64: wrong usage or unusable
@@ -72,7 +72,7 @@ class Check(command.HostCommand, Command):
         required = keys(parsed_args.require or ())
         if not required and not forbidden:
             required = Policy().required
-        report = command.chosen_report(parsed_args)
+        report = host_command.chosen_report(parsed_args)
         status = ABLE
         for wanted, names in (
             (State.PRESENT, required),

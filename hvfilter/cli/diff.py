@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from cliff.lister import Lister
 
-from hvfilter.cli import command, configuration, exit_codes
+from hvfilter.cli import configuration, exit_codes, host_command, inputs
 from hvfilter.host.door import Denied, Host
 from hvfilter.report import difference
 from hvfilter.rules import nested_set
@@ -19,7 +19,7 @@ SAME = 0
 DIFFERENT = 1
 
 
-class Diff(command.HostCommand, Lister):
+class Diff(host_command.HostCommand, Lister):
     """Compare two hosts, or two recordings of hosts.
 
     Shown are the capabilities that differ, and the virtualization features
@@ -46,7 +46,7 @@ class Diff(command.HostCommand, Lister):
             default=LIVE,
             help='The same of the other host (default: this host)',
         )
-        command.add_look_arguments(parser)
+        host_command.add_look_arguments(parser)
         configuration.add_arguments(parser)
         parser.add_argument(
             '--all',
@@ -79,13 +79,13 @@ class Diff(command.HostCommand, Lister):
 def _host(name: str, parsed_args: argparse.Namespace) -> Host:
     if name != LIVE:
         return configuration.with_named_files(
-            command.open_snapshot(name), configuration.named(parsed_args)
+            inputs.open_snapshot(name), configuration.named(parsed_args)
         )
-    return command.live_host(parsed_args)
+    return host_command.live_host(parsed_args)
 
 
 def _facts(host: Host, parsed_args: argparse.Namespace) -> difference.Facts:
-    report = command.look_at(host, parsed_args)
+    report = host_command.look_at(host, parsed_args)
     return difference.Facts(report, *_nested(host))
 
 

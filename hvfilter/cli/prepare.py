@@ -7,10 +7,9 @@ import argparse
 import time
 from collections.abc import Iterable, Sequence
 
-from hvfilter.cli import agent as common
+from hvfilter.cli import placement_command as common
 from hvfilter.model.week import Week
-from hvfilter.placement import client, fleet
-from hvfilter.publish import placement
+from hvfilter.placement import client, connect, fleet
 
 
 class Prepare(common.PlacementCommand):
@@ -29,7 +28,7 @@ class Prepare(common.PlacementCommand):
         """See ``cliff.command.Command``."""
         conf = common.loaded(parsed_args)
         now = Week.at(time.time())
-        asked = client.PlacementClient(placement.transport_of(conf))
+        asked = client.PlacementClient(connect.transport_of(conf))
         names = fleet.names(asked, now)
         created, deleted = names.missing, names.outdated
         if not parsed_args.dry_run:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cliff.columns import FormattableColumn
 from cliff.lister import Lister
 
-from hvfilter.cli import command, exit_codes, streams
+from hvfilter.cli import exit_codes, host_command, streams
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, State
 from hvfilter.model.plain import plain
@@ -39,7 +39,7 @@ class ColouredState(Column):
         return self._value
 
 
-class Probe(command.HostCommand, Lister):
+class Probe(host_command.HostCommand, Lister):
     """Show what a host offers to KVM guests, and why the rest is missing.
 
     Nothing on the host is changed. The formats json and yaml give the whole
@@ -69,10 +69,10 @@ class Probe(command.HostCommand, Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         """See ``cliff.command.Command``."""
-        self._report = command.chosen_report(parsed_args)
+        self._report = host_command.chosen_report(parsed_args)
         columns, rows = _table(self._report, parsed_args)
         coloured = parsed_args.formatter == 'table' and (
-            command.colours_wanted(self.app.stdout)
+            host_command.colours_wanted(self.app.stdout)
         )
         if coloured:
             # Every other cell is escaped below.

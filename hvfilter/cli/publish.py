@@ -10,15 +10,15 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from hvfilter.cli import agent as common
-from hvfilter.cli import command, exit_codes
+from hvfilter.cli import exit_codes, host_command, host_identity, inputs
+from hvfilter.cli import placement_command as common
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
 from hvfilter.model import catalogue, document, form
 from hvfilter.model.finding import Finding, HostReport, Overrule, State
 from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
-from hvfilter.publish import base, run
+from hvfilter.publish import base, publishers
 from hvfilter.rules import overrule, traits
 
 NO_WEEK = (
@@ -27,7 +27,7 @@ NO_WEEK = (
 )
 
 
-class Publish(command.HostCommand, common.AgentCommand):
+class Publish(host_command.HostCommand, common.AgentCommand):
     """Look at this host and publish what it can do.
 
     Exit status: 0 when everything is published; 75 when it failed for a
@@ -57,7 +57,7 @@ class Publish(command.HostCommand, common.AgentCommand):
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
         """See ``cliff.command.Command``."""
         conf = common.configuration(parsed_args)
-        publishers = run.load(conf.hvfilter.publishers, conf)
+        chosen = publishers.load(conf.hvfilter.publishers, conf)
         overrules = _overrules(conf)
         report, identity = _found(conf, parsed_args)
         report = overrule.apply(report, overrules)
@@ -78,7 +78,7 @@ class Publish(command.HostCommand, common.AgentCommand):
             now_s=time.time(),
         )
         dry_run = parsed_args.dry_run
-        result = run.publish(publishers, occasion, dry_run=dry_run)
+        result = publishers.publish(chosen, occasion, dry_run=dry_run)
         self.status = common.status(result)
         if report['kvm'].state is State.UNKNOWN:
             self.status = self.status or exit_codes.TRY_AGAIN
@@ -95,10 +95,10 @@ def _found(
     Only what was looked at here and now is surely about this host.
     """
     if parsed_args.report is None:
-        host = command.chosen_host(parsed_args)
+        host = host_command.chosen_host(parsed_args)
         if isinstance(host, LiveHost):
-            identity = common.identity(host, conf)
-            return command.look_at(host, parsed_args), identity
+            identity = host_identity.identity(host, conf)
+            return host_command.look_at(host, parsed_args), identity
     if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
         raise Problem(
             'The report may describe another host',
@@ -106,13 +106,13 @@ def _found(
             '--provider-name.',
         )
     if parsed_args.report is None:
-        return command.look_at(host, parsed_args), base.Identity()
+        return host_command.look_at(host, parsed_args), base.Identity()
     return _read(parsed_args.report), base.Identity()
 
 
 def _read(path: str) -> HostReport:
     try:
-        return document.loads(command.read_input(path))
+        return document.loads(inputs.read_input(path))
     except form.FormError as error:
         raise Problem(
             f'{path} is not a report: {error}',
@@ -149,7 +149,7 @@ def _undecided(kvm: Finding) -> str:
 
 
 def _unverified(
-    report: HostReport, result: run.Result, max_age_weeks: int
+    report: HostReport, result: publishers.Result, max_age_weeks: int
 ) -> Iterator[str]:
     """Why traits stay that nobody can vouch for any more."""
     names = frozenset[str]().union(

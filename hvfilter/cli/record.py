@@ -13,7 +13,7 @@ from pathlib import Path
 from cliff.command import Command
 
 from hvfilter import version
-from hvfilter.cli import command, exit_codes
+from hvfilter.cli import exit_codes, host_command
 from hvfilter.host import own_names, snapshot, survey
 from hvfilter.host.door import Host
 from hvfilter.host.recorded import RecordedHost
@@ -29,7 +29,7 @@ from hvfilter.publish import atomic_file
 _FORBIDDEN = ('EACCES', 'EPERM')
 
 
-class Record(command.HostCommand, Command):
+class Record(host_command.HostCommand, Command):
     """Record a host as a snapshot that can be looked at anywhere.
 
     Serial numbers, unique identifiers, MAC addresses and this host's names
@@ -63,10 +63,10 @@ class Record(command.HostCommand, Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""
-        host = command.chosen_host(parsed_args)
+        host = host_command.chosen_host(parsed_args)
         redaction = None if parsed_args.keep_names else Redaction(_names(host))
         recording = RecordingHost(host, redaction)
-        report = command.look_at(recording, parsed_args)
+        report = host_command.look_at(recording, parsed_args)
         if parsed_args.nova_release is not None:
             # What was stated counts in the recording too.
             recording.state_versions(
@@ -87,7 +87,7 @@ class Record(command.HostCommand, Command):
         write(Path(parsed_args.file), text)
         for line in self._advice(parsed_args.file, recorded):
             print(plain(line), file=self.app.stderr)
-        copy = command.look_at(RecordedHost(recorded), parsed_args)
+        copy = host_command.look_at(RecordedHost(recorded), parsed_args)
         changed = _changed(report, copy)
         if changed:
             print(

@@ -11,13 +11,13 @@ from typing import TextIO
 
 from oslo_config import cfg
 
-from hvfilter.cli import agent as common
-from hvfilter.cli import exit_codes, streams
+from hvfilter.cli import exit_codes, host_identity, streams
+from hvfilter.cli import placement_command as common
 from hvfilter.host.live import LiveHost
 from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
-from hvfilter.placement import client, fleet, reconcile
-from hvfilter.publish import demands, left_over, placement, run
+from hvfilter.placement import client, connect, fleet, reconcile, trait_users
+from hvfilter.publish import left_over, publishers
 
 WIDTH = 40
 """Columns of the progress bar."""
@@ -67,10 +67,10 @@ class Withdraw(common.AgentCommand):
         conf = common.configuration(parsed_args)
         if parsed_args.all:
             return self._everywhere(conf, parsed_args)
-        identity = common.identity(LiveHost(smoke=False), conf)
-        publishers = run.load(conf.hvfilter.publishers, conf)
+        identity = host_identity.identity(LiveHost(smoke=False), conf)
+        chosen = publishers.load(conf.hvfilter.publishers, conf)
         dry_run = parsed_args.dry_run
-        result = run.withdraw(publishers, identity, dry_run=dry_run)
+        result = publishers.withdraw(chosen, identity, dry_run=dry_run)
         self.status = common.status(result)
         triggers = left_over.triggers()
         if triggers:
@@ -81,7 +81,7 @@ class Withdraw(common.AgentCommand):
     def _everywhere(
         self, conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
     ) -> Listing:
-        asked = client.PlacementClient(placement.transport_of(conf))
+        asked = client.PlacementClient(connect.transport_of(conf))
         there = fleet.presence(asked)
         self.say(
             f'{len(there.providers)} resource providers have hvfilter '
@@ -207,10 +207,10 @@ _MOST_LISTED = 20
 
 
 def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
-    def connect(service: str) -> client.Transport:
-        return placement.transport_of(conf, service=service)
+    def reach(service: str) -> client.Transport:
+        return connect.transport_of(conf, service=service)
 
-    there = demands.demands(connect)
+    there = trait_users.demands(reach)
     unseen = '. '.join(dict.fromkeys(error.what for error in there.unseen))
     if there.found:
         listed = '; '.join(map(str, there.found[:_MOST_LISTED]))

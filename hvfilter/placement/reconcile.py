@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 
 from hvfilter.model import catalogue
-from hvfilter.placement import client, errors, whose
+from hvfilter.placement import client, errors, ownership
 from hvfilter.rules.traits import Wanted
 
 LOG = logging.getLogger(__name__)
@@ -313,8 +313,8 @@ class _Run:
             return
         self.requests += 1
         provider = self._client.provider(self._target.uuid)
-        if not whose.bears_name_of(provider.name, self._target.names):
-            raise whose.uuid_of_another(
+        if not ownership.bears_name_of(provider.name, self._target.names):
+            raise ownership.uuid_of_another(
                 self._target.origin,
                 self._target.names,
                 provider,
@@ -327,12 +327,12 @@ class _Run:
         uuid, origin = self._target.uuid, self._target.origin
         if uuid is not None and origin:
             for other in self._named_so():
-                raise whose.uuid_of_nobody(origin, uuid, other)
+                raise ownership.uuid_of_nobody(origin, uuid, other)
 
     def _find(self) -> str:
         found = self._named_so()
         if len(found) > 1:
-            raise whose.ambiguous(found)
+            raise ownership.ambiguous(found)
         for provider in found:
             return provider.uuid
         raise errors.NotFound(

@@ -10,6 +10,7 @@ from typing import ClassVar
 from oslo_config import cfg
 
 from hvfilter.model.finding import HostReport
+from hvfilter.model.problem import Problem
 from hvfilter.rules.traits import Wanted
 
 NAMESPACE = 'hvfilter.publishers'
@@ -152,3 +153,18 @@ class Publisher(abc.ABC):
         :param dry_run: only show what would be removed.
         :raises Problem: it was not done, or it is not known to be.
         """
+
+
+def refuse_ironic(conf: cfg.ConfigOpts) -> None:
+    """Refuse to publish about a host whose nova-compute manages others.
+
+    :raises Problem: its compute nodes are Ironic's.
+    """
+    if 'ironic' in (conf.compute_driver or '').lower():
+        raise Problem(
+            f'This nova-compute ({conf.compute_driver}) manages bare metal '
+            'nodes, each with a resource provider of its own, and none of '
+            'them is this host',
+            'Run hvfilter on hosts that run guests; Ironic nodes get their '
+            'traits from Ironic ("openstack baremetal node add trait").',
+        )

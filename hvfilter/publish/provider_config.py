@@ -18,7 +18,7 @@ from typing import Any
 
 from hvfilter.model import catalogue, dated
 from hvfilter.model.problem import Problem
-from hvfilter.publish import atomic_file, base, drivers, small_yaml
+from hvfilter.publish import atomic_file, base, small_yaml
 from hvfilter.publish.left_over import EVERY_NODE
 from hvfilter.rules.traits import Wanted
 
@@ -83,7 +83,7 @@ class ProviderConfigPublisher(base.Publisher):
 
     def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
         path = self._path()
-        drivers.refuse_ironic(self.conf)
+        base.refuse_ironic(self.conf)
         others = tuple(_others(path))
         _refuse_rivals(path, others, occasion.identity)
         raw = atomic_file.read(path)

@@ -12,7 +12,7 @@ from hvfilter.host.live import LiveHost
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import HostReport
 from hvfilter.probes.cpuinfo import CpuInfo
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.fakes.compute import ComputeHost
 
 RECORDINGS = pathlib.Path(__file__).parent.parent / 'hosts'
@@ -78,10 +78,10 @@ def candidate(place: Place, nova_conf: pathlib.Path) -> Candidate:
     if place.recording:
         text = (RECORDINGS / f'{place.recording}.json').read_bytes()
         host: Host = RecordedHost(snapshot.loads(text), place.recording)
-        report = examine(host)
+        report = probe_host(host)
     else:
         host = LiveHost()
-        report = examine(host, (str(nova_conf),))
+        report = probe_host(host, (str(nova_conf),))
     return Candidate(place, report, describe(place, host))
 
 

@@ -7,7 +7,7 @@ import pathlib
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.catalogue import OWN_TRAITS, REPORTED_TRAIT, own
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.fakes.compute import ComputeHost
 from tests.fakes.placement import writes_traits
 from tests.functional import base, findings
@@ -109,14 +109,14 @@ class SnapshotTest(ProviderTestCase):
 
     def test_lost_capability_takes_exactly_its_trait_away(self) -> None:
         recorded = snapshot.loads(RECORDING.read_bytes())
-        self.publish('node', examine(RecordedHost(recorded)))
+        self.publish('node', probe_host(RecordedHost(recorded)))
         full = self.traits('node')
         self.assertIn('CUSTOM_HVFILTER_PML', full)
         without = dataclasses.replace(
             recorded, files={**recorded.files, PML: b'N\n'}
         )
         self.gate.before(writes_traits, self.nova_goes_first)
-        self.publish('node', examine(RecordedHost(without)))
+        self.publish('node', probe_host(RecordedHost(without)))
         self.assertEqual(
             full - {'CUSTOM_HVFILTER_PML'} | {'HW_CPU_X86_AVX2'},
             self.traits('node'),

@@ -28,7 +28,7 @@ from hvfilter.model.finding import Finding, HostReport, Observation, State
 from hvfilter.model.plain import plain
 from hvfilter.probes import run
 from hvfilter.probes.base import Probe
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.hosts.made.hosts import HOSTS
 
 FOLDER = pathlib.Path(__file__).parent
@@ -44,7 +44,7 @@ def probes() -> tuple[Probe, ...]:
 
 def report_on(recorded: snapshot.Snapshot) -> HostReport:
     """The report on a snapshot."""
-    return examine(RecordedHost(recorded), None, probes())
+    return probe_host(RecordedHost(recorded), None, probes())
 
 
 def evidence(report: HostReport) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import document
-from hvfilter.report.examine import examine as report_on
+from hvfilter.probes.host_report import probe_host as report_on
 from tests.hosts import make
 from tests.lab import image, table
 from tests.lab.emulators import Boot

@@ -16,7 +16,7 @@ import testtools
 from hvfilter.host.live import LiveHost
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State, Strength
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 
 
 def run(*command):
@@ -49,7 +49,7 @@ class TestThisMachine(testtools.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.report = examine(LiveHost())
+        cls.report = probe_host(LiveHost())
 
     def need(self, tool):
         if not shutil.which(tool):
@@ -127,7 +127,7 @@ class TestThisMachine(testtools.TestCase):
 
     def test_report_when_made_twice(self):
         """All but the time that a guest took is the same again."""
-        again = examine(LiveHost())
+        again = probe_host(LiveHost())
         for finding in self.report.findings:
             for state in (finding.state, again[finding.capability].state):
                 if state is not State.UNKNOWN:

@@ -46,7 +46,7 @@ class ReasonsTest(landing.LandingTestCase):
 
     def prepare(self) -> None:
         from hvfilter.placement import client, fleet
-        from hvfilter.publish.placement import transport_of
+        from hvfilter.placement.connect import transport_of
 
         conf = self.agent_conf('intel')
         fleet.prepare(client.PlacementClient(transport_of(conf)))

@@ -26,8 +26,8 @@ from hvfilter.host.snapshot import (
     Refusal,
     Snapshot,
 )
+from hvfilter.probes.host_report import probe_host
 from hvfilter.probes.nova_options import WANTED
-from hvfilter.report.examine import examine
 
 T = TypeVar('T')
 
@@ -143,7 +143,7 @@ class Made:
         given = self._given()
         world = _Refusing if self.refusing else _ClosedWorld
         recording = RecordingHost(world(given), None)
-        examine(recording)
+        probe_host(recording)
         asked = recording.snapshot(given.origin)
         return dataclasses.replace(
             given,

@@ -7,7 +7,7 @@ import json
 from hvfilter.host.door import Machine
 from hvfilter.host.snapshot import Provenance
 from hvfilter.model import document
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.hosts import make
 from tests.unit.cli.base import CommandTestCase, Terminal
 
@@ -102,7 +102,7 @@ class TestHostileText(CommandTestCase):
         self.assertEqual(f'6.12{EVIL}', json.loads(ran.out)['kernel'])
 
     def test_escaped_when_it_is_a_reports(self):
-        report = examine(make.RecordedHost(self.load('kvm-refused')))
+        report = probe_host(make.RecordedHost(self.load('kvm-refused')))
         text = document.dumps(
             dataclasses.replace(report, machine=EVIL, kernel=EVIL, origin=EVIL)
         )

@@ -9,12 +9,13 @@ import fixtures
 import testtools
 import yaml
 
-from hvfilter.cli import agent as common
+from hvfilter.cli import host_identity
+from hvfilter.cli import placement_command as common
 from hvfilter.conf import agent
 from hvfilter.host.door import Denied
 from hvfilter.model import document
 from hvfilter.model.problem import Problem
-from hvfilter.publish import base, run
+from hvfilter.publish import base, publishers
 from tests.fakes import reports
 from tests.unit.cli.base import CommandTestCase
 
@@ -228,7 +229,7 @@ class IdentityTest(CommandTestCase):
     def identity(self, files, config_files=()):
         conf = agent.load([])
         conf.set_override('config_file', list(config_files) or None)
-        return common.identity(Files(files), conf)
+        return host_identity.identity(Files(files), conf)
 
     def test_identity_when_nova_keeps_a_file(self):
         path = '/var/lib/nova/compute_id'
@@ -241,7 +242,7 @@ class IdentityTest(CommandTestCase):
         conf_file.write_text(f'[DEFAULT]\nstate_path = {self.folder}/state\n')
         conf = agent.load([str(conf_file)])
         other = f'{self.folder}/state/compute_id'
-        found = common.identity(Files({path: b'a', other: b'b'}), conf)
+        found = host_identity.identity(Files({path: b'a', other: b'b'}), conf)
         self.assertEqual(((path, 'a'), (other, 'b')), found.compute_ids)
 
     def test_identity_when_state_path_has_novas_variables(self):
@@ -249,7 +250,7 @@ class IdentityTest(CommandTestCase):
         conf_file.write_text('[DEFAULT]\nstate_path = $pybasedir/x\n')
         conf = agent.load([str(conf_file)])
         path = '/var/lib/nova/compute_id'
-        found = common.identity(Files({path: b'a'}), conf)
+        found = host_identity.identity(Files({path: b'a'}), conf)
         self.assertEqual(((path, 'a'),), found.compute_ids)
         ((what, why),) = found.unreadable
         self.assertIn('state_path', what)
@@ -275,7 +276,7 @@ class HostNamesTest(testtools.TestCase):
             mock.patch('socket.gethostname', return_value=name),
             mock.patch('socket.getaddrinfo', getaddrinfo),
         ):
-            return common.host_names()
+            return host_identity.host_names()
 
     def test_names_when_resolved(self):
         self.assertEqual(('n.example', 'n'), self.names('n', 'n.example'))
@@ -295,7 +296,7 @@ class ResultTest(testtools.TestCase):
             ((lasting,), 1),
             ((passing, lasting), 1),
         ):
-            result = run.Result((), failures)
+            result = publishers.Result((), failures)
             self.assertEqual(expected, common.status(result))
 
     def test_status_when_not_all_is_settled(self):
@@ -306,5 +307,5 @@ class ResultTest(testtools.TestCase):
         ):
             outcome = base.Outcome('x', 'y', **more)
             self.assertEqual(
-                expected, common.status(run.Result((outcome,), ()))
+                expected, common.status(publishers.Result((outcome,), ()))
             )

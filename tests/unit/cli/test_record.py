@@ -8,7 +8,7 @@ from hvfilter.cli import record
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.unit.cli.base import CommandTestCase
 
 
@@ -37,8 +37,8 @@ class TestRecord(CommandTestCase):
         self.assertIn('Read the file before', ran.err)
         again = snapshot.loads(self.path.read_bytes())
         self.assertEqual(
-            examine(RecordedHost(self.source, 'x')),
-            examine(RecordedHost(again, 'x')),
+            probe_host(RecordedHost(self.source, 'x')),
+            probe_host(RecordedHost(again, 'x')),
         )
         self.assertIs(Making.RECORDED, again.origin.how)
         self.assertTrue(again.origin.by.startswith('hvfilter '))

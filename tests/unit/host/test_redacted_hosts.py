@@ -11,7 +11,7 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.hosts import make
 
 NAMES = ('node17', 'node17.example.org')
@@ -28,11 +28,11 @@ def reports(host):
     recording = RecordingHost(
         host, Redaction((*NAMES, *own_names.names(host)))
     )
-    live = examine(recording, None, make.probes())
+    live = probe_host(recording, None, make.probes())
     survey.ask(recording)
     text = snapshot.dumps(recording.snapshot(Provenance(Making.RECORDED)))
     again = RecordedHost(snapshot.loads(text), host.origin)
-    return live, examine(again, None, make.probes())
+    return live, probe_host(again, None, make.probes())
 
 
 class TestRedactedHosts(testtools.TestCase):

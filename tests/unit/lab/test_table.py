@@ -7,7 +7,7 @@ import testtools
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.catalogue import BY_KEY
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from tests.hosts.make import FOLDER
 from tests.lab import image, table
 
@@ -49,6 +49,6 @@ class RecordingsTest(testtools.TestCase):
             host = table.BY_NAME[path.stem.removeprefix('lab-')]
             recorded = snapshot.loads(path.read_bytes())
             self.assertIn(host.name, recorded.origin.note)
-            report = examine(RecordedHost(recorded))
+            report = probe_host(RecordedHost(recorded))
             found = {key: report[key].state.value for key in host.expected}
             self.assertEqual(dict(host.expected), found, host.name)

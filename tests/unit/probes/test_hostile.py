@@ -24,7 +24,7 @@ from hvfilter.model.finding import State
 from hvfilter.probes import run
 from hvfilter.probes.context import Look
 from hvfilter.probes.cpuinfo import CpuInfo
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 from hvfilter.rules import combine
 from tests import strategies
 
@@ -163,7 +163,7 @@ class TestNonsense(testtools.TestCase):
             self.assertLess(len(observation.value), 4000)
         report = combine.report('x86_64', '', '', observations)
         self.assertEqual(len(CATALOGUE), len(report.findings))
-        again = document.loads(document.dumps(examine(host, None, PROBES)))
+        again = document.loads(document.dumps(probe_host(host, None, PROBES)))
         self.assertEqual(len(CATALOGUE), len(again.findings))
 
     @given(hosts())
@@ -182,7 +182,7 @@ class TestNonsense(testtools.TestCase):
     def test_nothing_is_absent_when_everything_is_refused(self):
         """Could not look is never the same as is not there."""
         for error in ('EACCES', 'EPERM', 'EIO', 'ELOOP'):
-            report = examine(Denying('x86_64', error), None, PROBES)
+            report = probe_host(Denying('x86_64', error), None, PROBES)
             for finding in report.findings:
                 # Other architectures' are absent by "uname -m".
                 if finding.capability not in ('vti', 'secure_execution'):

@@ -9,7 +9,7 @@ import testtools
 from hvfilter.conf import agent
 from hvfilter.model import catalogue
 from hvfilter.model.problem import Problem
-from hvfilter.placement import errors, keystone, reconcile
+from hvfilter.placement import connect, errors, keystone, reconcile
 from hvfilter.publish import base, placement, provider_config
 from tests.fakes import reports
 from tests.fakes.transport import MemoryPlacement, answer
@@ -87,13 +87,13 @@ class TargetTest(ConfTestCase):
 class TransportTest(ConfTestCase):
     def test_transport_when_nothing_is_given(self):
         error = self.assertRaises(
-            errors.Misconfigured, placement.transport_of, self.conf(), {}
+            errors.Misconfigured, connect.transport_of, self.conf(), {}
         )
         for word in ('nova.conf', 'OS_CLOUD', 'OS_AUTH_URL'):
             self.assertIn(word, str(error))
 
     def test_transport_when_placement_is_configured(self):
-        made = placement.transport_of(
+        made = connect.transport_of(
             self.conf(
                 '[placement]\n'
                 'auth_type = password\n'
@@ -121,12 +121,12 @@ class TransportTest(ConfTestCase):
         ):
             conf = self.conf(f'[placement]\n{text}\n')
             error = self.assertRaises(
-                errors.Misconfigured, placement.transport_of, conf, {}
+                errors.Misconfigured, connect.transport_of, conf, {}
             )
             self.assertIn('in a circle', str(error))
 
     def test_transport_when_timeout_is_configured(self):
-        made = placement.transport_of(
+        made = connect.transport_of(
             self.conf(
                 '[placement]\nauth_type = none\nendpoint = http://p\n'
                 'timeout = 7\n'
@@ -138,7 +138,7 @@ class TransportTest(ConfTestCase):
     def test_transport_when_plugin_is_unknown(self):
         error = self.assertRaises(
             errors.Misconfigured,
-            placement.transport_of,
+            connect.transport_of,
             self.conf('[placement]\nauth_type = sorcery\n'),
             {},
         )

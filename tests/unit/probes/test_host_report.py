@@ -9,7 +9,7 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.finding import State
-from hvfilter.report.examine import examine
+from hvfilter.probes.host_report import probe_host
 
 BLANK = Snapshot(
     Provenance(Making.MADE, note='blank'), Machine('x86_64', '6.1')
@@ -18,7 +18,7 @@ BLANK = Snapshot(
 
 class TestExamine(testtools.TestCase):
     def test_everything_is_told_when_nothing_is_known(self):
-        report = examine(RecordedHost(BLANK))
+        report = probe_host(RecordedHost(BLANK))
         self.assertEqual(len(CATALOGUE), len(report.findings))
         self.assertEqual('made: blank', report.origin)
         self.assertIs(State.UNKNOWN, report['kvm'].state)
@@ -29,7 +29,7 @@ class TestExamine(testtools.TestCase):
         with mock.patch.object(
             host, 'machine', side_effect=Denied('uname', 'EIO')
         ):
-            report = examine(host, probes=())
+            report = probe_host(host, probes=())
         self.assertEqual('unknown', report.machine)
         self.assertEqual('unknown', report.kernel)
         self.assertEqual({State.UNKNOWN}, {f.state for f in report.findings})

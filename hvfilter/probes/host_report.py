@@ -13,7 +13,7 @@ from hvfilter.probes.context import Look
 from hvfilter.rules import combine
 
 
-def examine(
+def probe_host(
     host: Host,
     nova_config: tuple[str, ...] | None = None,
     probes: Iterable[Probe] | None = None,

@@ -2,8 +2,7 @@
 
 import testtools
 
-from hvfilter.placement import errors
-from hvfilter.publish import flavors
+from hvfilter.placement import errors, flavors
 from tests.fakes.transport import ScriptedTransport, answer
 
 

@@ -16,8 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from hvfilter.placement import client, errors
-from hvfilter.publish import flavors, listing
+from hvfilter.placement import client, errors, flavors, listing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import argparse
-import socket
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from cliff.lister import Lister
 from oslo_config import cfg
@@ -14,13 +12,9 @@ from oslo_config import cfg
 from hvfilter.cli import configuration as config_files
 from hvfilter.cli import exit_codes
 from hvfilter.conf import agent
-from hvfilter.host.door import Denied, Host
 from hvfilter.host.live import LiveHost
 from hvfilter.model.plain import plain
-from hvfilter.publish import base, run
-
-COMPUTE_ID = 'compute_id'
-"""The name of nova-compute's identity file, Nova ``nova/virt/node.py``."""
+from hvfilter.publish import base, publishers
 
 
 class PlacementCommand(config_files.ConfigCommand, Lister):
@@ -43,7 +37,7 @@ class PlacementCommand(config_files.ConfigCommand, Lister):
         print(plain(text), file=self.app.stderr)
 
     def get_epilog(self) -> str:
-        """See :meth:`hvfilter.cli.command.HostCommand.get_epilog`."""
+        """See :meth:`hvfilter.cli.host_command.HostCommand.get_epilog`."""
         return self._epilog or ''
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -89,7 +83,7 @@ class AgentCommand(PlacementCommand):
         return parser
 
     def list_result(
-        self, result: run.Result, *, dry_run: bool
+        self, result: publishers.Result, *, dry_run: bool
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
         """The listing of what was done; its notes go to standard error."""
         for outcome in result.outcomes:
@@ -134,7 +128,7 @@ def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     return conf
 
 
-def status(result: run.Result) -> int:
+def status(result: publishers.Result) -> int:
     """The exit status that follows from how the publishers fared.
 
     What is published is not what it should be: that is for the next run, and
@@ -144,61 +138,6 @@ def status(result: run.Result) -> int:
         settled = all(outcome.settled for outcome in result.outcomes)
         return 0 if settled else exit_codes.TRY_AGAIN
     return exit_codes.TRY_AGAIN if result.transient else exit_codes.FAILED
-
-
-def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
-    """What this host knows about which resource provider is its own.
-
-    nova-compute looks for its identity file beside each of its configuration
-    files and in its state path.
-    """
-    folders = [Path(name).parent for name in conf.config_file or ()]
-    state_path, unreadable = _state_path(conf)
-    folders.append(Path(state_path))
-    found = []
-    for folder in dict.fromkeys(folders):
-        path = str(folder / COMPUTE_ID)
-        try:
-            text = host.read(path)
-        except Denied as denied:
-            if not denied.missing:
-                unreadable.append((path, str(denied)))
-            continue
-        found.append((path, text.decode('ascii', 'replace')))
-    return base.Identity(tuple(found), host_names(), tuple(unreadable))
-
-
-def _state_path(conf: cfg.ConfigOpts) -> tuple[str, list[tuple[str, str]]]:
-    """nova-compute's state path, and why it is not known for sure."""
-    try:
-        return str(conf.state_path), []
-    except cfg.Error:
-        default = str(agent.NOVA_OPTS[0].default)
-        why = (
-            "it has a variable that only Nova's own code knows, such as "
-            f'$pybasedir; {default} was searched'
-        )
-        return default, [('[DEFAULT] state_path', why)]
-
-
-def host_names() -> tuple[str, ...]:
-    """The names under which nova-compute may know this host.
-
-    The first is what libvirt tells (libvirt ``src/util/virutil.c``,
-    ``virGetHostname``), and with it nova-compute: the host name if it has a
-    dot, else its canonical form if that can be resolved.
-    """
-    name = socket.gethostname()
-    if '.' in name or name.startswith('localhost'):
-        return (name,)
-    try:
-        answers = socket.getaddrinfo(name, None, flags=socket.AI_CANONNAME)
-    except OSError:
-        return (name,)
-    canonical = answers[0][3] if answers else ''
-    if not canonical or canonical.startswith('localhost'):
-        return (name,)
-    return tuple(dict.fromkeys((canonical, name)))
 
 
 def rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:

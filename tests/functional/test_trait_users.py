@@ -10,8 +10,7 @@ from typing import Any
 
 from nova.tests.functional.api import client as nova_api
 
-from hvfilter.placement import client
-from hvfilter.publish import demands
+from hvfilter.placement import client, trait_users
 from tests.fakes.transport import answer
 from tests.functional import landing
 
@@ -44,7 +43,7 @@ class Api:
 
 
 class DemandsTest(landing.LandingTestCase):
-    def look(self, *roles: str) -> demands.Demands:
+    def look(self, *roles: str) -> trait_users.Demands:
         api = nova_api.TestOpenStackClient(
             # Nova's fixture takes who is named so for one with that role.
             'admin' if 'admin' in roles else 'hvfilter',
@@ -52,7 +51,7 @@ class DemandsTest(landing.LandingTestCase):
             project_id=self.api_fixture.admin_api.project_id,
             roles=list(roles),
         )
-        return demands.demands(lambda service: Api(api))
+        return trait_users.demands(lambda service: Api(api))
 
     def test_demands_when_flavor_was_cleaned(self) -> None:
         """As "withdraw" advised: the server keeps its copy of the flavor."""

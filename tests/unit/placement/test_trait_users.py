@@ -4,8 +4,7 @@ import urllib.parse
 
 import testtools
 
-from hvfilter.placement import errors
-from hvfilter.publish import demands
+from hvfilter.placement import errors, trait_users
 from tests.fakes.transport import answer
 
 NESTED = {'trait:CUSTOM_HVFILTER_NESTED': 'required'}
@@ -63,7 +62,7 @@ class DemandsTest(testtools.TestCase):
         self.cloud = Cloud()
 
     def look(self):
-        return demands.demands(self.cloud.connect)
+        return trait_users.demands(self.cloud.connect)
 
     def test_demands_when_there_are_none(self):
         self.cloud.lists['/servers/detail'] = [
@@ -73,7 +72,7 @@ class DemandsTest(testtools.TestCase):
             {'id': 'i', 'name': 'i', 'os_hidden': False, **OTHER}
         ]
         self.cloud.lists['/os-aggregates'] = [{'name': 'x', 'metadata': OTHER}]
-        self.assertEqual(demands.Demands((), ()), self.look())
+        self.assertEqual(trait_users.Demands((), ()), self.look())
 
     def test_demands_when_everything_asks(self):
         self.cloud.lists = {
@@ -143,5 +142,5 @@ class DemandsTest(testtools.TestCase):
                 raise errors.Misconfigured('no endpoint', 'add one')
             return self.cloud
 
-        (error,) = demands.demands(connect).unseen
+        (error,) = trait_users.demands(connect).unseen
         self.assertEqual('no endpoint', error.what)

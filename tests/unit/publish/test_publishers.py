@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from hvfilter.conf import agent
 from hvfilter.model.problem import Problem
-from hvfilter.publish import base, run
+from hvfilter.publish import base, publishers
 from hvfilter.publish.textfile import TextfilePublisher
 
 
@@ -41,7 +41,9 @@ class EachTest(testtools.TestCase):
                 occasion = base.Occasion(
                     mock.Mock(), mock.Mock(), base.Identity(), 0.0, 0.0
                 )
-                result = run.publish([first, last], occasion, dry_run=dry_run)
+                result = publishers.publish(
+                    [first, last], occasion, dry_run=dry_run
+                )
                 self.check(result)
                 act = last.preview if dry_run else last.publish
                 ((known,), _) = act.call_args
@@ -50,7 +52,7 @@ class EachTest(testtools.TestCase):
     def test_withdraw_when_one_fails(self):
         for error in self.ERRORS:
             both = [publisher('a', error), publisher('b')]
-            self.check(run.withdraw(both, base.Identity()))
+            self.check(publishers.withdraw(both, base.Identity()))
 
     def check(self, result):
         self.assertEqual(['a'], [name for name, _ in result.failures])
@@ -58,7 +60,7 @@ class EachTest(testtools.TestCase):
         self.assertEqual(base.Outcome('b', 'there'), result.outcomes[1])
 
     def test_text_when_the_error_is_not_foreseen(self):
-        result = run.withdraw(
+        result = publishers.withdraw(
             [publisher('a', ValueError('password = X'))], base.Identity()
         )
         self.assertNotIn('X', result.outcomes[0].failure)
@@ -77,7 +79,7 @@ class LoadTest(testtools.TestCase):
         return str(loaded.failed)
 
     def test_the_others_when_one_is_misspelt(self):
-        first, last = run.load(['textfiel', 'textfile'], self.conf)
+        first, last = publishers.load(['textfiel', 'textfile'], self.conf)
         self.assertIn("'textfiel'", self.failure(first))
         self.assertIn('placement, provider-config', self.failure(first))
         self.assertIsInstance(last, TextfilePublisher)
@@ -89,7 +91,7 @@ class LoadTest(testtools.TestCase):
                 mock.Mock(side_effect=ImportError('prometheus_client')),
             )
         )
-        (only,) = run.load(['textfile'], self.conf)
+        (only,) = publishers.load(['textfile'], self.conf)
         self.assertIn('prometheus_client', self.failure(only))
         self.assertIn('[hvfilter] publishers', self.failure(only))
 
@@ -100,8 +102,8 @@ class LoadTest(testtools.TestCase):
                 mock.Mock(side_effect=KeyError('x')),
             )
         )
-        (only,) = run.load(['textfile'], self.conf)
+        (only,) = publishers.load(['textfile'], self.conf)
         self.assertIn('KeyError', self.failure(only))
 
     def test_once_each_when_one_is_named_twice(self):
-        self.assertEqual(1, len(run.load(['textfile'] * 2, self.conf)))
+        self.assertEqual(1, len(publishers.load(['textfile'] * 2, self.conf)))

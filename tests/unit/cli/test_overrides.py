@@ -4,7 +4,7 @@ import argparse
 
 import testtools
 
-from hvfilter.cli import overruled
+from hvfilter.cli import overrides
 from hvfilter.host import ini
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
@@ -38,7 +38,7 @@ class AsPublishedTest(testtools.TestCase):
     def kvm(self, paths=None, **files):
         found = reports.report([], ['kvm'])
         given = argparse.Namespace(config_paths=paths)
-        return overruled.as_published(Files(**files), found, given)['kvm']
+        return overrides.as_published(Files(**files), found, given)['kvm']
 
     def test_finding_when_nothing_is_said(self):
         for files in ({}, {'nova': '[DEFAULT]\noverrule = kvm=present\n'}):

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hvfilter.model.catalogue import is_own
-from hvfilter.placement import client, errors
-from hvfilter.publish import listing
+from hvfilter.placement import client, errors, listing
 
 _TRAIT = re.compile(r'trait[A-Za-z0-9_-]{0,64}:(?P<name>[A-Z0-9_]+)\Z')
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which resource provider belongs to this host, as far as its files show."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from oslo_config import cfg
+
+from hvfilter.conf import agent
+from hvfilter.host.door import Denied, Host
+from hvfilter.publish import base
+
+COMPUTE_ID = 'compute_id'
+"""The name of nova-compute's identity file, Nova ``nova/virt/node.py``."""
+
+
+def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
+    """What this host knows about which resource provider is its own.
+
+    nova-compute looks for its identity file beside each of its configuration
+    files and in its state path.
+    """
+    folders = [Path(name).parent for name in conf.config_file or ()]
+    state_path, unreadable = _state_path(conf)
+    folders.append(Path(state_path))
+    found = []
+    for folder in dict.fromkeys(folders):
+        path = str(folder / COMPUTE_ID)
+        try:
+            text = host.read(path)
+        except Denied as denied:
+            if not denied.missing:
+                unreadable.append((path, str(denied)))
+            continue
+        found.append((path, text.decode('ascii', 'replace')))
+    return base.Identity(tuple(found), host_names(), tuple(unreadable))
+
+
+def _state_path(conf: cfg.ConfigOpts) -> tuple[str, list[tuple[str, str]]]:
+    """nova-compute's state path, and why it is not known for sure."""
+    try:
+        return str(conf.state_path), []
+    except cfg.Error:
+        default = str(agent.NOVA_OPTS[0].default)
+        why = (
+            "it has a variable that only Nova's own code knows, such as "
+            f'$pybasedir; {default} was searched'
+        )
+        return default, [('[DEFAULT] state_path', why)]
+
+
+def host_names() -> tuple[str, ...]:
+    """The names under which nova-compute may know this host.
+
+    The first is what libvirt tells (libvirt ``src/util/virutil.c``,
+    ``virGetHostname``), and with it nova-compute: the host name if it has a
+    dot, else its canonical form if that can be resolved.
+    """
+    name = socket.gethostname()
+    if '.' in name or name.startswith('localhost'):
+        return (name,)
+    try:
+        answers = socket.getaddrinfo(name, None, flags=socket.AI_CANONNAME)
+    except OSError:
+        return (name,)
+    canonical = answers[0][3] if answers else ''
+    if not canonical or canonical.startswith('localhost'):
+        return (name,)
+    return tuple(dict.fromkeys((canonical, name)))
