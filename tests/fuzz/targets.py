@@ -102,7 +102,10 @@ def options(data: bytes) -> None:
     names = ('virt_type', 'cpu_mode', 'cpu_models', 'cpu_model_extra_flags')
     wanted = {'libvirt': names, 'DEFAULT': ('compute_driver',)}
     text = data.decode('utf-8', 'replace')
-    found = ini.wanted_options(text, wanted)
+    try:
+        found = ini.wanted_options(text, wanted)
+    except ini.MalformedFile:
+        return
     good = hosts()[0]
     conf: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         section: {name: found.get(section, {}).get(name, ()) for name in names}
