@@ -68,11 +68,11 @@ class Check(host_command.HostCommand, Command):
         """See ``cliff.command.Command``."""
         if parsed_args.condition:
             self.error_status = FAIL_UNIT
-        forbidden = keys(parsed_args.forbid or ())
-        required = keys(parsed_args.require or ())
+        forbidden = parse_keys(parsed_args.forbid or ())
+        required = parse_keys(parsed_args.require or ())
         if not required and not forbidden:
             required = Policy().required
-        report = host_command.chosen_report(parsed_args)
+        report = host_command.report_from_args(parsed_args)
         status = ABLE
         for wanted, names in (
             (State.PRESENT, required),
@@ -82,7 +82,7 @@ class Check(host_command.HostCommand, Command):
                 finding = report[key]
                 if finding.state is wanted:
                     continue
-                print(told(finding, wanted), file=self.app.stdout)
+                print(format_finding(finding, wanted), file=self.app.stdout)
                 if finding.state is not State.UNKNOWN:
                     status = UNABLE
                 elif status is ABLE:
@@ -92,12 +92,12 @@ class Check(host_command.HostCommand, Command):
         return status
 
 
-def keys(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def parse_keys(lists: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """Capability keys out of comma-separated lists.
 
     :raises Problem: when there is no such capability
     """
-    names = [name.strip() for word in words for name in word.split(',')]
+    names = [name.strip() for text in lists for name in text.split(',')]
     for name in names:
         if name not in BY_KEY:
             raise Problem(
@@ -107,7 +107,7 @@ def keys(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def told(finding: Finding, wanted: State) -> str:
+def format_finding(finding: Finding, wanted: State) -> str:
     """One line on a capability that is not as wanted."""
     where = finding.deciding.stage.value
     state = finding.state.value

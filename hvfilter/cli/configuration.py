@@ -73,19 +73,19 @@ class ConfigFiles:
     directories: tuple[str, ...] = ()
 
 
-def named(parsed_args: argparse.Namespace) -> tuple[str, ...] | None:
+def named_paths(parsed_args: argparse.Namespace) -> tuple[str, ...] | None:
     """The paths that the command line names; None for the usual ones."""
     paths = parsed_args.config_paths
     return tuple(paths) if paths else None
 
 
-def located(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
+def find_files(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
     """The files that count on a host, each readable or refused.
 
     Of several configurations of nova-compute the first is taken; the report
     says that they differ.
     """
-    look = Look(host, named(parsed_args))
+    look = Look(host, named_paths(parsed_args))
     if look.nova_config is not None:
         place = nova_files.layouts(look)[0]
         return ConfigFiles(place.files, place.directories)
@@ -103,24 +103,24 @@ def located(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
     return ConfigFiles(tuple(files), tuple(directories))
 
 
-def values(
+def option_values(
     parsed_args: argparse.Namespace, host: Host, section: str, option: str
 ) -> Iterator[tuple[str, str]]:
     """What each file says of an option: path and value, the last one wins."""
-    found = located(parsed_args, host)
+    config = find_files(parsed_args, host)
     look = Look(host)
-    paths = list(found.files)
-    for directory in found.directories:
+    paths = list(config.files)
+    for directory in config.directories:
         try:
             paths += nova_files.files_in(look, directory)
         except Denied:
             continue
     for path in paths:
         try:
-            said = host.options(path, {section: (option,)})
+            options = host.options(path, {section: (option,)})
         except Denied:
             continue
-        given = said.get(section, {}).get(option, ())
+        given = options.get(section, {}).get(option, ())
         if given:
             yield path, given[-1]
 
@@ -151,16 +151,16 @@ def _recorded_files(paths: tuple[str, ...]) -> Host:
 
 
 def _is_there(host: Host, path: str) -> bool:
-    return _found(lambda: host.stat(path))
+    return _exists(lambda: host.stat(path))
 
 
 def _lists(look: Look, path: str) -> bool:
-    return _found(lambda: look.names(path))
+    return _exists(lambda: look.names(path))
 
 
-def _found(ask: Any) -> bool:
+def _exists(read: Any) -> bool:
     try:
-        ask()
+        read()
     except Denied as denied:
         return not denied.missing
     return True

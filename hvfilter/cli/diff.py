@@ -46,7 +46,7 @@ class Diff(host_command.HostCommand, Lister):
             default=LIVE,
             help='The same of the other host (default: this host)',
         )
-        host_command.add_look_arguments(parser)
+        host_command.add_probe_arguments(parser)
         configuration.add_arguments(parser)
         parser.add_argument(
             '--all',
@@ -79,25 +79,25 @@ class Diff(host_command.HostCommand, Lister):
 def _host(name: str, parsed_args: argparse.Namespace) -> Host:
     if name != LIVE:
         return configuration.with_named_files(
-            inputs.open_snapshot(name), configuration.named(parsed_args)
+            inputs.open_snapshot(name), configuration.named_paths(parsed_args)
         )
     return host_command.live_host(parsed_args)
 
 
 def _facts(host: Host, parsed_args: argparse.Namespace) -> difference.Facts:
-    report = host_command.look_at(host, parsed_args)
+    report = host_command.report_on(host, parsed_args)
     return difference.Facts(report, *_nested(host))
 
 
 def _nested(host: Host) -> tuple[nested_set.NestedSet | None, str]:
     """What guests get of VMX or SVM, or why it cannot be told."""
     try:
-        found = nested_set.vmx(host.kvm_feature_msrs())
-        if found is None:
+        features = nested_set.vmx(host.kvm_feature_msrs())
+        if features is None:
             for entry in host.kvm_supported_cpuid():
                 if entry.leaf == 0x8000000A:
                     regs = entry.regs
-                    found = nested_set.svm(regs.eax, regs.edx)
+                    features = nested_set.svm(regs.eax, regs.edx)
     except Denied as denied:
         return None, f'unknown: {denied}'
-    return found, 'none'
+    return features, 'none'

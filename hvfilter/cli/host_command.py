@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that look at a host have in common."""
+"""The base of the commands that probe a host: its options and its report."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
         help='Look at the text that "cpuid -r" printed, "-" for standard '
         'input; together with --sysroot or --snapshot it adds to those',
     )
-    add_look_arguments(group)
+    add_probe_arguments(group)
 
 
-def add_look_arguments(parser: argparse._ActionsContainer) -> None:
+def add_probe_arguments(parser: argparse._ActionsContainer) -> None:
     """How any host is looked at."""
     parser.add_argument(
         '--no-smoke',
@@ -86,7 +86,7 @@ def _release(text: str) -> int:
     return number
 
 
-def chosen_host(parsed_args: argparse.Namespace) -> Host:
+def host_from_args(parsed_args: argparse.Namespace) -> Host:
     """The host that the options choose.
 
     :raises Problem: when a recording cannot be used
@@ -107,12 +107,12 @@ def chosen_host(parsed_args: argparse.Namespace) -> Host:
         return live_host(parsed_args)
     if len(chosen) == 1:
         return configuration.with_named_files(
-            chosen[0], configuration.named(parsed_args)
+            chosen[0], configuration.named_paths(parsed_args)
         )
     from hvfilter.host.combined import CombinedHost
 
     return configuration.with_named_files(
-        CombinedHost(chosen), configuration.named(parsed_args)
+        CombinedHost(chosen), configuration.named_paths(parsed_args)
     )
 
 
@@ -123,13 +123,13 @@ def live_host(parsed_args: argparse.Namespace) -> Host:
     return LiveHost(smoke=not parsed_args.no_smoke)
 
 
-def chosen_report(parsed_args: argparse.Namespace) -> HostReport:
+def report_from_args(parsed_args: argparse.Namespace) -> HostReport:
     """The report on the host that the options choose.
 
     What this host's configuration overrules is shown as overruled.
     """
-    host = chosen_host(parsed_args)
-    report = look_at(host, parsed_args)
+    host = host_from_args(parsed_args)
+    report = report_on(host, parsed_args)
     if host.origin != 'live':
         return report
     from hvfilter.cli import overrides
@@ -137,13 +137,13 @@ def chosen_report(parsed_args: argparse.Namespace) -> HostReport:
     return overrides.as_published(host, report, parsed_args)
 
 
-def look_at(host: Host, parsed_args: argparse.Namespace) -> HostReport:
+def report_on(host: Host, parsed_args: argparse.Namespace) -> HostReport:
     """The report on a host, with the options for Nova's configuration."""
     from hvfilter.probes.host_report import probe_host
 
     return probe_host(
         host,
-        configuration.named(parsed_args),
+        configuration.named_paths(parsed_args),
         nova_release=parsed_args.nova_release,
     )
 

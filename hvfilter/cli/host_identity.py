@@ -25,7 +25,7 @@ def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
     folders = [Path(name).parent for name in conf.config_file or ()]
     state_path, unreadable = _state_path(conf)
     folders.append(Path(state_path))
-    found = []
+    compute_ids = []
     for folder in dict.fromkeys(folders):
         path = str(folder / COMPUTE_ID)
         try:
@@ -34,21 +34,21 @@ def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
             if not denied.missing:
                 unreadable.append((path, str(denied)))
             continue
-        found.append((path, text.decode('ascii', 'replace')))
-    return base.Identity(tuple(found), host_names(), tuple(unreadable))
+        compute_ids.append((path, text.decode('ascii', 'replace')))
+    return base.Identity(tuple(compute_ids), host_names(), tuple(unreadable))
 
 
 def _state_path(conf: cfg.ConfigOpts) -> tuple[str, list[tuple[str, str]]]:
-    """nova-compute's state path, and why it is not known for sure."""
+    """nova-compute's state path, and why it is uncertain."""
     try:
         return str(conf.state_path), []
     except cfg.Error:
         default = str(agent.NOVA_OPTS[0].default)
-        why = (
+        reason = (
             "it has a variable that only Nova's own code knows, such as "
             f'$pybasedir; {default} was searched'
         )
-        return default, [('[DEFAULT] state_path', why)]
+        return default, [('[DEFAULT] state_path', reason)]
 
 
 def host_names() -> tuple[str, ...]:

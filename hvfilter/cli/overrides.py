@@ -26,7 +26,7 @@ def as_published(
     """
     words: list[str] = []
     origin = ''
-    for path, value in configuration.values(
+    for path, value in configuration.option_values(
         parsed_args, host, SECTION, OPTION
     ):
         words = [word for word in value.split(',') if word.strip()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that publish and withdraw have in common."""
+"""The base of the commands that change Placement, and their configuration."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PlacementCommand(config_files.ConfigCommand, Lister):
         return self.status
 
 
-class AgentCommand(PlacementCommand):
+class PublisherCommand(PlacementCommand):
     """A command that asks publishers to do something, and lists what."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -87,33 +87,33 @@ class AgentCommand(PlacementCommand):
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
         """The listing of what was done; its notes go to standard error."""
         for outcome in result.outcomes:
-            for line in told(outcome, dry_run=dry_run):
+            for line in format_outcome(outcome, dry_run=dry_run):
                 self.say(line)
         columns = ('Publisher', 'Trait', 'Change')
-        return columns, rows(result.outcomes)
+        return columns, change_rows(result.outcomes)
 
 
 def seconds(text: str) -> float:
     """A finite number of seconds, for argparse."""
-    found: float = agent.Seconds(min=0)(text) or 0.0
-    return found
+    value: float = agent.Seconds(min=0)(text) or 0.0
+    return value
 
 
-def loaded(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
+def load_config(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     """The configuration as the files have it.
 
     :raises hvfilter.model.problem.Problem: a file is not usable.
     """
-    found = config_files.located(parsed_args, LiveHost(smoke=False))
-    return agent.load(found.files, found.directories)
+    located = config_files.find_files(parsed_args, LiveHost(smoke=False))
+    return agent.load(located.files, located.directories)
 
 
-def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
+def config_from_args(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     """The configuration, what the command line says included.
 
     :raises hvfilter.model.problem.Problem: a file is not usable.
     """
-    conf = loaded(parsed_args)
+    conf = load_config(parsed_args)
     for option, value in (
         ('provider_uuid', parsed_args.provider_uuid),
         ('provider_name', parsed_args.provider_name),
@@ -128,7 +128,7 @@ def configuration(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     return conf
 
 
-def status(result: publishers.Result) -> int:
+def exit_status(result: publishers.Result) -> int:
     """The exit status that follows from how the publishers fared.
 
     What is published is not what it should be: that is for the next run, and
@@ -140,7 +140,7 @@ def status(result: publishers.Result) -> int:
     return exit_codes.TRY_AGAIN if result.transient else exit_codes.FAILED
 
 
-def rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
+def change_rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
     """One row for each trait name of ours, what changed first."""
     for outcome in outcomes:
         if outcome.failure:
@@ -154,33 +154,33 @@ def rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
                 yield (outcome.publisher, name, change)
 
 
-def told(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
+def format_outcome(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
     """What a person should know of one publisher's work, line by line."""
     if outcome.failure:
         yield f'{outcome.publisher}: {outcome.failure}'
         return
     done = 'would be changed' if dry_run else 'changed'
     state = done if outcome.changed else 'nothing to change'
-    yield f'{outcome.publisher}: {outcome.target}: {state}{_cost(outcome)}'
+    yield f'{outcome.publisher}: {outcome.target}: {state}{_summary(outcome)}'
     for note in outcome.notes:
         yield f'{outcome.publisher}: {note}'
     if dry_run and outcome.changed and outcome.content:
         yield from outcome.content.rstrip().split('\n')
 
 
-def _cost(outcome: base.Outcome) -> str:
+def _summary(outcome: base.Outcome) -> str:
     parts = []
     # By name, for who reads this in a journal has no table.
-    for names, what in (
+    for names, label in (
         (outcome.added, 'added'),
         (outcome.removed, 'removed'),
     ):
         if names:
-            parts.append(f'{what} {", ".join(sorted(names))}')
-    for number, what in (
+            parts.append(f'{label} {", ".join(sorted(names))}')
+    for number, label in (
         (outcome.requests, 'requests'),
         (outcome.conflicts, 'conflicts'),
     ):
         if number:
-            parts.append(f'{number} {what}')
+            parts.append(f'{number} {label}')
     return f' ({"; ".join(parts)})' if parts else ''

@@ -7,12 +7,12 @@ import argparse
 import time
 from collections.abc import Iterable, Sequence
 
-from hvfilter.cli import placement_command as common
+from hvfilter.cli import placement_command
 from hvfilter.model.week import Week
 from hvfilter.placement import client, connect, fleet
 
 
-class Prepare(common.PlacementCommand):
+class Prepare(placement_command.PlacementCommand):
     """Make every trait name of this release known to Placement.
 
     Once for a cloud, before a flavor names a trait that no host has had yet:
@@ -26,14 +26,14 @@ class Prepare(common.PlacementCommand):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
         """See ``cliff.command.Command``."""
-        conf = common.loaded(parsed_args)
+        conf = placement_command.load_config(parsed_args)
         now = Week.at(time.time())
-        asked = client.PlacementClient(connect.transport_of(conf))
-        names = fleet.names(asked, now)
+        placement = client.PlacementClient(connect.transport_of(conf))
+        names = fleet.name_changes(placement, now)
         created, deleted = names.missing, names.outdated
         if not parsed_args.dry_run:
-            created = fleet.prepare(asked, created)
-            deleted = fleet.forget(asked, deleted)
+            created = fleet.create_names(placement, created)
+            deleted = fleet.delete_names(placement, deleted)
         would = 'would be ' if parsed_args.dry_run else ''
         self.say(
             f'{len(created)} trait names {would}created.'

@@ -69,7 +69,7 @@ class Probe(host_command.HostCommand, Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         """See ``cliff.command.Command``."""
-        self._report = host_command.chosen_report(parsed_args)
+        self._report = host_command.report_from_args(parsed_args)
         columns, rows = _table(self._report, parsed_args)
         coloured = parsed_args.formatter == 'table' and (
             host_command.colours_wanted(self.app.stdout)

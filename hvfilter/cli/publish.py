@@ -10,8 +10,13 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from hvfilter.cli import exit_codes, host_command, host_identity, inputs
-from hvfilter.cli import placement_command as common
+from hvfilter.cli import (
+    exit_codes,
+    host_command,
+    host_identity,
+    inputs,
+    placement_command,
+)
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
 from hvfilter.model import catalogue, document, form
@@ -27,7 +32,7 @@ NO_WEEK = (
 )
 
 
-class Publish(host_command.HostCommand, common.AgentCommand):
+class Publish(host_command.HostCommand, placement_command.PublisherCommand):
     """Look at this host and publish what it can do.
 
     Exit status: 0 when everything is published; 75 when it failed for a
@@ -56,21 +61,21 @@ class Publish(host_command.HostCommand, common.AgentCommand):
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
         """See ``cliff.command.Command``."""
-        conf = common.configuration(parsed_args)
+        conf = placement_command.config_from_args(parsed_args)
         chosen = publishers.load(conf.hvfilter.publishers, conf)
         overrules = _overrules(conf)
-        report, identity = _found(conf, parsed_args)
+        report, identity = _report_and_identity(conf, parsed_args)
         report = overrule.apply(report, overrules)
         for key in overrules:
-            self.say(_told(report, key))
+            self.say(_override_line(report, key))
         if report['kvm'].state is State.UNKNOWN:
-            self.say(_undecided(report['kvm']))
-        probed_s = _looked_s(parsed_args.report)
+            self.say(_kvm_unknown_line(report['kvm']))
+        probed_s = _probed_s(parsed_args.report)
         week = Week.at(probed_s)
         if week is None:
             self.say(NO_WEEK)
         max_age_weeks = conf.hvfilter.report_max_age_weeks
-        occasion = base.Occasion(
+        context = base.PublishContext(
             report,
             traits.wanted(report, week, max_age_weeks),
             identity,
@@ -78,8 +83,8 @@ class Publish(host_command.HostCommand, common.AgentCommand):
             now_s=time.time(),
         )
         dry_run = parsed_args.dry_run
-        result = publishers.publish(chosen, occasion, dry_run=dry_run)
-        self.status = common.status(result)
+        result = publishers.publish(chosen, context, dry_run=dry_run)
+        self.status = placement_command.exit_status(result)
         if report['kvm'].state is State.UNKNOWN:
             self.status = self.status or exit_codes.TRY_AGAIN
         for line in _unverified(report, result, max_age_weeks):
@@ -87,7 +92,7 @@ class Publish(host_command.HostCommand, common.AgentCommand):
         return self.list_result(result, dry_run=dry_run)
 
 
-def _found(
+def _report_and_identity(
     conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
 ) -> tuple[HostReport, base.Identity]:
     """What was found, and which host it is about.
@@ -95,10 +100,10 @@ def _found(
     Only what was looked at here and now is surely about this host.
     """
     if parsed_args.report is None:
-        host = host_command.chosen_host(parsed_args)
+        host = host_command.host_from_args(parsed_args)
         if isinstance(host, LiveHost):
             identity = host_identity.identity(host, conf)
-            return host_command.look_at(host, parsed_args), identity
+            return host_command.report_on(host, parsed_args), identity
     if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
         raise Problem(
             'The report may describe another host',
@@ -106,7 +111,7 @@ def _found(
             '--provider-name.',
         )
     if parsed_args.report is None:
-        return host_command.look_at(host, parsed_args), base.Identity()
+        return host_command.report_on(host, parsed_args), base.Identity()
     return _read(parsed_args.report), base.Identity()
 
 
@@ -120,7 +125,7 @@ def _read(path: str) -> HostReport:
         ) from None
 
 
-def _looked_s(report: str | None) -> float:
+def _probed_s(report: str | None) -> float:
     """When the host was looked at, as far as it can be told."""
     if report is None or report == '-':
         return time.time()
@@ -140,7 +145,7 @@ def _overrules(conf: cfg.ConfigOpts) -> dict[str, Overrule]:
         raise Problem(str(error), 'Correct the option.') from None
 
 
-def _undecided(kvm: Finding) -> str:
+def _kvm_unknown_line(kvm: Finding) -> str:
     return (
         'Could not determine whether this host runs KVM guests; '
         f'{catalogue.REPORTED_TRAIT} is left unchanged: {kvm.reason}.'
@@ -175,7 +180,7 @@ def _to_find_out(finding: Finding) -> str:
     return f' To find out: {finding.remedy}.' if finding.remedy else ''
 
 
-def _told(report: HostReport, key: str) -> str:
+def _override_line(report: HostReport, key: str) -> str:
     finding = report[key]
     origin = finding.overrule.origin if finding.overrule else ''
     return (

@@ -63,10 +63,10 @@ class Record(host_command.HostCommand, Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""
-        host = host_command.chosen_host(parsed_args)
+        host = host_command.host_from_args(parsed_args)
         redaction = None if parsed_args.keep_names else Redaction(_names(host))
         recording = RecordingHost(host, redaction)
-        report = host_command.look_at(recording, parsed_args)
+        report = host_command.report_on(recording, parsed_args)
         if parsed_args.nova_release is not None:
             # What was stated counts in the recording too.
             recording.state_versions(
@@ -87,7 +87,7 @@ class Record(host_command.HostCommand, Command):
         write(Path(parsed_args.file), text)
         for line in self._advice(parsed_args.file, recorded):
             print(plain(line), file=self.app.stderr)
-        copy = host_command.look_at(RecordedHost(recorded), parsed_args)
+        copy = host_command.report_on(RecordedHost(recorded), parsed_args)
         changed = _changed(report, copy)
         if changed:
             print(

@@ -11,8 +11,7 @@ from typing import TextIO
 
 from oslo_config import cfg
 
-from hvfilter.cli import exit_codes, host_identity, streams
-from hvfilter.cli import placement_command as common
+from hvfilter.cli import exit_codes, host_identity, placement_command, streams
 from hvfilter.host.live import LiveHost
 from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
@@ -25,13 +24,13 @@ WIDTH = 40
 Listing = tuple[Sequence[str], Iterable[Sequence[str]]]
 
 
-class Withdraw(common.AgentCommand):
+class Withdraw(placement_command.PublisherCommand):
     """Take back what was published, on this host or in the whole cloud.
 
-    For this host every publisher in [hvfilter]publishers is asked. With
-    --all our traits are taken off every resource provider and their names
-    are deleted from Placement. Take HardwareVirtFilter out of nova-scheduler
-    first: it would find no host any more.
+    For this host, every publisher in [hvfilter] publishers withdraws. With
+    --all, hvfilter traits are removed from every resource provider and their
+    names are deleted from Placement. Remove HardwareVirtFilter from
+    [filter_scheduler] enabled_filters first: it would reject every host.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -64,82 +63,82 @@ class Withdraw(common.AgentCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Listing:
         """See ``cliff.command.Command``."""
-        conf = common.configuration(parsed_args)
+        conf = placement_command.config_from_args(parsed_args)
         if parsed_args.all:
             return self._everywhere(conf, parsed_args)
         identity = host_identity.identity(LiveHost(smoke=False), conf)
         chosen = publishers.load(conf.hvfilter.publishers, conf)
         dry_run = parsed_args.dry_run
         result = publishers.withdraw(chosen, identity, dry_run=dry_run)
-        self.status = common.status(result)
+        self.status = placement_command.exit_status(result)
         triggers = left_over.triggers()
         if triggers:
-            self.say(_would_publish_again(triggers))
+            self.say(_still_triggered(triggers))
             self.status = self.status or exit_codes.TRY_AGAIN
         return self.list_result(result, dry_run=dry_run)
 
     def _everywhere(
         self, conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
     ) -> Listing:
-        asked = client.PlacementClient(connect.transport_of(conf))
-        there = fleet.presence(asked)
+        placement = client.PlacementClient(connect.transport_of(conf))
+        usage = fleet.trait_usage(placement)
         self.say(
-            f'{len(there.providers)} resource providers have hvfilter '
-            f'traits; Placement defines {len(there.names)} hvfilter trait '
+            f'{len(usage.providers)} resource providers have hvfilter '
+            f'traits; Placement defines {len(usage.names)} hvfilter trait '
             'names.'
         )
-        for line in _still_reporting(there, Week.at(time.time())):
+        for line in _still_reporting(usage, Week.at(time.time())):
             self.say(line)
         if not parsed_args.force:
-            _refuse_while_asked_for(conf)
+            _refuse_while_in_use(conf)
         columns = ('Trait', 'Change')
         keep_names = parsed_args.keep_names
         if parsed_args.dry_run:
             would = 'would be kept' if keep_names else 'would be deleted'
-            return columns, sorted((name, would) for name in there.names)
-        if there.names and not parsed_args.yes:
-            self._confirm(there, keep_names=keep_names)
-        done = self._withdraw(conf, asked, there, keep_names=keep_names)
-        for name, error in done.failures:
+            return columns, sorted((name, would) for name in usage.names)
+        if usage.names and not parsed_args.yes:
+            self._confirm(usage, keep_names=keep_names)
+        result = self._withdraw(conf, placement, usage, keep_names=keep_names)
+        for name, error in result.failures:
             self.say(f'{name}: {error}')
-        if done.failures:
+        if result.failures:
             self.status = exit_codes.FAILED
         self.say(
-            f'{done.cleaned} of {len(there.providers)} resource providers '
-            f'are clean; {len(done.deleted)} names were deleted.'
+            f'{result.cleaned} of {len(usage.providers)} resource providers '
+            f'are clean; {len(result.deleted)} names were deleted.'
         )
-        self._look_again(asked, done)
-        return columns, [(name, 'deleted') for name in sorted(done.deleted)]
+        self._check_again(placement, result)
+        return columns, [(name, 'deleted') for name in sorted(result.deleted)]
 
     def _withdraw(
         self,
         conf: cfg.ConfigOpts,
-        asked: client.PlacementClient,
-        there: fleet.Presence,
+        placement: client.PlacementClient,
+        usage: fleet.TraitUsage,
         *,
         keep_names: bool,
-    ) -> fleet.Withdrawal:
+    ) -> fleet.CleanupResult:
         reconciler = reconcile.Reconciler(
-            asked,
-            reconcile.Patience(
+            placement,
+            reconcile.RetryPolicy(
                 conf.hvfilter.publish_deadline_s,
                 conf.hvfilter.publish_conflict_retries,
             ),
         )
-        bar = Bar(self.app.stderr, len(there.providers))
-        done = fleet.withdraw(
-            asked, reconciler, there, bar.show, keep_names=keep_names
+        bar = Bar(self.app.stderr, len(usage.providers))
+        result = fleet.withdraw(
+            placement, reconciler, usage, bar.show, keep_names=keep_names
         )
         bar.end()
-        return done
+        return result
 
-    def _look_again(
-        self, asked: client.PlacementClient, done: fleet.Withdrawal
+    def _check_again(
+        self, placement: client.PlacementClient, result: fleet.CleanupResult
     ) -> None:
         """A cloud is large: what was cleaned first may be back by now."""
-        if done.failures or not done.cleaned:
+        if result.failures or not result.cleaned:
             return
-        back = fleet.presence(asked).providers
+        back = fleet.trait_usage(placement).providers
         if back:
             self.say(
                 f'{len(back)} resource providers have hvfilter traits again '
@@ -155,16 +154,16 @@ class Withdraw(common.AgentCommand):
                 'resource providers means that nothing has come back.'
             )
 
-    def _confirm(self, there: fleet.Presence, *, keep_names: bool) -> None:
+    def _confirm(self, usage: fleet.TraitUsage, *, keep_names: bool) -> None:
         if not sys.stdin.isatty():
             raise Problem(
                 'Cannot ask for confirmation: standard input is not a '
                 'terminal',
                 'Pass --yes to skip the confirmation.',
             )
-        names = '' if keep_names else f' and delete {len(there.names)} names'
+        names = '' if keep_names else f' and delete {len(usage.names)} names'
         print(
-            f'Remove the hvfilter traits of {len(there.providers)} resource '
+            f'Remove the hvfilter traits of {len(usage.providers)} resource '
             f'providers{names}? [y/N] ',
             end='',
             file=self.app.stderr,
@@ -174,16 +173,18 @@ class Withdraw(common.AgentCommand):
             raise Problem('Not confirmed', 'Nothing was changed.')
 
 
-def _still_reporting(there: fleet.Presence, now: Week | None) -> Iterator[str]:
+def _still_reporting(
+    usage: fleet.TraitUsage, now: Week | None
+) -> Iterator[str]:
     """Who may publish again, as far as Placement shows it."""
-    reporting = there.reported.get(now, 0) if now is not None else 0
+    reporting = usage.reported.get(now, 0) if now is not None else 0
     if reporting:
         yield (
             f'{reporting} of them reported this week ({now}): where '
             'hvfilter-publish.timer is still enabled, the host publishes '
             'again within ten minutes.'
         )
-    dateless = len(there.providers) - sum(there.reported.values())
+    dateless = len(usage.providers) - sum(usage.reported.values())
     if dateless > 0:
         yield (
             f'{dateless} of them have no week of a report: they were '
@@ -193,7 +194,7 @@ def _still_reporting(there: fleet.Presence, now: Week | None) -> Iterator[str]:
         )
 
 
-def _would_publish_again(triggers: Sequence[str]) -> str:
+def _still_triggered(triggers: Sequence[str]) -> str:
     return (
         f'{", ".join(triggers)}: starts hvfilter on this host, which would '
         'publish again. Run "systemctl disable --now" for units, "systemctl '
@@ -206,17 +207,19 @@ _MOST_LISTED = 20
 """So many of those who ask are listed; there may be thousands of servers."""
 
 
-def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
+def _refuse_while_in_use(conf: cfg.ConfigOpts) -> None:
     def reach(service: str) -> client.Transport:
         return connect.transport_of(conf, service=service)
 
-    there = trait_users.demands(reach)
-    unseen = '. '.join(dict.fromkeys(error.what for error in there.unseen))
-    if there.found:
-        listed = '; '.join(map(str, there.found[:_MOST_LISTED]))
-        more = len(there.found) - _MOST_LISTED
+    usage = trait_users.find_users(reach)
+    unchecked = '. '.join(
+        dict.fromkeys(error.what for error in usage.unchecked)
+    )
+    if usage.users:
+        listed = '; '.join(map(str, usage.users[:_MOST_LISTED]))
+        more = len(usage.users) - _MOST_LISTED
         listed += f'; and {more} more' if more > 0 else ''
-        also = f' Besides, not all could be checked: {unseen}.'
+        also = f' Besides, not all could be checked: {unchecked}.'
         raise Problem(
             f'hvfilter traits are still in use: {listed}',
             'These would find no host any more, servers when they are moved '
@@ -224,14 +227,14 @@ def _refuse_while_asked_for(conf: cfg.ConfigOpts) -> None:
             '("openstack flavor unset", "image unset", "aggregate unset"), '
             'resize the servers to flavors without them, rebuild those of '
             'the images from the changed images, or use --force to skip '
-            f'this check.{also if unseen else ""}',
+            f'this check.{also if unchecked else ""}',
         )
-    if there.unseen:
+    if usage.unchecked:
         raise Problem(
             'Could not check whether hvfilter traits are still in use: '
-            f'{unseen}',
-            f'{there.unseen[0].remedy} Use --force to skip this check.',
-            transient=all(error.transient for error in there.unseen),
+            f'{unchecked}',
+            f'{usage.unchecked[0].remedy} Use --force to skip this check.',
+            transient=all(error.transient for error in usage.unchecked),
         )
 
 
@@ -244,7 +247,7 @@ class Bar:
         self._shown = stream.isatty() and total > 0
 
     def show(self, done: int) -> None:
-        """So many are done."""
+        """Draw the bar for so many of the total."""
         if self._shown:
             full = WIDTH * done // self._total
             bar = '#' * full + '.' * (WIDTH - full)

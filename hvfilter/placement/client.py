@@ -3,7 +3,7 @@
 
 One method makes one request. Each asks for the lowest microversion that has
 what it uses, so that every Placement since Queens (2018) serves it, and no
-discovery request is needed: a Placement that is too old says so with 406.
+discovery request is needed: a Placement that is too old answers with 406.
 
 Nothing here retries; that is :mod:`hvfilter.placement.reconcile`'s part. What
 comes from the network is checked before it becomes a value.
@@ -128,8 +128,8 @@ class PlacementClient:
     def provider_named(self, name: str) -> Provider:
         """Return the provider of exactly that name, else ``NotFound``."""
         about = f'resource provider named {name!r}'
-        found = self._providers({'name': name}, ROOTS, about)
-        for provider in found:
+        providers = self._providers({'name': name}, ROOTS, about)
+        for provider in providers:
             if provider.name == name:
                 return provider
         raise errors.NotFound(
@@ -156,12 +156,12 @@ class PlacementClient:
         """
         version = REQUIRED
         wanted = [_trait(name) for name in sorted(required)]
-        barred = ['!' + _trait(name) for name in sorted(forbidden)]
-        if barred:
+        excluded = ['!' + _trait(name) for name in sorted(forbidden)]
+        if excluded:
             version = FORBIDDEN
         query = []
-        if wanted or barred:
-            query.append(('required', ','.join(wanted + barred)))
+        if wanted or excluded:
+            query.append(('required', ','.join(wanted + excluded)))
         for group in any_of:
             version = ANY_OF
             names = ','.join(_trait(name) for name in sorted(group))
@@ -180,31 +180,31 @@ class PlacementClient:
         return self._uuids(f'required={_trait(trait)}', REQUIRED)
 
     def uuids_with_any(
-        self, names: Iterable[str], *, but_none_of: Iterable[str] = ()
+        self, names: Iterable[str], *, without: Iterable[str] = ()
     ) -> frozenset[str]:
         """Return the uuids of the providers that carry any of these traits.
 
         As :meth:`providers_with`, for many thousand providers. Needs
         microversion 1.39 (Placement of Yoga, 2022).
 
-        :param but_none_of: leave out those that carry one of these.
+        :param without: leave out those that carry one of these.
         :raises errors.UnknownTrait: Placement does not know one of the names.
         """
         query = 'required=in:' + ','.join(_trait(name) for name in names)
-        barred = ','.join(f'!{_trait(name)}' for name in but_none_of)
-        if barred:
-            query += f'&required={barred}'
+        excluded = ','.join(f'!{_trait(name)}' for name in without)
+        if excluded:
+            query += f'&required={excluded}'
         return self._uuids(query, ANY_OF)
 
     def _uuids(self, query: str, version: str) -> frozenset[str]:
         about = 'resource providers by trait'
         path = f'/resource_providers?{query}'
-        answer = self._ask('GET', path, version, about)
-        found = uuids.found_in(answer.body)
-        if found is None:
+        answer = self._send('GET', path, version, about)
+        names = uuids.extract(answer.body)
+        if names is None:
             listed = _listed(_json_object(answer, about), about)
-            found = [provider.uuid for provider in listed]
-        return frozenset(found)
+            names = [provider.uuid for provider in listed]
+        return frozenset(names)
 
     def traits_of(self, uuid: str) -> ProviderTraits:
         """Return the traits of a provider with its generation."""
@@ -226,7 +226,7 @@ class PlacementClient:
         """
         uuid = canonical_uuid(uuid)
         about = f'traits of resource provider {uuid}'
-        answer = self._ask(
+        answer = self._send(
             'PUT',
             f'/resource_providers/{uuid}/traits',
             TRAITS,
@@ -256,7 +256,7 @@ class PlacementClient:
 
         :returns: whether it was new.
         """
-        answer = self._ask(
+        answer = self._send(
             'PUT', f'/traits/{_custom(name)}', TRAITS, f'trait {name}'
         )
         return answer.status == 201
@@ -267,7 +267,7 @@ class PlacementClient:
         :raises errors.Conflict: a provider still carries it.
         :raises errors.NotFound: it is not known.
         """
-        self._ask(
+        self._send(
             'DELETE', f'/traits/{_custom(name)}', TRAITS, f'trait {name}'
         )
 
@@ -279,9 +279,9 @@ class PlacementClient:
         return _listed(body, about)
 
     def _read(self, path: str, version: str, about: str) -> dict[str, Any]:
-        return _json_object(self._ask('GET', path, version, about), about)
+        return _json_object(self._send('GET', path, version, about), about)
 
-    def _ask(
+    def _send(
         self,
         method: str,
         path: str,
@@ -441,10 +441,10 @@ def _error(
     method: str, answer: Answer, version: str, about: str
 ) -> errors.PlacementError:
     status = answer.status
-    told = _first_error(answer)
-    spoken = told.get('detail') if told else ''
-    detail = _quote(spoken)
-    says = f' ({detail})' if detail else ''
+    error = _first_error(answer)
+    text = error.get('detail') if error else ''
+    detail = _quote(text)
+    quote = f' ({detail})' if detail else ''
     if 300 <= status < 400:
         target = without_secrets(answer.headers.get('location', ''))
         return errors.BadAnswer(
@@ -462,12 +462,12 @@ def _error(
         )
     if status == 403:
         return errors.Forbidden(
-            f'Placement does not allow {method} of {about} (HTTP 403){says}',
+            f'Placement does not allow {method} of {about} (HTTP 403){quote}',
             'Give the user the role "service" or "admin" in its project, as '
             "Placement's policy asks.",
         )
     if status == 404:
-        if told is None:
+        if error is None:
             return errors.BadAnswer(
                 f'HTTP 404 for {about}, but the response is not from '
                 'Placement',
@@ -476,12 +476,12 @@ def _error(
                 '[placement]endpoint_override.',
             )
         return errors.NotFound(
-            f'Not found in Placement: {about}{says}',
+            f'Not found in Placement: {about}{quote}',
             'For a resource provider: nova-compute creates it at its first '
             'start; see "openstack resource provider list".',
         )
     if status == 406:
-        offered = _quote(told.get('max_version')) if told else ''
+        offered = _quote(error.get('max_version')) if error else ''
         return errors.TooOld(
             f'Placement does not serve microversion {version}, needed for '
             f'{about}'
@@ -492,28 +492,28 @@ def _error(
         )
     if status == 409:
         return errors.Conflict(
-            f'Placement refuses {method} of {about} (HTTP 409){says}',
+            f'Placement refuses {method} of {about} (HTTP 409){quote}',
             'Somebody else changed or uses it: read it again.',
         )
     if status == 429 or status >= 500:
         after = retry_after_s(answer)
         return errors.Unavailable(
             f'Placement cannot serve {method} of {about} '
-            f'now (HTTP {status}){says}',
+            f'now (HTTP {status}){quote}',
             'Try again later; if it persists, see the logs of Placement '
             'and of the load balancer in front of it.',
             status=status,
             retry_after_s=after,
         )
     unknown = (
-        re.search(r'No such trait(?:\(s\))?:?\s+(.*)', spoken)
-        if isinstance(spoken, str)
+        re.search(r'No such trait(?:\(s\))?:?\s+(.*)', text)
+        if isinstance(text, str)
         else None
     )
     if status == 400 and unknown:
         return errors.UnknownTrait(
             f'Placement does not know all traits in a request for '
-            f'{about}{says}',
+            f'{about}{quote}',
             'Create them first: "hvfilter publish" does, as does '
             '"openstack trait create".',
             traits=frozenset(
@@ -521,7 +521,7 @@ def _error(
             ),
         )
     return errors.Rejected(
-        f'Placement does not accept {method} of {about} (HTTP {status}){says}',
+        f'Placement rejects {method} of {about} (HTTP {status}){quote}',
         'This is a bug in hvfilter or in a proxy in front of Placement: '
         'report it with this line.',
     )

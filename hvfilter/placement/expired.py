@@ -35,7 +35,7 @@ class Expired:
 NONE = Expired()
 
 
-def parted(
+def split_stale(
     names: Iterable[str], now: Week, max_age_weeks: int
 ) -> tuple[list[dated.Dated], list[dated.Dated]]:
     """The stale names of weeks and the others, the latest first. Pure."""
@@ -65,25 +65,25 @@ def reports(
     if now is None or not max_age_weeks:
         return NONE
     try:
-        return _look(placement, now, max_age_weeks)
+        return _read(placement, now, max_age_weeks)
     except errors.UnknownTrait:
         # "hvfilter prepare" deleted one just now.
-        return _look(placement, now, max_age_weeks)
+        return _read(placement, now, max_age_weeks)
 
 
-def _look(
+def _read(
     placement: client.PlacementClient, now: Week, max_age_weeks: int
 ) -> Expired:
     names = placement.traits_known(dated.REPORTED_PREFIX, carried=True)
-    stale, fresh = parted(names, now, max_age_weeks)
-    found: set[str] = set()
+    stale, fresh = split_stale(names, now, max_age_weeks)
+    uuids: set[str] = set()
     for start in range(0, len(stale), _NAMES_AT_ONCE):
-        found |= placement.uuids_with_any(
+        uuids |= placement.uuids_with_any(
             map(str, stale[start : start + _NAMES_AT_ONCE]),
             # Should a provider ever carry two, the later counts.
-            but_none_of=map(str, fresh),
+            without=map(str, fresh),
         )
-    return Expired(frozenset(found), _weeks(stale, now))
+    return Expired(frozenset(uuids), _weeks(stale, now))
 
 
 def _weeks(stale: list[dated.Dated], now: Week) -> str:

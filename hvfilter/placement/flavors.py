@@ -19,31 +19,31 @@ _TRAIT = re.compile(r'trait[A-Za-z0-9_-]{0,64}:(?P<name>[A-Z0-9_]+)\Z')
 
 
 @dataclasses.dataclass(frozen=True)
-class Asking:
+class FlavorUse:
     """A flavor and its extra specs that are about us."""
 
     flavor: str
     specs: tuple[str, ...]
 
 
-def asking(transport: client.Transport) -> tuple[Asking, ...]:
+def using_traits(transport: client.Transport) -> tuple[FlavorUse, ...]:
     """The flavors that name our traits or capabilities, private ones too.
 
     :param transport: how to reach the compute API.
     :raises errors.PlacementError: they could not be read; ``Forbidden`` where
         Nova leaves out what this user may not see.
     """
-    found = []
+    uses = []
     for flavor in listing.pages(
         transport, '/flavors/detail', 'flavors', {'is_public': 'None'}
     ):
-        specs = specs_of(flavor, 'flavors')
+        specs = own_specs(flavor, 'flavors')
         if specs:
-            found.append(Asking(str(flavor.get('name')), specs))
-    return tuple(found)
+            uses.append(FlavorUse(str(flavor.get('name')), specs))
+    return tuple(uses)
 
 
-def specs_of(flavor: Mapping[str, Any], of: str) -> tuple[str, ...]:
+def own_specs(flavor: Mapping[str, Any], of: str) -> tuple[str, ...]:
     """What a flavor says about us, as in ``hvfilter:kvm=required``.
 
     :param of: whose flavor it is, for the error.
@@ -61,19 +61,19 @@ def specs_of(flavor: Mapping[str, Any], of: str) -> tuple[str, ...]:
             f'The extra specs of {of} are no object',
             'Check the endpoint of Nova in the service catalogue.',
         )
-    return named_in(specs)
+    return own_properties(specs)
 
 
-def named_in(properties: Mapping[str, Any]) -> tuple[str, ...]:
+def own_properties(properties: Mapping[str, Any]) -> tuple[str, ...]:
     """Those of some extra specs, properties or metadata that are about us."""
     return tuple(
         f'{key}={value}'
         for key, value in sorted(properties.items())
-        if is_ours(key)
+        if is_own_key(key)
     )
 
 
-def is_ours(key: str) -> bool:
+def is_own_key(key: str) -> bool:
     """Whether an extra spec is about one of our traits or capabilities."""
     match = _TRAIT.match(key)
     named = match is not None and is_own(match['name'])

@@ -14,7 +14,7 @@ from hvfilter.rules import traits
 
 
 @dataclasses.dataclass(frozen=True)
-class Presence:
+class TraitUsage:
     """Where our traits are.
 
     :ivar names: names of ours that Placement knows
@@ -28,7 +28,7 @@ class Presence:
 
 
 @dataclasses.dataclass(frozen=True)
-class Withdrawal:
+class CleanupResult:
     """What became of it.
 
     :ivar cleaned: providers that carry none of ours any more
@@ -41,7 +41,7 @@ class Withdrawal:
     failures: tuple[tuple[str, errors.PlacementError], ...]
 
 
-def presence(placement: client.PlacementClient) -> Presence:
+def trait_usage(placement: client.PlacementClient) -> TraitUsage:
     """Look for our traits: two requests, and one for each name carried.
 
     :raises errors.PlacementError: Placement did not answer.
@@ -49,19 +49,19 @@ def presence(placement: client.PlacementClient) -> Presence:
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
     names = catalogue.own(known)
     carried = placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
-    found: dict[str, str] = {}
+    uuid_to_name: dict[str, str] = {}
     reported: dict[Week, int] = {}
     for name in sorted(catalogue.own(carried)):
         providers = placement.providers_with(required=[name])
-        found.update((each.uuid, each.name) for each in providers)
+        uuid_to_name.update((each.uuid, each.name) for each in providers)
         mark = dated.parse(name)
         if mark is not None and mark.kind is dated.Kind.REPORTED:
             reported[mark.week] = len(providers)
-    return Presence(names, found, reported)
+    return TraitUsage(names, uuid_to_name, reported)
 
 
 @dataclasses.dataclass(frozen=True)
-class Names:
+class NameChanges:
     """What is to be done about names, whoever carries them.
 
     :ivar missing: those of this release that Placement does not know
@@ -72,7 +72,9 @@ class Names:
     outdated: frozenset[str]
 
 
-def names(placement: client.PlacementClient, now: Week | None) -> Names:
+def name_changes(
+    placement: client.PlacementClient, now: Week | None
+) -> NameChanges:
     """One request, and one more while there are names of other weeks.
 
     :param now: this week; None: not known, and no name is outdated.
@@ -87,10 +89,10 @@ def names(placement: client.PlacementClient, now: Week | None) -> Names:
     )
     if old:
         old -= placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
-    return Names(reconcile.unnamed(known), old)
+    return NameChanges(reconcile.missing_from(known), old)
 
 
-def prepare(
+def create_names(
     placement: client.PlacementClient, missing: frozenset[str] | None = None
 ) -> frozenset[str]:
     """Make all names of this release known, whether or not a host has them.
@@ -100,13 +102,13 @@ def prepare(
     :raises errors.PlacementError: not all are known; the same again goes on.
     """
     if missing is None:
-        missing = reconcile.missing(placement)
+        missing = reconcile.missing_names(placement)
     return frozenset(
         name for name in sorted(missing) if placement.ensure_trait(name)
     )
 
 
-def forget(
+def delete_names(
     placement: client.PlacementClient, outdated: frozenset[str]
 ) -> frozenset[str]:
     """Delete names that no provider carried when they were looked up.
@@ -127,11 +129,11 @@ def forget(
 def withdraw(
     placement: client.PlacementClient,
     reconciler: reconcile.Reconciler,
-    there: Presence,
+    usage: TraitUsage,
     progress: Callable[[int], None],
     *,
     keep_names: bool = False,
-) -> Withdrawal:
+) -> CleanupResult:
     """Take our traits off every provider, then delete their names.
 
     A provider that fails stops no other. Names that are still carried by one
@@ -143,18 +145,18 @@ def withdraw(
     """
     failures: list[tuple[str, errors.PlacementError]] = []
     wanted = traits.withdrawn()
-    for done, uuid in enumerate(sorted(there.providers), 1):
-        target = reconcile.Target(uuid=uuid)
+    for done, uuid in enumerate(sorted(usage.providers), 1):
+        ref = reconcile.ProviderRef(uuid=uuid)
         try:
-            reconciler.reconcile(target, wanted, await_provider=False)
+            reconciler.reconcile(ref, wanted, await_provider=False)
         except errors.NotFound:
             pass
         except errors.PlacementError as error:
-            failures.append((there.providers[uuid], error))
+            failures.append((usage.providers[uuid], error))
         progress(done)
-    cleaned = len(there.providers) - len(failures)
+    cleaned = len(usage.providers) - len(failures)
     deleted = set()
-    for name in () if keep_names else sorted(there.names):
+    for name in () if keep_names else sorted(usage.names):
         try:
             placement.delete_trait(name)
         except errors.NotFound:
@@ -163,4 +165,4 @@ def withdraw(
             failures.append((name, error))
             continue
         deleted.add(name)
-    return Withdrawal(cleaned, frozenset(deleted), tuple(failures))
+    return CleanupResult(cleaned, frozenset(deleted), tuple(failures))

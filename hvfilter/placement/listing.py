@@ -31,14 +31,14 @@ def pages(
     """
     marker = ''
     while True:
-        asked = {**query, 'limit': str(_PAGE)}
+        parameters = {**query, 'limit': str(_PAGE)}
         if marker:
-            asked['marker'] = marker
-        encoded = urllib.parse.urlencode(asked)
+            parameters['marker'] = marker
+        encoded = urllib.parse.urlencode(parameters)
         page = items(transport, f'{path}?{encoded}', key)
         yield from page
-        # A deployment may hand out fewer at a time than asked for, so only
-        # an empty page is the last.
+        # The server may limit pages to fewer items than requested, so only an
+        # empty page is the last.
         last = str(page[-1].get('id')) if page else marker
         if last == marker:
             return

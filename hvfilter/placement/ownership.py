@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hvfilter.placement import client, errors
 
 
-def bears_name_of(provider: str, names: Sequence[str]) -> bool:
+def has_name(provider: str, names: Sequence[str]) -> bool:
     """Whether a provider's name is one of a host's names. Pure.
 
     The domain is compared only where both are known: nova-compute takes the
@@ -28,7 +28,7 @@ def bears_name_of(provider: str, names: Sequence[str]) -> bool:
     return short in {each.partition('.')[0] for each in known}
 
 
-def uuid_of_another(
+def uuid_of_other_host(
     origin: str,
     names: Sequence[str],
     provider: client.Provider,
@@ -40,21 +40,21 @@ def uuid_of_another(
     :param own: the providers that do bear one of this host's names.
     """
     here = ' or '.join(names)
-    what = (
+    problem = (
         f'{origin} holds the uuid of the resource provider '
         f'{provider.name} ({provider.uuid}), but this host is named {here}'
     )
     if own:
         mine = own[0]
         return errors.WrongProvider(
-            f'{what}, and {mine.name} has a resource provider of its own '
+            f'{problem}, and {mine.name} has a resource provider of its own '
             f'({mine.uuid})',
             f'The file was copied from {provider.name}: stop nova-compute, '
             f'write {mine.uuid} into {origin} and start it again. '
             'Nothing was changed.',
         )
     return errors.WrongProvider(
-        f'{what}; no resource provider has that name',
+        f'{problem}; no resource provider has that name',
         f'If this host is a copy of {provider.name}, stop nova-compute, '
         f'remove {origin} and start it again: it gets a uuid of its '
         f'own. If this host was renamed, give it the name {provider.name} '
@@ -63,7 +63,7 @@ def uuid_of_another(
     )
 
 
-def uuid_of_nobody(
+def uuid_without_provider(
     origin: str, uuid: str, other: client.Provider
 ) -> errors.WrongProvider:
     """The error for a uuid that no provider has, though one has the name.
@@ -81,9 +81,11 @@ def uuid_of_nobody(
     )
 
 
-def ambiguous(found: Sequence[client.Provider]) -> errors.WrongProvider:
+def ambiguous_names(
+    providers: Sequence[client.Provider],
+) -> errors.WrongProvider:
     """The error for names of this host that several providers bear."""
-    listed = ' and '.join(f'{each.name} ({each.uuid})' for each in found)
+    listed = ' and '.join(f'{each.name} ({each.uuid})' for each in providers)
     return errors.WrongProvider(
         f'Two resource providers bear a name of this host: {listed}',
         'One is left over from before the host name changed. Set [hvfilter] '

@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class ProviderRef:
     """Which provider is meant.
 
     :param uuid: its uuid, None to look it up by name.
@@ -47,7 +47,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.uuid is None and not self.names:
-            raise ValueError('a target needs a uuid or a name')
+            raise ValueError('a provider reference needs a uuid or a name')
 
     def __str__(self) -> str:
         return self.uuid or ' or '.join(self.names)
@@ -99,15 +99,15 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
     )
 
 
-def missing(placement: client.PlacementClient) -> frozenset[str]:
+def missing_names(placement: client.PlacementClient) -> frozenset[str]:
     """The names of this release that Placement does not know: one request.
 
     :raises errors.PlacementError: Placement did not answer.
     """
-    return unnamed(placement.traits_known(catalogue.TRAIT_PREFIX))
+    return missing_from(placement.traits_known(catalogue.TRAIT_PREFIX))
 
 
-def unnamed(known: frozenset[str]) -> frozenset[str]:
+def missing_from(known: frozenset[str]) -> frozenset[str]:
     """The names of this release that are not among those known. Pure."""
     return catalogue.STATE_TRAITS - catalogue.RETIRED_TRAITS - known
 
@@ -147,7 +147,7 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to go on when Placement cannot take the change now.
 
     :param deadline_s: total time for a provider that does not exist yet, a
@@ -174,37 +174,37 @@ class Reconciler:
 
     :param clock: monotonic seconds.
     :param sleep: waits that many seconds.
-    :param chance: a number from 0 up to 1, to spread the pauses of many.
+    :param random_number: from 0 up to 1, to spread the pauses of many hosts.
     """
 
     def __init__(
         self,
         placement: client.PlacementClient,
-        patience: Patience | None = None,
+        retry: RetryPolicy | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
+        random_number: Callable[[], float] = random.random,
     ) -> None:
         self._client = placement
-        self._patience = patience or Patience()
+        self._retry = retry or RetryPolicy()
         self._clock = clock
         self._sleep = sleep
-        self._chance = chance
+        self._random_number = random_number
 
-    def preview(self, target: Target, wanted: Wanted) -> Change:
+    def preview(self, ref: ProviderRef, wanted: Wanted) -> Change:
         """Tell what :meth:`reconcile` would do, and only read.
 
         :raises errors.PlacementError: at the first failure.
         """
-        run = _Run(self._client, target, wanted, self._chance)
+        run = _Run(self._client, ref, wanted, self._random_number)
         uuid, _, step = run.read()
         if not step.idle:
             run.check_name()
         return run.change(uuid, step)
 
     def reconcile(
-        self, target: Target, wanted: Wanted, *, await_provider: bool = True
+        self, ref: ProviderRef, wanted: Wanted, *, await_provider: bool = True
     ) -> Change:
         """Make the provider's traits of ours what is wanted.
 
@@ -216,18 +216,18 @@ class Reconciler:
         :raises errors.PlacementError: the last failure, when patience ends;
             the provider then has its old traits or the new ones, whole.
         """
-        run = _Run(self._client, target, wanted, self._chance)
+        run = _Run(self._client, ref, wanted, self._random_number)
         began = self._clock()
         while True:
             try:
                 return run.attempt()
             except errors.Conflict as error:
                 run.conflicts += 1
-                if run.conflicts > self._patience.conflicts:
+                if run.conflicts > self._retry.conflicts:
                     raise _gave_up(error, run.conflicts) from None
                 pause = self._spread(
-                    self._patience.conflict_delay_s,
-                    self._patience.longest_conflict_delay_s,
+                    self._retry.conflict_delay_s,
+                    self._retry.longest_conflict_delay_s,
                     run.conflicts,
                 )
             except errors.PlacementError as error:
@@ -236,7 +236,7 @@ class Reconciler:
                     raise
                 run.failures += 1
                 pause = self._pause(error, run.failures)
-                left = self._patience.deadline_s - (self._clock() - began)
+                left = self._retry.deadline_s - (self._clock() - began)
                 if pause > left:
                     raise
                 LOG.warning('%s. Trying again in %.1f s.', error.what, pause)
@@ -244,14 +244,16 @@ class Reconciler:
 
     def _spread(self, first_s: float, longest_s: float, turn: int) -> float:
         pause = min(first_s * 2.0 ** min(turn - 1, 30), longest_s)
-        return pause * (0.5 + self._chance() / 2)
+        return pause * (0.5 + self._random_number() / 2)
 
     def _pause(self, error: errors.PlacementError, turn: int) -> float:
         pause = self._spread(
-            self._patience.first_delay_s, self._patience.longest_delay_s, turn
+            self._retry.first_delay_s, self._retry.longest_delay_s, turn
         )
         if isinstance(error, errors.Unavailable) and error.retry_after_s:
-            pause = max(pause, error.retry_after_s * (1 + self._chance() / 4))
+            pause = max(
+                pause, error.retry_after_s * (1 + self._random_number() / 4)
+            )
         return pause
 
 
@@ -261,18 +263,18 @@ class _Run:
     def __init__(
         self,
         placement: client.PlacementClient,
-        target: Target,
+        ref: ProviderRef,
         wanted: Wanted,
-        chance: Callable[[], float],
+        random_number: Callable[[], float],
     ) -> None:
         self._client = placement
-        self._target = target
+        self._ref = ref
         self._wanted = wanted
-        self._chance = chance
+        self._random_number = random_number
         self._first: frozenset[str] | None = None
         self._creating = False
         self._named = False
-        self._checked = not target.origin
+        self._checked = not ref.origin
         self.created: frozenset[str] = frozenset()
         self.requests = 0
         self.conflicts = 0
@@ -296,7 +298,7 @@ class _Run:
         return self.change(uuid, step)
 
     def read(self) -> tuple[str, client.ProviderTraits, Plan]:
-        uuid = self._target.uuid or self._find()
+        uuid = self._ref.uuid or self._find()
         self.requests += 1
         try:
             now = self._client.traits_of(uuid)
@@ -309,48 +311,48 @@ class _Run:
 
     def check_name(self) -> None:
         """Refuse a provider that bears none of this host's names."""
-        if self._checked or self._target.uuid is None:
+        if self._checked or self._ref.uuid is None:
             return
         self.requests += 1
-        provider = self._client.provider(self._target.uuid)
-        if not ownership.bears_name_of(provider.name, self._target.names):
-            raise ownership.uuid_of_another(
-                self._target.origin,
-                self._target.names,
+        provider = self._client.provider(self._ref.uuid)
+        if not ownership.has_name(provider.name, self._ref.names):
+            raise ownership.uuid_of_other_host(
+                self._ref.origin,
+                self._ref.names,
                 provider,
-                self._named_so(),
+                self._providers_by_name(),
             )
         self._checked = True
 
     def _refuse_other_uuid(self) -> None:
         """The uuid is nobody's: is there a provider with this host's name?"""
-        uuid, origin = self._target.uuid, self._target.origin
+        uuid, origin = self._ref.uuid, self._ref.origin
         if uuid is not None and origin:
-            for other in self._named_so():
-                raise ownership.uuid_of_nobody(origin, uuid, other)
+            for other in self._providers_by_name():
+                raise ownership.uuid_without_provider(origin, uuid, other)
 
     def _find(self) -> str:
-        found = self._named_so()
-        if len(found) > 1:
-            raise ownership.ambiguous(found)
-        for provider in found:
+        providers = self._providers_by_name()
+        if len(providers) > 1:
+            raise ownership.ambiguous_names(providers)
+        for provider in providers:
             return provider.uuid
         raise errors.NotFound(
             'Placement has no resource provider named '
-            + ' or '.join(repr(name) for name in self._target.names),
+            + ' or '.join(repr(name) for name in self._ref.names),
             'nova-compute creates it at its first start, under the name '
             'shown by "openstack hypervisor list"; set [hvfilter] '
             'provider_uuid or provider_name if it differs from this.',
         )
 
-    def _named_so(self) -> list[client.Provider]:
+    def _providers_by_name(self) -> list[client.Provider]:
         """The providers that bear one of this host's names."""
-        found = []
-        for name in self._target.names:
+        providers = []
+        for name in self._ref.names:
             self.requests += 1
             with contextlib.suppress(errors.NotFound):
-                found.append(self._client.provider_named(name))
-        return found
+                providers.append(self._client.provider_named(name))
+        return providers
 
     def _write(
         self, uuid: str, now: client.ProviderTraits, step: Plan
@@ -377,11 +379,11 @@ class _Run:
         self._ensure(unknown)
         if self.created or interrupted:
             self.requests += 1
-            self._ensure(missing(self._client))
+            self._ensure(missing_names(self._client))
         self._creating, self._named = False, True
 
     def _ensure(self, names: frozenset[str]) -> None:
-        shuffled = sorted((self._chance(), name) for name in names)
+        shuffled = sorted((self._random_number(), name) for name in names)
         for _, name in shuffled:
             self.requests += 1
             if self._client.ensure_trait(name):

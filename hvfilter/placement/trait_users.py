@@ -20,7 +20,7 @@ from hvfilter.placement import client, errors, flavors, listing
 
 
 @dataclasses.dataclass(frozen=True)
-class Demand:
+class TraitUser:
     """Something that names our traits or capabilities.
 
     :ivar who: what it is and how it is called, as in ``flavor m1.nested``
@@ -35,85 +35,85 @@ class Demand:
 
 
 @dataclasses.dataclass(frozen=True)
-class Demands:
+class TraitUsers:
     """All who do, as far as this user may see.
 
-    :ivar found: those that were found
-    :ivar unseen: what could not be seen, and why
+    :ivar users: those that were found
+    :ivar unchecked: what could not be read, and why
     """
 
-    found: tuple[Demand, ...]
-    unseen: tuple[errors.PlacementError, ...]
+    users: tuple[TraitUser, ...]
+    unchecked: tuple[errors.PlacementError, ...]
 
 
 Connect = Callable[[str], client.Transport]
 """Takes a service type, returns the way to that service."""
 
 
-def demands(connect: Connect) -> Demands:
+def find_users(connect: Connect) -> TraitUsers:
     """Look through flavors, servers, aggregates and images.
 
     What this user may not see is in the result, never an error.
     """
-    found: list[Demand] = []
-    unseen: list[errors.PlacementError] = []
-    for service, look in (
+    users: list[TraitUser] = []
+    unchecked: list[errors.PlacementError] = []
+    for service, read in (
         ('compute', _flavors),
         ('compute', _servers),
         ('compute', _aggregates),
         ('image', _images),
     ):
         try:
-            found.extend(look(connect(service)))
+            users.extend(read(connect(service)))
         except errors.PlacementError as error:
-            unseen.append(error)
-    if any(isinstance(error, errors.Forbidden) for error in unseen):
+            unchecked.append(error)
+    if any(isinstance(error, errors.Forbidden) for error in unchecked):
         # Nova and Glance leave these out without a word.
-        unseen.append(
+        unchecked.append(
             errors.Forbidden(
                 'Private flavors and images of other projects are not listed '
                 'for this user',
                 'Use credentials with the role "admin".',
             )
         )
-    return Demands(tuple(found), tuple(unseen))
+    return TraitUsers(tuple(users), tuple(unchecked))
 
 
-def _flavors(nova: client.Transport) -> Iterator[Demand]:
-    for each in flavors.asking(nova):
-        yield Demand(f'flavor {each.flavor}', each.specs)
+def _flavors(nova: client.Transport) -> Iterator[TraitUser]:
+    for each in flavors.using_traits(nova):
+        yield TraitUser(f'flavor {each.flavor}', each.specs)
 
 
-def _servers(nova: client.Transport) -> Iterator[Demand]:
+def _servers(nova: client.Transport) -> Iterator[TraitUser]:
     for server in listing.pages(
         nova, '/servers/detail', 'servers', {'all_tenants': '1'}
     ):
         flavor = server.get('flavor')
-        specs = flavors.specs_of(
+        specs = flavors.own_specs(
             flavor if isinstance(flavor, dict) else {}, 'servers'
         )
         if specs:
             name, uuid = server.get('name'), server.get('id')
-            yield Demand(f'server {name} ({uuid})', specs)
+            yield TraitUser(f'server {name} ({uuid})', specs)
 
 
-def _aggregates(nova: client.Transport) -> Iterator[Demand]:
+def _aggregates(nova: client.Transport) -> Iterator[TraitUser]:
     for each in listing.items(nova, '/os-aggregates', 'aggregates'):
         metadata = each.get('metadata')
-        specs = flavors.named_in(
+        specs = flavors.own_properties(
             metadata if isinstance(metadata, dict) else {}
         )
         if specs:
-            yield Demand(f'aggregate {each.get("name")}', specs)
+            yield TraitUser(f'aggregate {each.get("name")}', specs)
 
 
-def _images(glance: client.Transport) -> Iterator[Demand]:
+def _images(glance: client.Transport) -> Iterator[TraitUser]:
     # Hidden images are in a list of their own.
     for hidden in ('false', 'true'):
         for image in listing.pages(
             glance, '/v2/images', 'images', {'os_hidden': hidden}
         ):
-            specs = flavors.named_in(image)
+            specs = flavors.own_properties(image)
             if specs:
                 name, uuid = image.get('name'), image.get('id')
-                yield Demand(f'image {name} ({uuid})', specs)
+                yield TraitUser(f'image {name} ({uuid})', specs)

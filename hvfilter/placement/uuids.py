@@ -23,7 +23,7 @@ _LONGEST_END = 64
 _AT_ONCE = 1_000
 
 
-def found_in(body: bytes) -> list[str] | None:
+def extract(body: bytes) -> list[str] | None:
     """The uuids, in the order given; None if the text has another form.
 
     Within a JSON text a quotation mark in a value is preceded by a backslash,
@@ -35,10 +35,10 @@ def found_in(body: bytes) -> list[str] | None:
         return []
     if not _BEGIN.match(body) or not _END.search(body[-_LONGEST_END:]):
         return None
-    found = []
+    uuids = []
     for number, match in enumerate(_UUID.finditer(body), 1):
-        found.append(match.group(1).decode('ascii'))
+        uuids.append(match.group(1).decode('ascii'))
         if number % _AT_ONCE == 0:
             # Green threads run only when somebody waits.
             time.sleep(0)
-    return found if body.count(b'"generation":') == len(found) else None
+    return uuids if body.count(b'"generation":') == len(uuids) else None

@@ -77,7 +77,7 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Occasion:
+class PublishContext:
     """What is to be published, and when.
 
     :ivar report: what was found
@@ -86,7 +86,7 @@ class Occasion:
     :ivar identity: which host this is
     :ivar probed_s: when it was found out, in seconds since the epoch
     :ivar now_s: when it is published, in seconds since the epoch
-    :ivar earlier: how the publishers before this one fared
+    :ivar previous: how the publishers before this one fared
     """
 
     report: HostReport
@@ -94,7 +94,7 @@ class Occasion:
     identity: Identity
     probed_s: float
     now_s: float
-    earlier: tuple[Outcome, ...] = ()
+    previous: tuple[Outcome, ...] = ()
 
 
 class Publisher(abc.ABC):
@@ -131,14 +131,14 @@ class Publisher(abc.ABC):
         self.conf = conf
 
     @abc.abstractmethod
-    def preview(self, occasion: Occasion) -> Outcome:
+    def preview(self, context: PublishContext) -> Outcome:
         """Tell exactly what :meth:`publish` would do, and change nothing.
 
         :raises Problem: it cannot be determined.
         """
 
     @abc.abstractmethod
-    def publish(self, occasion: Occasion) -> Outcome:
+    def publish(self, context: PublishContext) -> Outcome:
         """Publish, and return when it is done.
 
         :raises Problem: it was not done, or it is not known to be.

@@ -46,7 +46,7 @@ RULE_FOLDERS = ('etc/udev/rules.d', 'run/udev/rules.d', 'usr/lib/udev/rules.d')
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ConfigFile:
     """A provider.yaml in nova-compute's folder with traits of ours.
 
     :ivar path: the file
@@ -59,11 +59,11 @@ class Found:
     unreadable: str = ''
 
 
-def files(
+def config_files(
     folders: Iterable[Path],
     apart_from: Iterable[Path] = (),
     may_identify: Callable[[str], bool] = lambda identified: True,
-) -> tuple[Found, ...]:
+) -> tuple[ConfigFile, ...]:
     """The provider.yaml files with traits of ours, and the unreadable ones.
 
     :param folders: where nova-compute looks for them.
@@ -72,7 +72,7 @@ def files(
         host's: one file may have been distributed to all hosts.
     """
     known = {os.path.realpath(path) for path in apart_from}
-    found = []
+    results = []
     for folder in dict.fromkeys(folders):
         try:
             paths = sorted(folder.iterdir())
@@ -80,7 +80,7 @@ def files(
             continue
         except OSError as error:
             why = f'Cannot list {folder}: {error.strerror}'
-            found.append(Found(folder, unreadable=why))
+            results.append(ConfigFile(folder, unreadable=why))
             continue
         for path in paths:
             new = os.path.realpath(path) not in known
@@ -88,29 +88,29 @@ def files(
             hidden = path.name.startswith('.')
             if path.suffix == '.yaml' and new and not hidden:
                 known.add(os.path.realpath(path))
-                found.append(_look(path, may_identify))
-    return tuple(each for each in found if each.traits or each.unreadable)
+                results.append(_read(path, may_identify))
+    return tuple(each for each in results if each.traits or each.unreadable)
 
 
-def _look(path: Path, may_identify: Callable[[str], bool]) -> Found:
+def _read(path: Path, may_identify: Callable[[str], bool]) -> ConfigFile:
     try:
         raw = atomic_file.read(path) or b''
     except Problem as failed:
-        return Found(path, unreadable=failed.what)
+        return ConfigFile(path, unreadable=failed.what)
     if catalogue.TRAIT_PREFIX.encode() not in raw:
-        return Found(path)
+        return ConfigFile(path)
     # Not before: it takes longer to import than a whole run otherwise needs.
     from hvfilter.publish import small_yaml
 
     if len(raw) > small_yaml.LIMIT:
         why = f'{path} is larger than {small_yaml.LIMIT >> 10} KiB'
-        return Found(path, unreadable=why)
+        return ConfigFile(path, unreadable=why)
     try:
         names = _additional(small_yaml.load(raw), may_identify)
-        return Found(path, catalogue.own(names))
+        return ConfigFile(path, catalogue.own(names))
     except (AttributeError, KeyError, TypeError, ValueError):
         # nova-compute does not start with it either.
-        return Found(path)
+        return ConfigFile(path)
 
 
 def _additional(
@@ -127,7 +127,7 @@ def _additional(
                 yield name
 
 
-def notes(found: Iterable[Found]) -> tuple[str, ...]:
+def notes(files: Iterable[ConfigFile]) -> tuple[str, ...]:
     """What a person should know and do about these files."""
     return tuple(
         f'{each.unreadable}, so it is not known whether nova-compute adds '
@@ -138,7 +138,7 @@ def notes(found: Iterable[Found]) -> tuple[str, ...]:
         'again at each update of its resource provider, whoever removes '
         f'them: {", ".join(sorted(each.traits))}. Remove the file and '
         'restart nova-compute; then run this again.'
-        for each in found
+        for each in files
     )
 
 
@@ -180,17 +180,17 @@ def triggers(
     """
     units = [root / folder for folder in UNIT_FOLDERS]
     rules = [root / folder / RULE for folder in RULE_FOLDERS]
-    found = []
+    results = []
     if not _masked(SERVICE, units):
         if _enabled(TIMER, units) or running(TIMER):
-            found.append(TIMER)
+            results.append(TIMER)
         # A link to /dev/null switches off the rule of a package.
         rule = next((each for each in rules if os.path.lexists(each)), None)
         if rule is not None and not _is_null(rule):
-            found.append(str(rule))
+            results.append(str(rule))
     if not _masked(WRITER, units):
-        found += [WRITER] * _enabled(WRITER, units)
-    return tuple(found)
+        results += [WRITER] * _enabled(WRITER, units)
+    return tuple(results)
 
 
 def _enabled(unit: str, folders: Iterable[Path]) -> bool:

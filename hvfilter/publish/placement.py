@@ -36,20 +36,20 @@ class PlacementPublisher(base.Publisher):
         super().__init__(conf)
         self._transport = transport
 
-    def preview(self, occasion: base.Occasion) -> base.Outcome:
+    def preview(self, context: base.PublishContext) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.preview`."""
-        return self._run(occasion.identity, occasion.wanted, dry_run=True)
+        return self._run(context.identity, context.wanted, dry_run=True)
 
-    def publish(self, occasion: base.Occasion) -> base.Outcome:
+    def publish(self, context: base.PublishContext) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(occasion.identity, occasion.wanted)
+        return self._run(context.identity, context.wanted)
 
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
         wanted = traits.withdrawn()
-        return self._run(identity, wanted, dry_run=dry_run, leaving=True)
+        return self._run(identity, wanted, dry_run=dry_run, withdrawing=True)
 
     def _run(
         self,
@@ -57,26 +57,26 @@ class PlacementPublisher(base.Publisher):
         wanted: Wanted,
         *,
         dry_run: bool = False,
-        leaving: bool = False,
+        withdrawing: bool = False,
     ) -> base.Outcome:
-        target = target_of(self.conf, identity)
-        left = self._left_over(target)
-        notes = (*left_over.notes(left), *_notes_on(identity, target))
-        added_again = frozenset[str]().union(*(each.traits for each in left))
+        ref = provider_ref(self.conf, identity)
+        files = self._config_files(ref)
+        notes = (*left_over.notes(files), *_unreadable_notes(identity, ref))
+        added_again = frozenset[str]().union(*(each.traits for each in files))
         try:
             reconciler = self._reconciler()
             change = (
-                reconciler.preview(target, wanted)
+                reconciler.preview(ref, wanted)
                 if dry_run
                 else reconciler.reconcile(
-                    target, wanted, await_provider=not leaving
+                    ref, wanted, await_provider=not withdrawing
                 )
             )
         except errors.NotFound as error:
-            if leaving:
+            if withdrawing:
                 return base.Outcome(
                     self.name,
-                    f'resource provider {target}',
+                    f'resource provider {ref}',
                     notes=(
                         f'{error.what}: nothing is left to remove.',
                         *notes,
@@ -95,7 +95,7 @@ class PlacementPublisher(base.Publisher):
             changed=not change.idle,
             notes=(
                 *_notes(change, wanted),
-                *(_dateless(change) if leaving else ()),
+                *(_dateless(change) if withdrawing else ()),
                 *notes,
             ),
             requests=change.requests,
@@ -111,36 +111,34 @@ class PlacementPublisher(base.Publisher):
             client.PlacementClient(
                 self._transport or connect.transport_of(self.conf)
             ),
-            reconcile.Patience(
+            reconcile.RetryPolicy(
                 deadline_s=options.publish_deadline_s,
                 conflicts=options.publish_conflict_retries,
             ),
         )
 
-    def _left_over(
-        self, target: reconcile.Target
-    ) -> tuple[left_over.Found, ...]:
+    def _config_files(
+        self, ref: reconcile.ProviderRef
+    ) -> tuple[left_over.ConfigFile, ...]:
         """Files that make nova-compute add traits of ours beside us."""
         options = self.conf.hvfilter
         own = Path(options.provider_config_file)
-        return left_over.files(
+        return left_over.config_files(
             (own.parent, Path(agent.provider_config_location(self.conf))),
             apart_from=[own]
             if 'provider-config' in options.publishers
             else [],
-            may_identify=lambda identified: _may_be(identified, target),
+            may_identify=lambda identified: _may_be(identified, ref),
         )
 
 
-def _may_be(identified: str, target: reconcile.Target) -> bool:
+def _may_be(identified: str, ref: reconcile.ProviderRef) -> bool:
     """Whether a uuid or a name may be this host's, as far as it is known."""
     try:
         uuid = client.canonical_uuid(identified)
     except ValueError:
-        return not target.names or ownership.bears_name_of(
-            identified, target.names
-        )
-    return target.uuid in (None, uuid)
+        return not ref.names or ownership.has_name(identified, ref.names)
+    return ref.uuid in (None, uuid)
 
 
 def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
@@ -179,24 +177,24 @@ def _dateless(change: reconcile.Change) -> tuple[str, ...]:
     )
 
 
-def _notes_on(
-    identity: base.Identity, target: reconcile.Target
+def _unreadable_notes(
+    identity: base.Identity, ref: reconcile.ProviderRef
 ) -> tuple[str, ...]:
     """What could not be read of who this host is, and what was used."""
-    if target.uuid is not None:
+    if ref.uuid is not None:
         return ()
     return tuple(
-        f'Cannot read {what}: {why}. The resource provider was looked up by '
-        f'the name {target} instead. Run this as a user who may read it, '
+        f'Cannot read {name}: {reason}. Looked up the resource provider by '
+        f'the name {ref} instead. Run this as a user who may read it, '
         'such as a member of the group nova, or set [hvfilter] '
         'provider_uuid.'
-        for what, why in identity.unreadable
+        for name, reason in identity.unreadable
     )
 
 
-def target_of(
+def provider_ref(
     conf: cfg.ConfigOpts, identity: base.Identity
-) -> reconcile.Target:
+) -> reconcile.ProviderRef:
     """Which resource provider is this host's.
 
     The configured uuid or name, else nova-compute's identity file, else the
@@ -206,32 +204,32 @@ def target_of(
     """
     options = conf.hvfilter
     if options.provider_uuid:
-        return reconcile.Target(
+        return reconcile.ProviderRef(
             uuid=_uuid(options.provider_uuid, '[hvfilter]provider_uuid')
         )
     if options.provider_name:
-        return reconcile.Target(names=(options.provider_name,))
+        return reconcile.ProviderRef(names=(options.provider_name,))
     base.refuse_ironic(conf)
-    found = {
+    uuids = {
         _uuid(text.strip(), path): path for path, text in identity.compute_ids
     }
-    if len(found) > 1:
+    if len(uuids) > 1:
         raise Problem(
             'The identity files of nova-compute disagree: '
-            + ', '.join(f'{path} has {uuid}' for uuid, path in found.items()),
+            + ', '.join(f'{path} has {uuid}' for uuid, path in uuids.items()),
             'nova-compute does not start so either: keep the one that '
             '"openstack hypervisor list" shows, or set '
             '[hvfilter]provider_uuid.',
         )
-    for uuid, path in found.items():
-        return reconcile.Target(uuid, identity.names, path)
+    for uuid, path in uuids.items():
+        return reconcile.ProviderRef(uuid, identity.names, path)
     if not identity.names:
         raise Problem(
             'It is not known which resource provider is this host',
             'Set [hvfilter]provider_uuid or [hvfilter]provider_name; see '
             '"openstack resource provider list".',
         )
-    return reconcile.Target(names=identity.names)
+    return reconcile.ProviderRef(names=identity.names)
 
 
 def _uuid(text: str, origin: str) -> str:

@@ -52,13 +52,13 @@ class ProviderConfigPublisher(base.Publisher):
 
     name = 'provider-config'
 
-    def preview(self, occasion: base.Occasion) -> base.Outcome:
+    def preview(self, context: base.PublishContext) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.preview`."""
-        return self._run(occasion, dry_run=True)
+        return self._run(context, dry_run=True)
 
-    def publish(self, occasion: base.Occasion) -> base.Outcome:
+    def publish(self, context: base.PublishContext) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(occasion, dry_run=False)
+        return self._run(context, dry_run=False)
 
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
@@ -81,14 +81,16 @@ class ProviderConfigPublisher(base.Publisher):
             returning=gone,
         )
 
-    def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
+    def _run(
+        self, context: base.PublishContext, *, dry_run: bool
+    ) -> base.Outcome:
         path = self._path()
         base.refuse_ironic(self.conf)
         others = tuple(_others(path))
-        _refuse_rivals(path, others, occasion.identity)
+        _refuse_rivals(path, others, context.identity)
         raw = atomic_file.read(path)
         old = Content() if raw is None else parse(raw, path)
-        new = merge(old, occasion.wanted, removed=_removed(occasion, raw))
+        new = merge(old, context.wanted, removed=_removed(context, raw))
         text = render(new)
         changed = raw != text.encode()
         if changed and not dry_run:
@@ -106,7 +108,7 @@ class ProviderConfigPublisher(base.Publisher):
                 *((_RESTART,) if old.traits != new.traits else ()),
                 *_left_behind(new.left_behind, 'publish'),
             ),
-            unverified=occasion.wanted.unverified(new.traits),
+            unverified=context.wanted.unverified(new.traits),
             returning=new.left_behind,
         )
 
@@ -215,10 +217,10 @@ def parse(raw: bytes, path: Path) -> Content:
 
 
 def _removed(
-    occasion: base.Occasion, raw: bytes | None
+    context: base.PublishContext, raw: bytes | None
 ) -> frozenset[str] | None:
     """What the publisher before this one took off the provider itself."""
-    for outcome in occasion.earlier:
+    for outcome in context.previous:
         if outcome.publisher == 'placement' and not outcome.failure:
             # Without an older file nova-compute has nothing of ours to add.
             return frozenset() if raw is None else outcome.removed

@@ -31,7 +31,7 @@ class Result:
     def transient(self) -> bool:
         """There were failures, and all of them may pass by themselves."""
         return bool(self.failures) and all(
-            failed.transient for _, failed in self.failures
+            problem.transient for _, problem in self.failures
         )
 
 
@@ -40,11 +40,11 @@ class Unusable:
     """Stands where a publisher cannot be had, and fails in its place."""
 
     name: str
-    failed: Problem
+    problem: Problem
 
-    def preview(self, _: base.Occasion) -> base.Outcome:
+    def preview(self, _: base.PublishContext) -> base.Outcome:
         """Fail."""
-        raise self.failed
+        raise self.problem
 
     publish = preview
 
@@ -52,7 +52,7 @@ class Unusable:
         self, _: base.Identity, *, dry_run: bool = False
     ) -> base.Outcome:
         """Fail."""
-        raise self.failed
+        raise self.problem
 
 
 Chosen = base.Publisher | Unusable
@@ -121,7 +121,7 @@ def _unexpected(name: str, error: Exception) -> Problem:
     """What no publisher should raise; nothing is known of its text."""
     LOG.debug('The publisher %s failed', name, exc_info=error)
     return Problem(
-        f'The publisher {name} failed unexpectedly: {type(error).__name__}',
+        f'The publisher {name} problem unexpectedly: {type(error).__name__}',
         'This is a bug in it: run this command with --debug, and report the '
         'traceback.',
         code='bug',
@@ -130,15 +130,15 @@ def _unexpected(name: str, error: Exception) -> Problem:
 
 def publish(
     publishers: Iterable[Chosen],
-    occasion: base.Occasion,
+    context: base.PublishContext,
     *,
     dry_run: bool = False,
 ) -> Result:
     """Publish with each; the later ones see how the earlier fared."""
 
-    def act(publisher: Chosen, earlier: tuple[base.Outcome, ...]) -> Any:
+    def act(publisher: Chosen, previous: tuple[base.Outcome, ...]) -> Any:
         known = dataclasses.replace(
-            occasion, earlier=occasion.earlier + earlier
+            context, previous=context.previous + previous
         )
         if dry_run:
             return publisher.preview(known)
@@ -170,23 +170,23 @@ def _each(
         try:
             outcomes.append(act(publisher, tuple(outcomes)))
             continue
-        except Problem as problem:
-            failed = problem
+        except Problem as error:
+            problem = error
         except cfg.Error as error:
-            failed = Problem(
+            problem = Problem(
                 str(error).rstrip('.'),
                 'Correct the configuration.',
                 code='misconfigured',
             )
         except Exception as error:
-            failed = _unexpected(publisher.name, error)
-        failures.append((publisher.name, failed))
+            problem = _unexpected(publisher.name, error)
+        failures.append((publisher.name, problem))
         outcomes.append(
             base.Outcome(
                 publisher.name,
                 '',
-                failure=str(failed),
-                failure_code=failed.code,
+                failure=str(problem),
+                failure_code=problem.code,
             )
         )
     return Result(tuple(outcomes), tuple(failures))

@@ -27,13 +27,13 @@ class TextfilePublisher(base.Publisher):
 
     name = 'textfile'
 
-    def preview(self, occasion: base.Occasion) -> base.Outcome:
+    def preview(self, context: base.PublishContext) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.preview`."""
-        return self._run(occasion, dry_run=True)
+        return self._run(context, dry_run=True)
 
-    def publish(self, occasion: base.Occasion) -> base.Outcome:
+    def publish(self, context: base.PublishContext) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(occasion, dry_run=False)
+        return self._run(context, dry_run=False)
 
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
@@ -45,9 +45,11 @@ class TextfilePublisher(base.Publisher):
             atomic_file.remove(path)
         return base.Outcome(self.name, str(path), changed=there)
 
-    def _run(self, occasion: base.Occasion, *, dry_run: bool) -> base.Outcome:
+    def _run(
+        self, context: base.PublishContext, *, dry_run: bool
+    ) -> base.Outcome:
         path = self._path()
-        text = render(occasion, successes(atomic_file.read(path) or b''))
+        text = render(context, successes(atomic_file.read(path) or b''))
         if not dry_run:
             mode = int(self.conf.hvfilter.textfile_mode, 8)
             atomic_file.replace(path, text, mode)
@@ -67,7 +69,7 @@ class TextfilePublisher(base.Publisher):
 
 def successes(before: bytes) -> dict[str, float]:
     """When each publisher last succeeded, as the file told until now."""
-    found = {}
+    times = {}
     try:
         families = list(parser.text_string_to_metric_families(before.decode()))
     except ValueError:
@@ -76,18 +78,20 @@ def successes(before: bytes) -> dict[str, float]:
     for family in families:
         for sample in family.samples:
             if sample.name == SUCCESS and 'publisher' in sample.labels:
-                found[sample.labels['publisher']] = sample.value
-    return found
+                times[sample.labels['publisher']] = sample.value
+    return times
 
 
-def render(occasion: base.Occasion, earlier: dict[str, float]) -> bytes:
+def render(
+    context: base.PublishContext, last_successes: dict[str, float]
+) -> bytes:
     """The file's content.
 
-    :param earlier: when each publisher last succeeded before, in seconds
+    :param last_successes: when each publisher last succeeded, in seconds
         since the epoch.
     """
     registry = prometheus_client.CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(occasion, earlier))
+    registry.register(_Metrics(context, last_successes))
     return prometheus_client.generate_latest(registry)
 
 
@@ -95,17 +99,17 @@ class _Metrics:
     """All metrics; a collector in the sense of prometheus_client."""
 
     def __init__(
-        self, occasion: base.Occasion, earlier: dict[str, float]
+        self, context: base.PublishContext, last_successes: dict[str, float]
     ) -> None:
-        self._occasion = occasion
-        self._earlier = earlier
+        self._context = context
+        self._successes = last_successes
 
     def collect(self) -> Iterator[core.Metric]:
-        yield from _about_findings(self._occasion.report)
+        yield from _about_findings(self._context.report)
         yield _family(
             'hvfilter_probe_timestamp_seconds',
             'When the host was last looked at.',
-            [({}, self._occasion.probed_s)],
+            [({}, self._context.probed_s)],
         )
         yield from self._about_publishing()
         yield _family(
@@ -115,7 +119,7 @@ class _Metrics:
         )
 
     def _about_publishing(self) -> Iterator[core.Metric]:
-        now_s, outcomes = self._occasion.now_s, self._occasion.earlier
+        now_s, outcomes = self._context.now_s, self._context.previous
         names = [{'publisher': each.publisher} for each in outcomes]
         yield _family(
             'hvfilter_publish_timestamp_seconds',
@@ -124,7 +128,7 @@ class _Metrics:
         )
         # Never is long ago: an alert on the age needs a sample.
         succeeded = {each.publisher: 0.0 for each in outcomes}
-        succeeded.update(self._earlier)
+        succeeded.update(self._successes)
         succeeded.update(
             (each.publisher, now_s) for each in outcomes if not each.failure
         )

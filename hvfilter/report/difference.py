@@ -26,8 +26,8 @@ class Facts:
     instead: str = 'none'
 
     @property
-    def nested_words(self) -> str:
-        """The set in few words."""
+    def nested_text(self) -> str:
+        """The set in few states."""
         return self.instead if self.nested is None else str(self.nested)
 
 
@@ -66,25 +66,25 @@ def compare(first: Facts, second: Facts) -> Iterator[Line]:
 
 
 def _capability(first: Finding, second: Finding) -> Line:
-    words = _words(first), _words(second)
-    differs = words[0] != words[1]
+    states = _state_text(first), _state_text(second)
+    differs = states[0] != states[1]
     reasons = (
         f'{which}: {finding.reason}'
         for which, finding in (('first', first), ('second', second))
         if finding.state is not State.PRESENT
     )
     why = '; '.join(reasons) if differs else ''
-    return Line(first.capability, *words, why, differs)
+    return Line(first.capability, *states, why, differs)
 
 
-def _words(finding: Finding) -> str:
+def _state_text(finding: Finding) -> str:
     if finding.state is State.PRESENT:
         return State.PRESENT.value
     return f'{finding.state.value} at {finding.deciding.stage.value}'
 
 
 def _nested(first: Facts, second: Facts) -> Iterator[Line]:
-    left, right = first.nested_words, second.nested_words
+    left, right = first.nested_text, second.nested_text
     differs = left != right
     why = (
         'guests that use nested virtualization cannot migrate between them'

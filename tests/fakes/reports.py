@@ -36,25 +36,25 @@ def report(
     return combine.report('x86_64', '6.12.0', 'test', observations)
 
 
-def occasion(
+def context(
     present: Iterable[str] = (),
     absent: Iterable[str] = (),
     identity: base.Identity | None = None,
     *,
     now_s: float = 1_700_000_060.0,
-    earlier: tuple[base.Outcome, ...] = (),
+    previous: tuple[base.Outcome, ...] = (),
     week: str = '',
-) -> base.Occasion:
+) -> base.PublishContext:
     """The time to publish such a report, a minute after the probing.
 
     :param week: in which to say that it is, as in 2026W48; empty: none
     """
     made = report(present, absent)
-    return base.Occasion(
+    return base.PublishContext(
         made,
         traits.wanted(made, Week.parse(week), max_age_weeks=2),
         identity or base.Identity(),
         probed_s=1_700_000_000.0,
         now_s=now_s,
-        earlier=earlier,
+        previous=previous,
     )

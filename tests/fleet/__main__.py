@@ -248,12 +248,12 @@ def publish(
     transport = cloud.transport()
     reconciler = reconcile.Reconciler(
         client.PlacementClient(transport),
-        reconcile.Patience(deadline_s=DEADLINE_S),
+        reconcile.RetryPolicy(deadline_s=DEADLINE_S),
     )
     conflicts, error = 0, ''
     try:
         conflicts = reconciler.reconcile(
-            reconcile.Target(uuid=target), present
+            reconcile.ProviderRef(uuid=target), present
         ).conflicts
     except errors.PlacementError as failed:
         error = type(failed).__name__

@@ -28,7 +28,7 @@ from hvfilter.model.finding import HostReport
 from hvfilter.model.policy import Policy
 from hvfilter.model.verdict import Advertised, Verdict
 from hvfilter.model.week import Week
-from hvfilter.publish.base import Identity, Occasion, Outcome
+from hvfilter.publish.base import Identity, Outcome, PublishContext
 from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.rules import infer
 from hvfilter.rules.judge import judge
@@ -198,7 +198,9 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         """
         publisher = PlacementPublisher(self.agent_conf(host))
         return publisher.publish(
-            Occasion(report, wanted(report, week, 2), Identity(), 0.0, 0.0)
+            PublishContext(
+                report, wanted(report, week, 2), Identity(), 0.0, 0.0
+            )
         )
 
     def verdicts(

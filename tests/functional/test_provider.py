@@ -11,7 +11,7 @@ from oslo_config import cfg
 from hvfilter.model.finding import HostReport
 from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
-from hvfilter.publish.base import Identity, Occasion, Outcome
+from hvfilter.publish.base import Identity, Outcome, PublishContext
 from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.publish.provider_config import ProviderConfigPublisher
 from hvfilter.rules.traits import wanted
@@ -23,19 +23,19 @@ NO_NESTING = findings.INTEL - {'nested', 'nested_slat'}
 WEEK = Week.parse('2026W48')
 
 
-def occasion(
+def context(
     report: HostReport,
     identity: Identity | None = None,
-    earlier: tuple[Outcome, ...] = (),
-) -> Occasion:
+    previous: tuple[Outcome, ...] = (),
+) -> PublishContext:
     """The time to publish a report."""
-    return Occasion(
+    return PublishContext(
         report,
         wanted(report, WEEK, 2),
         identity or Identity(),
         0.0,
         0.0,
-        earlier=earlier,
+        previous=previous,
     )
 
 
@@ -63,14 +63,14 @@ class ProviderYamlTest(landing.LandingTestCase):
         ):
             self.conf.set_override(name, value, group)
 
-    def write(self, present: frozenset[str], *earlier: Outcome) -> Outcome:
+    def write(self, present: frozenset[str], *previous: Outcome) -> Outcome:
         return ProviderConfigPublisher(self.conf).publish(
-            occasion(findings.report(present), earlier=earlier)
+            context(findings.report(present), previous=previous)
         )
 
     def publish_traits(self, present: frozenset[str]) -> Outcome:
         return PlacementPublisher(self.conf).publish(
-            occasion(findings.report(present))
+            context(findings.report(present))
         )
 
     def withdraw(self) -> Outcome:
@@ -156,7 +156,7 @@ class WhoseTest(landing.LandingTestCase):
         failed = self.assertRaises(
             Problem,
             PlacementPublisher(self.agent('flat')).publish,
-            occasion(findings.report(findings.INTEL), clone),
+            context(findings.report(findings.INTEL), clone),
         )
         for word in ('flat', 'clone7', path, self.provider('flat')):
             self.assertIn(word, str(failed))
@@ -164,7 +164,7 @@ class WhoseTest(landing.LandingTestCase):
         # Its own compute_id is as good as ever.
         own = Identity(((path, self.provider('flat')),), ('flat',))
         outcome = PlacementPublisher(self.agent('flat')).publish(
-            occasion(findings.report(NO_NESTING), own)
+            context(findings.report(NO_NESTING), own)
         )
         self.assertTrue(outcome.settled)
 
@@ -173,7 +173,7 @@ class WhoseTest(landing.LandingTestCase):
         failed = self.assertRaises(
             Problem,
             PlacementPublisher(self.agent('flat')).publish,
-            occasion(
+            context(
                 findings.report(findings.INTEL),
                 Identity((('/x/compute_id', new),), ('flat.example', 'flat')),
             ),
@@ -189,7 +189,7 @@ class WhoseTest(landing.LandingTestCase):
         failed = self.assertRaises(
             Problem,
             PlacementPublisher(self.agent('flat')).publish,
-            occasion(findings.report(findings.INTEL), identity),
+            context(findings.report(findings.INTEL), identity),
         )
         for word in ('flat.example', 'flat (', 'provider_name'):
             self.assertIn(word, str(failed))
@@ -204,6 +204,6 @@ class WhoseTest(landing.LandingTestCase):
             self.assertRaises(
                 Problem,
                 publisher(conf).publish,
-                occasion(findings.report(findings.INTEL)),
+                context(findings.report(findings.INTEL)),
             )
         self.assertEqual([], list(folder.iterdir()))

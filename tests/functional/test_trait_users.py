@@ -43,7 +43,7 @@ class Api:
 
 
 class DemandsTest(landing.LandingTestCase):
-    def look(self, *roles: str) -> trait_users.Demands:
+    def look(self, *roles: str) -> trait_users.TraitUsers:
         api = nova_api.TestOpenStackClient(
             # Nova's fixture takes who is named so for one with that role.
             'admin' if 'admin' in roles else 'hvfilter',
@@ -51,7 +51,7 @@ class DemandsTest(landing.LandingTestCase):
             project_id=self.api_fixture.admin_api.project_id,
             roles=list(roles),
         )
-        return trait_users.demands(lambda service: Api(api))
+        return trait_users.find_users(lambda service: Api(api))
 
     def test_demands_when_flavor_was_cleaned(self) -> None:
         """As "withdraw" advised: the server keeps its copy of the flavor."""
@@ -79,19 +79,21 @@ class DemandsTest(landing.LandingTestCase):
             'private', {'extra_specs': {TRAIT: 'required'}}
         )
         found = self.look('admin')
-        self.assertEqual((), found.unseen)
+        self.assertEqual((), found.unchecked)
         self.assertEqual(
             {
                 'flavor private',
                 f'server {server["name"]} ({server["id"]})',
                 'aggregate lab',
             },
-            {each.who for each in found.found},
+            {each.who for each in found.users},
         )
 
     def test_demands_when_role_is_service(self) -> None:
         """It suffices to publish, and does not see what is private."""
         for role in ('service', 'member', 'reader'):
-            told = json.dumps([str(each) for each in self.look(role).unseen])
+            told = json.dumps(
+                [str(each) for each in self.look(role).unchecked]
+            )
             for word in ('servers', 'aggregates', 'Private', 'admin'):
                 self.assertIn(word, told, role)

@@ -62,9 +62,9 @@ class ConcurrencyTest(base.PlacementTestCase):
         chance = random.Random(number)
         reconciler = reconcile.Reconciler(
             self.client(),
-            reconcile.Patience(conflicts=100),
+            reconcile.RetryPolicy(conflicts=100),
         )
-        target = reconcile.Target(uuid=self.uuid)
+        target = reconcile.ProviderRef(uuid=self.uuid)
         for _ in range(TURNS):
             present = frozenset(chance.sample(self.own, 9))
             absent = frozenset(self.own[:20]) - present
@@ -92,7 +92,7 @@ class ConcurrencyTest(base.PlacementTestCase):
         took_s = time.monotonic() - began
         last = Wanted(frozenset(self.own[::2]), frozenset(self.own[1::2]))
         reconciler = reconcile.Reconciler(self.client())
-        target = reconcile.Target(uuid=self.uuid)
+        target = reconcile.ProviderRef(uuid=self.uuid)
         changes.append(reconciler.reconcile(target, last))
         nova.ended.set()
         nova.join()

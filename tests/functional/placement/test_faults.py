@@ -56,9 +56,11 @@ class FaultTestCase(base.PlacementTestCase):
         }
         reconciler = reconcile.Reconciler(
             self.client(url or self.proxy.url, timeout_s=timeout_s),
-            reconcile.Patience(**bounds),
+            reconcile.RetryPolicy(**bounds),
         )
-        return reconciler.reconcile(reconcile.Target(uuid=self.uuid), WANTED)
+        return reconciler.reconcile(
+            reconcile.ProviderRef(uuid=self.uuid), WANTED
+        )
 
     def check(self, *allowed):
         traits = self.traits()

@@ -85,9 +85,9 @@ class NovaComputeTest(libvirt_base.ServersTestBase):
 
     def publish(self, wanted, changes, failures):
         reconciler = reconcile.Reconciler(
-            self.client(), reconcile.Patience(conflicts=100)
+            self.client(), reconcile.RetryPolicy(conflicts=100)
         )
-        target = reconcile.Target(uuid=self.uuid)
+        target = reconcile.ProviderRef(uuid=self.uuid)
         try:
             changes.append(reconciler.reconcile(target, wanted))
         except errors.PlacementError as error:

@@ -31,7 +31,7 @@ class LoaderTest(testtools.TestCase):
         return set(provider['traits']['additional'])
 
     def publish(self, *args):
-        self.publisher.publish(reports.occasion(*args))
+        self.publisher.publish(reports.context(*args))
 
     def test_load_when_nothing_is_known(self):
         """Nova 27 to 34 pass over a provider to which nothing is added."""

@@ -49,4 +49,4 @@ class ReasonsTest(landing.LandingTestCase):
         from hvfilter.placement.connect import transport_of
 
         conf = self.agent_conf('intel')
-        fleet.prepare(client.PlacementClient(transport_of(conf)))
+        fleet.create_names(client.PlacementClient(transport_of(conf)))

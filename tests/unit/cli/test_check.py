@@ -90,5 +90,5 @@ class TestCheck(CommandTestCase):
         self.assertEqual(0, self.run_command('check', '--help').status)
 
     def test_each_once_when_named_twice(self):
-        self.assertEqual(('kvm', 'ept'), check.keys(['kvm, ept', 'kvm']))
-        self.assertRaises(Problem, check.keys, [''])
+        self.assertEqual(('kvm', 'ept'), check.parse_keys(['kvm, ept', 'kvm']))
+        self.assertRaises(Problem, check.parse_keys, [''])

@@ -52,7 +52,7 @@ class TestMain(CommandTestCase):
                 logging.getLogger('x').exception('boo')
             raise Problem('no report', 'Get one.')
 
-        with mock.patch('hvfilter.cli.host_command.chosen_report', fail):
+        with mock.patch('hvfilter.cli.host_command.report_from_args', fail):
             ran = self.run_command(
                 '--log-file', log, 'check', '--require', 'kvm'
             )

@@ -9,8 +9,7 @@ import fixtures
 import testtools
 import yaml
 
-from hvfilter.cli import host_identity
-from hvfilter.cli import placement_command as common
+from hvfilter.cli import host_identity, placement_command
 from hvfilter.conf import agent
 from hvfilter.host.door import Denied
 from hvfilter.model import document
@@ -297,7 +296,7 @@ class ResultTest(testtools.TestCase):
             ((passing, lasting), 1),
         ):
             result = publishers.Result((), failures)
-            self.assertEqual(expected, common.status(result))
+            self.assertEqual(expected, placement_command.exit_status(result))
 
     def test_status_when_not_all_is_settled(self):
         for more, expected in (
@@ -307,5 +306,8 @@ class ResultTest(testtools.TestCase):
         ):
             outcome = base.Outcome('x', 'y', **more)
             self.assertEqual(
-                expected, common.status(publishers.Result((outcome,), ()))
+                expected,
+                placement_command.exit_status(
+                    publishers.Result((outcome,), ())
+                ),
             )

@@ -156,7 +156,7 @@ class ExpiredTest(testtools.TestCase):
         weeks = {Week.at(1_700_000_000 + day * 86_400) for day in days}
         names = {dated.reported_in(week) for week in weeks}
         names |= {'CUSTOM_HVFILTER_REPORTED_2025W53', 'CUSTOM_GOLD'}
-        stale, fresh = expired.parted(names, now, most)
+        stale, fresh = expired.split_stale(names, now, most)
         self.assertEqual(weeks, {mark.week for mark in stale + fresh})
         for mark in stale:
             self.assertTrue(is_stale(mark.week, now, most))

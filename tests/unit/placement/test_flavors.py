@@ -20,7 +20,7 @@ def page(**specs):
 class FlavorsTest(testtools.TestCase):
     def asking(self, *script):
         self.transport = ScriptedTransport(*script)
-        return flavors.asking(self.transport)
+        return flavors.using_traits(self.transport)
 
     def test_asking_when_some_do(self):
         found = self.asking(
@@ -36,10 +36,10 @@ class FlavorsTest(testtools.TestCase):
         )
         self.assertEqual(
             (
-                flavors.Asking(
+                flavors.FlavorUse(
                     'nested', ('trait:CUSTOM_HVFILTER_NESTED=required',)
                 ),
-                flavors.Asking('ours', ('hvfilter:kvm=required',)),
+                flavors.FlavorUse('ours', ('hvfilter:kvm=required',)),
             ),
             found,
         )
@@ -86,4 +86,4 @@ class FlavorsTest(testtools.TestCase):
             ('hvfilter:nested', True),
             ('hw:cpu', False),
         ):
-            self.assertEqual(expected, flavors.is_ours(key), key)
+            self.assertEqual(expected, flavors.is_own_key(key), key)

@@ -75,7 +75,7 @@ class WithdrawTest(testtools.TestCase):
         self.slept = []
 
     def withdraw(self, placement, **more):
-        there = fleet.presence(placement)
+        there = fleet.trait_usage(placement)
         reconciler = reconcile.Reconciler(
             placement, clock=lambda: 0.0, sleep=self.slept.append
         )
@@ -87,7 +87,7 @@ class WithdrawTest(testtools.TestCase):
     def test_withdraw_when_a_provider_is_gone(self):
         """Clean, at once, and no wrong advice."""
         placement = Client({'a': {KVM, NOW}, 'b': {KVM, 'CUSTOM_GOLD'}})
-        there = fleet.presence(placement)
+        there = fleet.trait_usage(placement)
         self.assertEqual({'a': 'a', 'b': 'b'}, there.providers)
         placement.gone = {'a'}
         placement.requests = 0
@@ -125,7 +125,7 @@ class WithdrawTest(testtools.TestCase):
 
     def test_withdraw_when_a_name_is_carried_again(self):
         placement = Client({'a': {KVM}, 'b': {OLD}})
-        there = fleet.presence(placement)
+        there = fleet.trait_usage(placement)
         done = fleet.withdraw(
             placement,
             reconcile.Reconciler(placement),
@@ -140,29 +140,35 @@ class WithdrawTest(testtools.TestCase):
 class NamesTest(testtools.TestCase):
     def test_names_when_weeks_have_gone_by(self):
         placement = Client({'a': {OLD}}, names={FORMER, NOW, MINE, KVM})
-        found = fleet.names(placement, WEEK)
+        found = fleet.name_changes(placement, WEEK)
         self.assertEqual({FORMER}, found.outdated)
         self.assertEqual(catalogue.STATE_TRAITS - {KVM}, found.missing)
         self.assertEqual(2, placement.requests)
-        self.assertEqual({FORMER}, fleet.forget(placement, found.outdated))
-        self.assertEqual(frozenset(), fleet.forget(placement, {FORMER, OLD}))
+        self.assertEqual(
+            {FORMER}, fleet.delete_names(placement, found.outdated)
+        )
+        self.assertEqual(
+            frozenset(), fleet.delete_names(placement, {FORMER, OLD})
+        )
         self.assertIn(OLD, placement.names)
 
     def test_names_when_there_are_no_other_weeks(self):
         placement = Client({'a': {NOW}}, names=catalogue.STATE_TRAITS)
         self.assertEqual(
-            fleet.Names(frozenset(), frozenset()),
-            fleet.names(placement, WEEK),
+            fleet.NameChanges(frozenset(), frozenset()),
+            fleet.name_changes(placement, WEEK),
         )
         self.assertEqual(1, placement.requests)
 
     def test_names_when_clock_was_never_set(self):
         placement = Client({'a': {KVM}}, names={OLD})
-        self.assertEqual(frozenset(), fleet.names(placement, None).outdated)
+        self.assertEqual(
+            frozenset(), fleet.name_changes(placement, None).outdated
+        )
 
     def test_prepare_when_nothing_is_known(self):
         placement = Client({'a': {KVM}})
         self.assertEqual(
-            catalogue.STATE_TRAITS - {KVM}, fleet.prepare(placement)
+            catalogue.STATE_TRAITS - {KVM}, fleet.create_names(placement)
         )
-        self.assertEqual(frozenset(), fleet.prepare(placement))
+        self.assertEqual(frozenset(), fleet.create_names(placement))

@@ -20,8 +20,8 @@ FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
 OWN = catalogue.OWN_TRAITS
 PREPARED = catalogue.STATE_TRAITS
 WANTED = Wanted(frozenset({KVM, MARKER}), frozenset({EPT}))
-TARGET = reconcile.Target(uuid=MemoryPlacement.UUID)
-BY_NAME = reconcile.Target(names=('other', MemoryPlacement.NAME))
+TARGET = reconcile.ProviderRef(uuid=MemoryPlacement.UUID)
+BY_NAME = reconcile.ProviderRef(names=('other', MemoryPlacement.NAME))
 
 own_names = st.sets(st.sampled_from(sorted(OWN)))
 foreign_names = st.sets(
@@ -87,10 +87,10 @@ class ReconcilerTest(testtools.TestCase):
     def reconciler(self, placement, **patience):
         return reconcile.Reconciler(
             client.PlacementClient(placement),
-            reconcile.Patience(**patience),
+            reconcile.RetryPolicy(**patience),
             clock=self.time.clock,
             sleep=self.time.sleep,
-            chance=lambda: 1.0,
+            random_number=lambda: 1.0,
         )
 
     def reconcile(self, placement, target=TARGET, wanted=WANTED, **patience):
@@ -317,7 +317,7 @@ class ReconcilerTest(testtools.TestCase):
                 ),
                 clock=self.time.clock,
                 sleep=self.time.sleep,
-                chance=lambda chance=chance: chance,
+                random_number=lambda number=chance: number,
             )
             self.assertRaises(
                 errors.Unavailable, reconciler.reconcile, TARGET, WANTED
@@ -379,7 +379,7 @@ class WhoseTest(testtools.TestCase):
         self.placement.others = dict.fromkeys(providers, self.OTHER)
         reconciler = reconcile.Reconciler(
             client.PlacementClient(self.placement),
-            reconcile.Patience(0),
+            reconcile.RetryPolicy(0),
         )
         return reconciler.reconcile(target, WANTED, **more)
 
@@ -393,7 +393,9 @@ class WhoseTest(testtools.TestCase):
         return str(error)
 
     def target(self, *names, uuid=None):
-        return reconcile.Target(uuid or self.UUID, names, '/nova/compute_id')
+        return reconcile.ProviderRef(
+            uuid or self.UUID, names, '/nova/compute_id'
+        )
 
     def test_uuid_when_it_is_this_hosts(self):
         for names in (
@@ -422,7 +424,7 @@ class WhoseTest(testtools.TestCase):
         self.assertTrue(change.idle)
 
     def test_uuid_when_it_is_an_operators_word(self):
-        change = self.reconcile(reconcile.Target(self.UUID, ('clone7',)))
+        change = self.reconcile(reconcile.ProviderRef(self.UUID, ('clone7',)))
         self.assertEqual(2, change.requests)
 
     def test_uuid_when_it_is_another_hosts(self):
@@ -458,12 +460,12 @@ class WhoseTest(testtools.TestCase):
         # A new host: nova-compute has not started yet.
         for target in (
             self.target('fresh', uuid=self.new),
-            reconcile.Target(self.new, (MemoryPlacement.NAME,)),
+            reconcile.ProviderRef(self.new, (MemoryPlacement.NAME,)),
         ):
             self.assertRaises(errors.NotFound, self.reconcile, target)
 
     def test_names_when_two_providers_bear_them(self):
-        target = reconcile.Target(names=(MemoryPlacement.NAME, 'node1'))
+        target = reconcile.ProviderRef(names=(MemoryPlacement.NAME, 'node1'))
         text = self.refused(target, 'node1')
         for word in (
             MemoryPlacement.NAME,
@@ -476,7 +478,7 @@ class WhoseTest(testtools.TestCase):
         self.assertEqual(4, self.reconcile(target).requests)
 
     def test_reconcile_when_provider_will_not_come(self):
-        gone = reconcile.Target(str(uuid.uuid4()))
+        gone = reconcile.ProviderRef(str(uuid.uuid4()))
         self.assertRaises(
             errors.NotFound, self.reconcile, gone, await_provider=False
         )
@@ -485,7 +487,9 @@ class WhoseTest(testtools.TestCase):
 
 class TargetTest(testtools.TestCase):
     def test_target_when_empty(self):
-        self.assertRaises(ValueError, reconcile.Target)
+        self.assertRaises(ValueError, reconcile.ProviderRef)
 
     def test_target_when_shown(self):
-        self.assertEqual('a or b', str(reconcile.Target(names=('a', 'b'))))
+        self.assertEqual(
+            'a or b', str(reconcile.ProviderRef(names=('a', 'b')))
+        )

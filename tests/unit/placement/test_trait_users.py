@@ -62,7 +62,7 @@ class DemandsTest(testtools.TestCase):
         self.cloud = Cloud()
 
     def look(self):
-        return trait_users.demands(self.cloud.connect)
+        return trait_users.find_users(self.cloud.connect)
 
     def test_demands_when_there_are_none(self):
         self.cloud.lists['/servers/detail'] = [
@@ -72,7 +72,7 @@ class DemandsTest(testtools.TestCase):
             {'id': 'i', 'name': 'i', 'os_hidden': False, **OTHER}
         ]
         self.cloud.lists['/os-aggregates'] = [{'name': 'x', 'metadata': OTHER}]
-        self.assertEqual(trait_users.Demands((), ()), self.look())
+        self.assertEqual(trait_users.TraitUsers((), ()), self.look())
 
     def test_demands_when_everything_asks(self):
         self.cloud.lists = {
@@ -95,7 +95,7 @@ class DemandsTest(testtools.TestCase):
             ],
         }
         found = self.look()
-        self.assertEqual((), found.unseen)
+        self.assertEqual((), found.unchecked)
         self.assertEqual(
             [
                 ('flavor m2', SAYS),
@@ -105,11 +105,11 @@ class DemandsTest(testtools.TestCase):
                 ('image img (i)', SAYS),
                 ('image old (h)', SAYS),
             ],
-            [(each.who, each.specs) for each in found.found],
+            [(each.who, each.specs) for each in found.users],
         )
         self.assertEqual(
             'flavor m2: trait:CUSTOM_HVFILTER_NESTED=required',
-            str(found.found[0]),
+            str(found.users[0]),
         )
 
     def test_demands_when_user_may_not_see_them(self):
@@ -120,19 +120,19 @@ class DemandsTest(testtools.TestCase):
             {'id': 'i', 'name': 'img', 'os_hidden': False, **NESTED}
         ]
         found = self.look()
-        self.assertEqual(['image img (i)'], [each.who for each in found.found])
-        told = ' '.join(map(str, found.unseen))
+        self.assertEqual(['image img (i)'], [each.who for each in found.users])
+        told = ' '.join(map(str, found.unchecked))
         for word in ('flavors', 'servers', 'aggregates', 'Private', 'admin'):
             self.assertIn(word, told)
 
     def test_demands_when_servers_hide_their_flavor(self):
         for flavor in ({}, {'flavor': None}, {'flavor': {'vcpus': 1}}):
             self.cloud.lists['/servers/detail'] = [{'id': 'a', **flavor}]
-            self.assertIn('servers', str(self.look().unseen[0]))
+            self.assertIn('servers', str(self.look().unchecked[0]))
 
     def test_demands_when_a_service_is_ill(self):
         self.cloud.refuse = {'/v2/images': 500}
-        (error,) = self.look().unseen
+        (error,) = self.look().unchecked
         self.assertIsInstance(error, errors.Rejected)
         self.assertIn('images', str(error))
 
@@ -142,5 +142,5 @@ class DemandsTest(testtools.TestCase):
                 raise errors.Misconfigured('no endpoint', 'add one')
             return self.cloud
 
-        (error,) = trait_users.demands(connect).unseen
+        (error,) = trait_users.find_users(connect).unchecked
         self.assertEqual('no endpoint', error.what)

@@ -35,13 +35,13 @@ class UuidsTest(testtools.TestCase):
             listed = [provider(number) for number in range(count)]
             expected = [each['uuid'] for each in listed]
             for form in ({}, {'separators': (',', ':')}, {'indent': 1}):
-                found = uuids.found_in(body(listed, **form))
+                found = uuids.extract(body(listed, **form))
                 self.assertEqual(expected, found)
 
     def test_name_cannot_look_like_a_uuid(self):
         fake = uuidlib.UUID(int=77)
         name = f'x", "uuid": "{fake}", "generation": 5, "y": "'
-        found = uuids.found_in(body([provider(1, name=name)]))
+        found = uuids.extract(body([provider(1, name=name)]))
         self.assertEqual([provider(1)['uuid']], found)
 
     def test_other_forms_are_left_to_the_parser(self):
@@ -60,4 +60,4 @@ class UuidsTest(testtools.TestCase):
             body([{'uuid': provider(1)['uuid']}]),
             b'{"other": [], "resource_providers": []}',
         ):
-            self.assertIsNone(uuids.found_in(text), text)
+            self.assertIsNone(uuids.extract(text), text)

@@ -23,7 +23,7 @@ class FilesTest(testtools.TestCase):
         self.folder = Path(self.useFixture(fixtures.TempDir()).path)
 
     def files(self, **more):
-        return left_over.files([self.folder, self.folder], **more)
+        return left_over.config_files([self.folder, self.folder], **more)
 
     def write(self, text, name='a.yaml'):
         path = self.folder / name
@@ -35,7 +35,7 @@ class FilesTest(testtools.TestCase):
         self.write('providers: []\n', 'b.yaml')
         self.write(EVERY, 'c.yml')
         self.assertEqual(
-            (left_over.Found(path, frozenset({KVM})),), self.files()
+            (left_over.ConfigFile(path, frozenset({KVM})),), self.files()
         )
         self.assertEqual((), self.files(apart_from=[path]))
 
@@ -52,7 +52,7 @@ class FilesTest(testtools.TestCase):
         self.assertEqual((), self.files())
 
     def test_files_when_there_is_no_folder(self):
-        self.assertEqual((), left_over.files([self.folder / 'none']))
+        self.assertEqual((), left_over.config_files([self.folder / 'none']))
 
     def test_files_when_nova_would_not_read_it(self):
         for text in (

@@ -34,7 +34,7 @@ class ConfTestCase(testtools.TestCase):
 
 class TargetTest(ConfTestCase):
     def target(self, identity=NAMES, text=''):
-        return placement.target_of(self.conf(text), identity)
+        return placement.provider_ref(self.conf(text), identity)
 
     def failure(self, identity=NAMES, text=''):
         return str(self.assertRaises(Problem, self.target, identity, text))
@@ -43,7 +43,7 @@ class TargetTest(ConfTestCase):
         found = self.target(
             text=f'[hvfilter]\nprovider_uuid = {UUID.upper()}\n'
         )
-        self.assertEqual(reconcile.Target(uuid=UUID), found)
+        self.assertEqual(reconcile.ProviderRef(uuid=UUID), found)
 
     def test_target_when_configured_uuid_is_none(self):
         text = '[hvfilter]\nprovider_uuid = node1\n'
@@ -51,12 +51,12 @@ class TargetTest(ConfTestCase):
 
     def test_target_when_name_is_configured(self):
         found = self.target(text='[hvfilter]\nprovider_name = n\n')
-        self.assertEqual(reconcile.Target(names=('n',)), found)
+        self.assertEqual(reconcile.ProviderRef(names=('n',)), found)
 
     def test_target_when_nova_keeps_an_identity(self):
         identity = base.Identity((('/a', f'{UUID}\n'), ('/b', UUID)), ('n',))
         self.assertEqual(
-            reconcile.Target(UUID, ('n',), '/b'), self.target(identity)
+            reconcile.ProviderRef(UUID, ('n',), '/b'), self.target(identity)
         )
 
     def test_target_when_identities_disagree(self):
@@ -71,7 +71,7 @@ class TargetTest(ConfTestCase):
 
     def test_target_when_only_names_are_known(self):
         self.assertEqual(
-            reconcile.Target(names=NAMES.names), self.target(NAMES)
+            reconcile.ProviderRef(names=NAMES.names), self.target(NAMES)
         )
 
     def test_target_when_nothing_is_known(self):
@@ -151,8 +151,8 @@ class TransportTest(ConfTestCase):
                 '[placement]\nauth_type = password\npassword = hidden\n'
             )
         )
-        occasion = reports.occasion(identity=NAMES)
-        error = self.assertRaises(Problem, publisher.publish, occasion)
+        context = reports.context(identity=NAMES)
+        error = self.assertRaises(Problem, publisher.publish, context)
         self.assertIn('auth_url', str(error))
         self.assertNotIn('hidden', str(error))
 
@@ -172,16 +172,16 @@ class PublisherTest(ConfTestCase):
             ),
             self.placement,
         )
-        self.occasion = reports.occasion(['kvm'], ['ept'], NAMES)
+        self.context = reports.context(['kvm'], ['ept'], NAMES)
 
     def test_preview_when_something_would_change(self):
-        outcome = self.publisher.preview(self.occasion)
+        outcome = self.publisher.preview(self.context)
         self.assertTrue(outcome.changed)
         self.assertEqual(frozenset({'CUSTOM_HVFILTER_EPT'}), outcome.removed)
         self.assertEqual({'GET'}, set(self.placement.methods))
 
     def test_publish_when_names_are_new(self):
-        outcome = self.publisher.publish(self.occasion)
+        outcome = self.publisher.publish(self.context)
         self.assertEqual(
             frozenset({'CUSTOM_HVFILTER_KVM', 'CUSTOM_HVFILTER_REPORTED'}),
             outcome.added - catalogue.UNKNOWN_TRAITS,
@@ -202,25 +202,25 @@ class PublisherTest(ConfTestCase):
         )
 
     def test_publish_when_done_before(self):
-        self.publisher.publish(self.occasion)
-        outcome = self.publisher.publish(self.occasion)
+        self.publisher.publish(self.context)
+        outcome = self.publisher.publish(self.context)
         self.assertFalse(outcome.changed)
         self.assertEqual((), outcome.notes)
 
     def test_publish_when_it_fails(self):
         self.placement.before = lambda sent: answer(503)
         failed = self.assertRaises(
-            Problem, self.publisher.publish, self.occasion
+            Problem, self.publisher.publish, self.context
         )
         self.assertTrue(failed.transient)
         self.placement.before = lambda sent: answer(401)
         failed = self.assertRaises(
-            Problem, self.publisher.publish, self.occasion
+            Problem, self.publisher.publish, self.context
         )
         self.assertFalse(failed.transient)
 
     def test_withdraw_when_published(self):
-        self.publisher.publish(self.occasion)
+        self.publisher.publish(self.context)
         before = self.placement.traits
         told = self.publisher.withdraw(NAMES, dry_run=True)
         self.assertEqual(before, self.placement.traits)
@@ -244,7 +244,7 @@ class PublisherTest(ConfTestCase):
 
     def publish(self, week='2026W48'):
         return self.publisher.publish(
-            reports.occasion(['kvm'], ['ept'], NAMES, week=week)
+            reports.context(['kvm'], ['ept'], NAMES, week=week)
         )
 
     def test_publish_when_the_week_turns(self):
@@ -280,13 +280,13 @@ class PublisherTest(ConfTestCase):
 
     def test_publish_when_compute_id_cannot_be_read(self):
         identity = base.Identity((), NAMES.names, (('/x/compute_id', 'why'),))
-        occasion = reports.occasion(['kvm'], [], identity)
-        notes = ' '.join(self.publisher.publish(occasion).notes)
+        context = reports.context(['kvm'], [], identity)
+        notes = ' '.join(self.publisher.publish(context).notes)
         for word in ('/x/compute_id', 'why', 'node1 ', 'provider_uuid'):
             self.assertIn(word, notes)
         identity = base.Identity((('/y', UUID),), NAMES.names, (('/x', 'a'),))
-        occasion = reports.occasion(['kvm'], ['ept'], identity)
-        self.assertEqual((), self.publisher.publish(occasion).notes)
+        context = reports.context(['kvm'], ['ept'], identity)
+        self.assertEqual((), self.publisher.publish(context).notes)
 
     def test_publish_when_file_is_left_behind(self):
         """nova-compute adds what it names, whoever removes it."""
@@ -332,8 +332,8 @@ class PublisherTest(ConfTestCase):
             (found, 'name: another.example', False),
         ):
             path.write_text(text.replace(line, identified))
-            occasion = reports.occasion(['kvm'], ['ept'], identity)
-            outcome = self.publisher.publish(occasion)
+            context = reports.context(['kvm'], ['ept'], identity)
+            outcome = self.publisher.publish(context)
             self.assertEqual(mine, str(path) in ' '.join(outcome.notes))
             self.assertEqual(mine, ept in outcome.returning, identified)
 
@@ -381,10 +381,10 @@ class PublisherTest(ConfTestCase):
         before = self.placement.traits
         for act in (
             lambda: self.publisher.publish(
-                reports.occasion(['kvm'], ['ept'], identity)
+                reports.context(['kvm'], ['ept'], identity)
             ),
             lambda: self.publisher.preview(
-                reports.occasion(['kvm'], ['ept'], identity)
+                reports.context(['kvm'], ['ept'], identity)
             ),
             lambda: self.publisher.withdraw(identity),
         ):

@@ -58,9 +58,7 @@ class PublisherTest(testtools.TestCase):
         self.publisher = provider_config.ProviderConfigPublisher(conf)
 
     def publish(self, present=(), absent=(), **more):
-        return self.publisher.publish(
-            reports.occasion(present, absent, **more)
-        )
+        return self.publisher.publish(reports.context(present, absent, **more))
 
     def traits(self):
         document = yaml.safe_load(self.path.read_text())
@@ -115,22 +113,22 @@ class PublisherTest(testtools.TestCase):
         # It had to be removed again: nova-compute adds what it read.
         gone = frozenset({EPT})
         holding = (base.Outcome('placement', 'x', removed=gone),)
-        again = self.publish(['kvm'], ['ept'], earlier=holding)
+        again = self.publish(['kvm'], ['ept'], previous=holding)
         self.assertIn(EPT, ' '.join(again.notes))
         self.assertEqual(gone, again.returning)
         clean = (base.Outcome('placement', 'x'),)
-        again = self.publish(['kvm'], ['ept'], earlier=clean)
+        again = self.publish(['kvm'], ['ept'], previous=clean)
         self.assertEqual((), again.notes)
         self.assertTrue(again.settled)
         self.assertEqual((), self.publish(['kvm'], ['ept']).notes)
         # And once more, after all: it was not restarted.
-        again = self.publish(['kvm'], ['ept'], earlier=holding)
+        again = self.publish(['kvm'], ['ept'], previous=holding)
         self.assertEqual(gone, again.returning)
 
     def test_publish_when_there_was_no_file(self):
         """nova-compute cannot have read it."""
         gone = (base.Outcome('placement', 'x', removed=frozenset({EPT})),)
-        outcome = self.publish(['kvm'], ['ept'], earlier=gone)
+        outcome = self.publish(['kvm'], ['ept'], previous=gone)
         self.assertEqual(frozenset(), outcome.returning)
 
     def test_publish_when_unknown_for_too_long(self):
@@ -153,7 +151,7 @@ class PublisherTest(testtools.TestCase):
     def test_publish_when_placement_failed_before(self):
         self.publish(['kvm', 'ept'])
         failed = (base.Outcome('placement', '', failure='x'),)
-        outcome = self.publish(['kvm'], ['ept'], earlier=failed)
+        outcome = self.publish(['kvm'], ['ept'], previous=failed)
         self.assertIn(EPT, ' '.join(outcome.notes))
 
     def test_publish_when_found_again(self):
@@ -163,7 +161,7 @@ class PublisherTest(testtools.TestCase):
         self.assertNotIn(EPT, ' '.join(outcome.notes))
 
     def test_preview_when_something_would_change(self):
-        outcome = self.publisher.preview(reports.occasion(['kvm']))
+        outcome = self.publisher.preview(reports.context(['kvm']))
         self.assertTrue(outcome.changed)
         self.assertIn(KVM, outcome.content)
         self.assertFalse(self.path.exists())

@@ -38,16 +38,16 @@ class EachTest(testtools.TestCase):
         for error in self.ERRORS:
             for dry_run in (False, True):
                 first, last = publisher('a', error), publisher('b')
-                occasion = base.Occasion(
+                context = base.PublishContext(
                     mock.Mock(), mock.Mock(), base.Identity(), 0.0, 0.0
                 )
                 result = publishers.publish(
-                    [first, last], occasion, dry_run=dry_run
+                    [first, last], context, dry_run=dry_run
                 )
                 self.check(result)
                 act = last.preview if dry_run else last.publish
                 ((known,), _) = act.call_args
-                self.assertEqual(result.outcomes[:1], known.earlier)
+                self.assertEqual(result.outcomes[:1], known.previous)
 
     def test_withdraw_when_one_fails(self):
         for error in self.ERRORS:
@@ -76,7 +76,7 @@ class LoadTest(testtools.TestCase):
     def failure(self, loaded):
         for act in (loaded.preview, loaded.publish, loaded.withdraw):
             self.assertRaises(Problem, act, None)
-        return str(loaded.failed)
+        return str(loaded.problem)
 
     def test_the_others_when_one_is_misspelt(self):
         first, last = publishers.load(['textfiel', 'textfile'], self.conf)

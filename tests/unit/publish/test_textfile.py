@@ -32,7 +32,7 @@ class PublisherTest(testtools.TestCase):
         self.publisher = textfile.TextfilePublisher(self.conf)
 
     def publish(self, *args, **more):
-        return self.publisher.publish(reports.occasion(*args, **more))
+        return self.publisher.publish(reports.context(*args, **more))
 
     def samples(self, text=None):
         text = self.path.read_text() if text is None else text
@@ -43,7 +43,7 @@ class PublisherTest(testtools.TestCase):
         }
 
     def test_publish_when_all_is_well(self):
-        self.publish(['kvm'], ['ept'], earlier=(WELL,))
+        self.publish(['kvm'], ['ept'], previous=(WELL,))
         found = self.samples()
         self.assertEqual(
             len(CATALOGUE),
@@ -66,8 +66,8 @@ class PublisherTest(testtools.TestCase):
         self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
 
     def test_publish_when_another_failed(self):
-        self.publish(['kvm'], earlier=(WELL,))
-        self.publish(['kvm'], earlier=(ILL,), now_s=1_700_009_999.0)
+        self.publish(['kvm'], previous=(WELL,))
+        self.publish(['kvm'], previous=(ILL,), now_s=1_700_009_999.0)
         found = self.samples()
         for metric, value in (
             ('hvfilter_publish_timestamp_seconds', 1_700_009_999),
@@ -82,16 +82,16 @@ class PublisherTest(testtools.TestCase):
 
     def test_publish_when_it_never_succeeded(self):
         """An alert on age sees this host from its first run on."""
-        self.publish(['kvm'], earlier=(ILL,))
+        self.publish(['kvm'], previous=(ILL,))
         name = 'hvfilter_publish_success_timestamp_seconds'
         self.assertEqual(0, self.samples()[name, 'placement'])
-        self.publish(['kvm'], earlier=(WELL,))
-        self.publish(['kvm'], earlier=(ILL,), now_s=1_700_009_999.0)
+        self.publish(['kvm'], previous=(WELL,))
+        self.publish(['kvm'], previous=(ILL,), now_s=1_700_009_999.0)
         self.assertEqual(1_700_000_060, self.samples()[name, 'placement'])
 
     def test_publish_when_clock_was_set_back(self):
-        self.publish(['kvm'], earlier=(WELL,))
-        self.publish(['kvm'], earlier=(WELL,), now_s=1.0)
+        self.publish(['kvm'], previous=(WELL,))
+        self.publish(['kvm'], previous=(WELL,), now_s=1.0)
         found = self.samples()
         name = 'hvfilter_publish_success_timestamp_seconds'
         self.assertEqual(1, found[name, 'placement'])
@@ -99,19 +99,19 @@ class PublisherTest(testtools.TestCase):
     def test_publish_when_old_file_is_garbage(self):
         for garbage in (b'\xff\xfe', b'x{', b'a b c\n'):
             self.path.write_bytes(garbage)
-            self.publish(['kvm'], earlier=(WELL,))
+            self.publish(['kvm'], previous=(WELL,))
             self.assertIn(
                 ('hvfilter_publish_success', 'placement'), self.samples()
             )
 
     def test_publish_when_finding_is_overruled(self):
-        occasion = reports.occasion([], ['kvm'])
+        context = reports.context([], ['kvm'])
         report = overrule.apply(
-            occasion.report, overrule.parse(['kvm=present'], 'x')
+            context.report, overrule.parse(['kvm=present'], 'x')
         )
         text = textfile.render(
-            base.Occasion(
-                report, occasion.wanted, occasion.identity, 0.0, 1.0
+            base.PublishContext(
+                report, context.wanted, context.identity, 0.0, 1.0
             ),
             {},
         ).decode()
@@ -124,7 +124,7 @@ class PublisherTest(testtools.TestCase):
         )
 
     def test_preview_when_asked(self):
-        outcome = self.publisher.preview(reports.occasion(['kvm']))
+        outcome = self.publisher.preview(reports.context(['kvm']))
         self.assertFalse(self.path.exists())
         self.publish(['kvm'])
         self.assertEqual(outcome.content, self.path.read_text())
