@@ -159,6 +159,15 @@ def intel_module_blacklisted() -> Made:
     return made
 
 
+def amd_not_loaded_at_boot() -> Made:
+    made = Amd('AMD server with kvm_amd on the list of modprobe').make()
+    made.modules({'ccp': {}})
+    made.misc(kvm=False)
+    made.no_kvm()
+    made.text(_CMDLINE, 'ro modprobe.blacklist=nouveau,kvm-amd quiet')
+    return made
+
+
 def intel_eptad_off() -> Made:
     return Intel(
         'Intel server whose kvm_intel was loaded with eptad=0, so pml is off',
@@ -365,6 +374,7 @@ CAUSES: tuple[Callable[[], Made], ...] = (
     intel_clearcpuid,
     amd_clearcpuid,
     intel_module_blacklisted,
+    amd_not_loaded_at_boot,
     intel_eptad_off,
     intel_ept_off_at_boot,
     intel_nested_off_at_boot,

@@ -827,7 +827,7 @@ class TestPerArch(testtools.TestCase):
             ('ppc64le', 'ro module_blacklist=kvm_hv', 'kvm_hv'),
             ('riscv64', 'module-blacklist=kvm', 'kvm'),
             ('riscv64', 'module_blacklist=kvm_hv', ''),
-            ('loongarch64', 'modprobe.blacklist=kvm', ''),
+            ('loongarch64', 'modprobe.blacklist=kvm_hv', ''),
             ('aarch64', 'module_blacklist=kvm', ''),
         ):
             look = look_at(arch, files={CMDLINE: cmdline})
@@ -837,6 +837,25 @@ class TestPerArch(testtools.TestCase):
             self.assertEqual(bool(module), barred, cmdline)
             self.assertEqual(
                 bool(module), reason.endswith(f' bars {module}'), reason
+            )
+
+
+    def test_start_when_a_module_is_not_loaded_by_itself(self):
+        for arch, module, loaded, word in (
+            ('loongarch64', 'kvm', (), 'modprobe.blacklist=a,kvm'),
+            ('ppc64le', 'kvm_hv', ('kvm',), 'modprobe.blacklist=kvm-hv'),
+            ('ppc64le', '', ('kvm', 'kvm_hv'), 'modprobe.blacklist=kvm_hv'),
+            ('ppc64le', '', (), 'modprobe.blacklist=kvm'),
+        ):
+            look = look_at(arch, files={CMDLINE: word}, modules=loaded)
+            reason = per_arch.why_no_kvm(look)
+            keys = per_arch.start(look).keys
+            kept = 'module_not_loaded_by_itself' in keys
+            self.assertEqual(bool(module), kept, word)
+            self.assertEqual(
+                bool(module),
+                f'keeps {module} from being loaded' in reason,
+                reason,
             )
 
 

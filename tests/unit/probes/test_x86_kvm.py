@@ -239,7 +239,9 @@ class TestX86Kvm(ProbeTestCase):
         said = self.off('kvm_amd', vgif='0')
         self.assertThat(said.reason, Contains('or the processor has none'))
 
-    def kept(self, cmdline, flags='fpu', misc='126 tun\n', **more):
+    def kept(
+        self, cmdline, flags='fpu', misc='126 tun\n', modules=(), **more
+    ):
         cpuinfo = f'vendor_id : GenuineIntel\nflags : {flags}\n'
         look = look_at(
             files={
@@ -247,7 +249,8 @@ class TestX86Kvm(ProbeTestCase):
                 '/proc/cmdline': cmdline,
                 '/proc/misc': misc,
                 **more,
-            }
+            },
+            modules=modules,
         )
         return [o for o in self.said(look) if o.source == '/proc/cmdline']
 
@@ -264,6 +267,11 @@ class TestX86Kvm(ProbeTestCase):
                 'module_blacklist=kvm',
                 'vmx',
                 'module_blacklisted_on_command_line',
+            ),
+            (
+                'modprobe.blacklist=x,kvm-intel',
+                'vmx',
+                'module_not_loaded_by_itself',
             ),
         ):
             said = self.kept(cmdline, flags)
@@ -283,10 +291,16 @@ class TestX86Kvm(ProbeTestCase):
             ('clearcpuid=vmx clearcpuid=smap', 'fpu', '126 tun\n'),
             ('module_blacklist=kvm_amd', 'vmx', '126 tun\n'),
             ('module_blacklist=kvm_intel', 'vmx', EACCES),
+            # As what kvm_intel needs, kvm is loaded all the same.
+            ('modprobe.blacklist=kvm', 'vmx', '126 tun\n'),
+            ('modprobe.blacklist=kvm_amd', 'vmx', '126 tun\n'),
             ('ro', 'fpu', '126 tun\n'),
             (EACCES, 'fpu', '126 tun\n'),
         ):
             self.assertEqual([], self.kept(cmdline, flags, misc))
+        word = 'modprobe.blacklist=kvm_intel'
+        for modules in ({'kvm_intel'}, None):
+            self.assertEqual([], self.kept(word, 'vmx', modules=modules))
         refused = {'/proc/cpuinfo': EACCES}
         self.assertEqual([], self.kept('clearcpuid=vmx', **refused))
 
