@@ -839,7 +839,6 @@ class TestPerArch(testtools.TestCase):
                 bool(module), reason.endswith(f' bars {module}'), reason
             )
 
-
     def test_start_when_a_module_is_not_loaded_by_itself(self):
         for arch, module, loaded, word in (
             ('loongarch64', 'kvm', (), 'modprobe.blacklist=a,kvm'),

@@ -239,9 +239,7 @@ class TestX86Kvm(ProbeTestCase):
         said = self.off('kvm_amd', vgif='0')
         self.assertThat(said.reason, Contains('or the processor has none'))
 
-    def kept(
-        self, cmdline, flags='fpu', misc='126 tun\n', modules=(), **more
-    ):
+    def kept(self, cmdline, flags='fpu', misc='126 tun\n', modules=(), **more):
         cpuinfo = f'vendor_id : GenuineIntel\nflags : {flags}\n'
         look = look_at(
             files={
