@@ -32,6 +32,15 @@ class TestCatalogue(testtools.TestCase):
             self.assertTrue(row.decisive)
             self.assertLessEqual(row.decisive, set(row.stages))
 
+    def test_vendors_when_a_flag_is_one_vendors_form(self):
+        """Or the rules hold it possible on the other vendor's hosts."""
+        for row in CATALOGUE:
+            if row.flag is not None and row.key != 'tsc_scaling':
+                self.assertEqual({row.flag.vendor}, row.vendors, row.key)
+            self.assertTrue(row.name)
+            if row.parameter:
+                self.assertTrue(row.module, row.key)
+
     def test_indexes_when_read(self):
         self.assertEqual(len(CATALOGUE), len(catalogue.BY_KEY))
         self.assertEqual(len(CATALOGUE), len(catalogue.BY_TRAIT))
