@@ -25,10 +25,10 @@ from hvfilter.host.cmdline import Parameter
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes import natural, psci
-from hvfilter.probes.asking import Question, shortened
+from hvfilter.probes import psci, single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.machine_signs import (
     COMPATIBLE,
     HYPERVISOR_NODE,
@@ -143,8 +143,8 @@ class Arm64(Probe):
     archs = frozenset({Arch.ARM64})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'EL2', Strength.PARAMETER)
-        yield from natural.not_shown(
+        yield from single_kvm.from_device(look, 'EL2', Strength.PARAMETER)
+        yield from single_kvm.not_shown(
             '/proc/cpuinfo',
             'EL2',
             'no flag shows EL2: only a KVM that starts does',
@@ -202,13 +202,13 @@ def _mode(look: Look) -> Parameter | None:
 
 def _switched_off(look: Look) -> Iterator[Observation]:
     """kvm-arm.mode=none keeps KVM from starting."""
-    question = Question(
+    source = Source(
         Stage.KVM, Strength.PARAMETER, '/proc/cmdline', 'kvm-arm.mode'
     )
     mode = _mode(look)
     if mode is not None and mode.value == 'none':
         for key in ('kvm', 'slat', 'nested'):
-            yield question.absent(
+            yield source.absent(
                 key,
                 mode.text,
                 'KVM is switched off on the kernel command line',
@@ -249,11 +249,11 @@ def _other_at_el2(look: Look) -> Iterator[Observation]:
     if other is None:
         return
     path, name = other
-    question = Question(
+    source = Source(
         Stage.FIRMWARE, Strength.FLAGS, path, 'name of a hypervisor'
     )
-    for key in natural.HARDWARE:
-        yield question.absent(
+    for key in single_kvm.HARDWARE:
+        yield source.absent(
             key,
             name,
             f'the kernel does not run at EL2: {shortened(name)} does',
@@ -279,9 +279,9 @@ def _conduit(look: Look) -> Iterator[Observation]:
     if hvc is None:
         return
     path, method = hvc
-    question = Question(Stage.FIRMWARE, Strength.FLAGS, path, psci.ASKED)
-    for key in natural.HARDWARE:
-        yield question.absent(
+    source = Source(Stage.FIRMWARE, Strength.FLAGS, path, psci.ASKED)
+    for key in single_kvm.HARDWARE:
+        yield source.absent(
             key,
             method,
             'the kernel does not run at EL2: a hypervisor does',
@@ -293,7 +293,7 @@ def unmet_need(look: Look) -> str:
     """What guests need beyond a processor that runs them, and may lack.
 
     :returns: a reason; '' where nothing is missing, or where the recording
-        is older than the question
+        is older than the observation
     """
     try:
         value = look.kvm_extension(KVM_CAP_IRQCHIP)
@@ -305,7 +305,7 @@ def unmet_need(look: Look) -> str:
 
 
 def _interrupt_controller(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.KVM,
         Strength.IOCTL,
         'KVM_CHECK_EXTENSION',
@@ -315,10 +315,10 @@ def _interrupt_controller(look: Look) -> Iterator[Observation]:
         value = look.kvm_extension(KVM_CAP_IRQCHIP)
     except Denied as denied:
         reason = 'KVM could not be asked for an interrupt controller'
-        yield question.denied('kvm', denied, reason)
+        yield source.denied('kvm', denied, reason)
         return
     if not value:
-        yield question.absent(
+        yield source.absent(
             'kvm',
             str(value),
             "KVM has no interrupt controller for guests, which QEMU's "
@@ -329,7 +329,7 @@ def _interrupt_controller(look: Look) -> Iterator[Observation]:
 
 
 def _nested(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.KVM,
         Strength.IOCTL,
         'KVM_CHECK_EXTENSION',
@@ -339,12 +339,12 @@ def _nested(look: Look) -> Iterator[Observation]:
         value = look.kvm_extension(KVM_CAP_ARM_EL2)
     except Denied as denied:
         reason = 'KVM could not be asked whether guests can have EL2'
-        yield question.denied('nested', denied, reason)
+        yield source.denied('nested', denied, reason)
         return
     if value:
-        yield question.present('nested', str(value), 'guests can have EL2')
+        yield source.present('nested', str(value), 'guests can have EL2')
         return
-    yield question.absent(
+    yield source.absent(
         'nested',
         str(value),
         f'KVM does not offer EL2 to guests{_why_not_nested(look)}',

@@ -24,9 +24,9 @@ from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import machine_signs
-from hvfilter.probes.asking import Question, access, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import Source, access, shortened
 from hvfilter.probes.machine_signs import Sign, Survey
 from hvfilter.probes.remedies import Remedy
 from hvfilter.probes.sysinfo import PATH as SYSINFO
@@ -102,7 +102,7 @@ def _said(
         State.ABSENT: f'this machine is a guest: {source} says {short}',
         State.UNKNOWN: f'{source} does not show whether this is a guest',
     }
-    return Question(Stage.CPU, strength, source, asked).said(
+    return Source(Stage.CPU, strength, source, asked).observation(
         'bare_metal',
         state,
         value,

@@ -21,9 +21,9 @@ from hvfilter.host.door import NOT_RECORDED, CpuidRegs, Denied
 from hvfilter.model.catalogue import X86, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import secure_execution
-from hvfilter.probes.asking import Question, shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
 from hvfilter.probes.x86_readings import (
     AMD_VENDORS,
@@ -258,7 +258,7 @@ def _leaf(look: Look, cpu: int) -> CpuidRegs | None:
 
 def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
     """Stages cpu and firmware: CPUID, SYSCFG and the word in the flags."""
-    question = Question(
+    source = Source(
         Stage.CPU, Strength.REGISTER, 'CPUID', f'8000001F:EAX[{sev.bit}]'
     )
     has: bool | None = None
@@ -267,7 +267,7 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
         leaves = [_leaf(look, cpu) for cpu in look.cpus]
     except Denied as denied:
         reason = f'CPUID does not show whether it has {sev.name}'
-        yield question.denied(sev.key, denied, reason)
+        yield source.denied(sev.key, denied, reason)
         shared_out = False
     else:
         having = [leaf for leaf in leaves if leaf and leaf.eax >> sev.bit & 1]
@@ -275,10 +275,10 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
         value = f'{len(having)} of {len(leaves)} processors'
         if has:
             reason = f'the processor has {sev.name}'
-            yield question.present(sev.key, value, reason)
+            yield source.present(sev.key, value, reason)
             yield from _identifiers(look, sev, having)
         else:
-            yield question.absent(
+            yield source.absent(
                 sev.key,
                 value,
                 f'the processor has no {sev.name}',
@@ -299,11 +299,11 @@ def _sev_vendor(look: Look, sev: _Sev) -> Iterator[Observation]:
     except Denied:
         return
     if vendor and vendor not in AMD_VENDORS:
-        question = Question(
+        source = Source(
             Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'vendor_id'
         )
         reason = f'{sev.name} is a feature of AMD processors'
-        yield question.absent(sev.key, vendor, reason, _OTHER_HARDWARE())
+        yield source.absent(sev.key, vendor, reason, _OTHER_HARDWARE())
 
 
 def _identifiers(
@@ -319,18 +319,18 @@ def _identifiers(
     strength = Strength.PARAMETER
     if sev.key != 'sev' and _counted(look):
         strength = Strength.REGISTER
-    question = Question(Stage.FIRMWARE, strength, 'CPUID', '8000001F:ECX, EDX')
+    source = Source(Stage.FIRMWARE, strength, 'CPUID', '8000001F:ECX, EDX')
     for highest, lowest in {(leaf.ecx, leaf.edx) for leaf in leaves}:
         value = f'{highest} identifiers, SEV from {lowest}'
         if not highest:
-            yield question.absent(
+            yield source.absent(
                 sev.key,
                 value,
                 'the firmware set no identifiers of encrypted guests aside',
                 _SETUP[sev.key](),
             )
         elif sev.key == 'sev' and lowest > highest:
-            yield question.absent(
+            yield source.absent(
                 sev.key,
                 value,
                 'the firmware gave all identifiers to SEV-ES and SEV-SNP',
@@ -340,7 +340,7 @@ def _identifiers(
             causes = [_RAISE_LIMIT()]
             if sev.key == 'sev_snp':
                 causes.append(_snp_cause(look))
-            yield question.absent(
+            yield source.absent(
                 sev.key,
                 value,
                 f'the firmware set no identifiers aside for {sev.name}',
@@ -378,7 +378,7 @@ def _snp_cause(look: Look) -> Advice:
 def _rmp(look: Look) -> Iterator[Observation]:
     """The reverse map table, for which the firmware sets memory aside (kernel
     arch/x86/virt/svm/sev.c probe_range_info); the registers need root."""
-    question = Question(
+    source = Source(
         Stage.FIRMWARE,
         Strength.PARAMETER,
         'MSR',
@@ -393,7 +393,7 @@ def _rmp(look: Look) -> Iterator[Observation]:
         # Without root: the word in the flags says as much, if less surely.
         return
     if not base or not end:
-        yield question.absent(
+        yield source.absent(
             'sev_snp',
             f'{base:#x}, {end:#x}',
             'the firmware set no memory for the RMP table aside',
@@ -410,7 +410,7 @@ def _sev_word(
     :param shared_out: whether it is known how the firmware shared out the
         identifiers, which the word does not show
     """
-    question = Question(
+    source = Source(
         Stage.FIRMWARE,
         Strength.FLAGS,
         '/proc/cpuinfo',
@@ -420,25 +420,25 @@ def _sev_word(
         sets = look.cpuinfo.words('flags')
     except Denied as denied:
         reason = f'the flags do not show whether {sev.name} is on'
-        yield question.denied(sev.key, denied, reason)
+        yield source.denied(sev.key, denied, reason)
         return
     if sets and all(sev.word in words for words in sets):
-        yield dataclasses.replace(question, stage=Stage.CPU).present(
+        yield dataclasses.replace(source, stage=Stage.CPU).present(
             sev.key, 'there', f'the processor has {sev.name}'
         )
         if shared_out:
             reason = f'the firmware permits {sev.name}'
-            yield question.present(sev.key, 'there', reason)
+            yield source.present(sev.key, 'there', reason)
         else:
             reason = (
                 f'the firmware permits {sev.name}; whether it set identifiers '
                 'aside is not known'
             )
-            yield question.unknown(sev.key, 'there', reason)
+            yield source.unknown(sev.key, 'there', reason)
         return
     prints = look.kernel_version >= sev.word_since
     if sets and has and prints:
-        yield question.absent(
+        yield source.absent(
             sev.key,
             'not there although CPUID shows the feature',
             f'the firmware has not switched {sev.name} on',
@@ -449,7 +449,7 @@ def _sev_word(
 
 
 def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.FIRMWARE,
         Strength.REGISTER,
         'MSR',
@@ -463,14 +463,14 @@ def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
     on = all(value >> _SYSCFG_ENCRYPTION & 1 for value in values)
     shown = ', '.join(f'{value:#x}' for value in dict.fromkeys(values))
     if not on:
-        yield question.absent(
+        yield source.absent(
             sev.key,
             shown,
             'the firmware has not switched memory encryption on',
             _SETUP[sev.key](),
         )
     elif sev.key == 'sev':
-        yield question.present(
+        yield source.present(
             sev.key, shown, 'the firmware switched memory encryption on'
         )
 
@@ -478,16 +478,16 @@ def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
 def _device(look: Look, key: str) -> Iterator[Observation]:
     """/dev/sev, which QEMU opens to start any such guest (QEMU
     target/i386/sev.c, sev-device); its driver is ccp."""
-    question = Question(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'sev')
+    source = Source(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'sev')
     try:
         there = look.misc_registered('sev')
     except Denied as denied:
         reason = 'whether the kernel offers /dev/sev is not known'
-        yield question.denied(key, denied, reason)
+        yield source.denied(key, denied, reason)
         return
     # That it is there proves nothing: ccp registers it for plain SEV too.
     if not there:
-        yield question.absent(
+        yield source.absent(
             key,
             'not there',
             'the kernel offers no /dev/sev, which QEMU needs: the driver ccp '
@@ -502,7 +502,7 @@ def _tdx_processor(look: Look) -> Iterator[Observation]:
     The word comes with a kernel that has TDX built in (6.8 and later), so a
     missing one proves nothing.
     """
-    cpu = Question(
+    cpu = Source(
         Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'flags: tdx_host_platform'
     )
     firmware = dataclasses.replace(cpu, stage=Stage.FIRMWARE)
@@ -529,18 +529,18 @@ def _tdx_processor(look: Look) -> Iterator[Observation]:
 
 
 def _tdx_without_vtx(look: Look) -> Iterator[Observation]:
-    question = Question(Stage.CPU, Strength.REGISTER, 'CPUID', '1:ECX[5] VMX')
+    source = Source(Stage.CPU, Strength.REGISTER, 'CPUID', '1:ECX[5] VMX')
     try:
         vmx = any(has_vmx(look, cpu) for cpu in look.cpus)
     except Denied:
         return
     if not vmx:
         reason = 'TDX needs VT-x, which the processor does not have'
-        yield question.absent('tdx', '0', reason, _OTHER_HARDWARE())
+        yield source.absent('tdx', '0', reason, _OTHER_HARDWARE())
 
 
 def _tdx_registers(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.CPU,
         Strength.REGISTER,
         'MSR',
@@ -550,19 +550,19 @@ def _tdx_registers(look: Look) -> Iterator[Observation]:
         values = [look.msr(cpu, MTRRCAP) for cpu in look.cpus]
     except Denied as denied:
         reason = 'neither the flags nor a register tell of TDX'
-        yield question.denied('tdx', denied, reason, _TDX_KERNEL())
+        yield source.denied('tdx', denied, reason, _TDX_KERNEL())
         return
     shown = ', '.join(f'{value:#x}' for value in dict.fromkeys(values))
     if not all(value >> _SEAMRR & 1 for value in values):
         reason = 'the processor has no SEAM range registers: no TDX'
-        yield question.absent('tdx', shown, reason, _OTHER_HARDWARE())
+        yield source.absent('tdx', shown, reason, _OTHER_HARDWARE())
         return
-    yield question.present('tdx', shown, 'the processor has SEAM')
+    yield source.present('tdx', shown, 'the processor has SEAM')
     yield from _tdx_keys(look)
 
 
 def _tdx_keys(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.FIRMWARE,
         Strength.REGISTER,
         'MSR',
@@ -572,14 +572,14 @@ def _tdx_keys(look: Look) -> Iterator[Observation]:
         keys = [look.msr(cpu, KEYID_PARTITIONING) >> 32 for cpu in look.cpus]
     except Denied as denied:
         reason = 'the register of private key identifiers cannot be read'
-        yield question.denied('tdx', denied, reason)
+        yield source.denied('tdx', denied, reason)
         return
     value = f'{min(keys)} private key identifiers'
     # One identifier is the TDX module's own.
     if min(keys) > 1:
-        yield question.present('tdx', value, 'the firmware permits TDX')
+        yield source.present('tdx', value, 'the firmware permits TDX')
     else:
-        yield question.absent(
+        yield source.absent(
             'tdx',
             value,
             'the firmware set too few key identifiers aside for TDX',
@@ -591,21 +591,21 @@ def _parameter(
     look: Look, key: str, module: str, name: str
 ) -> Iterator[Observation]:
     path = parameter_path(module, name)
-    question = Question(Stage.KVM, Strength.PARAMETER, path, name)
+    source = Source(Stage.KVM, Strength.PARAMETER, path, name)
     label = name.upper().replace('_', '-')
     try:
         value = look.module_parameter(module, name)
     except Denied as denied:
-        yield _no_parameter(look, key, module, label, question, denied)
+        yield _no_parameter(look, key, module, label, source, denied)
         return
     uses = truth(value)
     if uses is None:
         reason = f'{path} is neither yes nor no'
-        yield question.unknown(key, value, reason)
+        yield source.unknown(key, value, reason)
     elif uses:
-        yield question.present(key, value, f'KVM uses {label}')
+        yield source.present(key, value, f'KVM uses {label}')
     else:
-        yield question.absent(
+        yield source.absent(
             key,
             value,
             f'KVM does not use {label}: it is switched off, or something '
@@ -660,7 +660,7 @@ def _no_parameter(
     key: str,
     module: str,
     label: str,
-    question: Question,
+    source: Source,
     denied: Denied,
 ) -> Observation:
     """Not there means off, where modules are shown at all."""
@@ -669,16 +669,16 @@ def _no_parameter(
     except Denied:
         loaded = None
     if loaded is None or not denied.missing:
-        reason = f'{question.source} does not show whether KVM uses {label}'
-        return question.denied(key, denied, reason)
+        reason = f'{source.name} does not show whether KVM uses {label}'
+        return source.denied(key, denied, reason)
     if loaded:
-        return question.absent(
+        return source.absent(
             key,
             str(denied),
             f'{module} of this kernel knows nothing of {label}',
             _NEWER_KERNEL(module=module, feature=label),
         )
-    return question.absent(
+    return source.absent(
         key,
         f'{module} is not loaded',
         f'KVM does not use {label}: {module} is not loaded',
@@ -694,7 +694,7 @@ def _vm_type(
     Only for kernels that make machines of the type at all: older ones start
     SEV by another call.
     """
-    question = Question(
+    source = Source(
         Stage.KVM,
         Strength.IOCTL,
         'KVM_CHECK_EXTENSION',
@@ -707,14 +707,14 @@ def _vm_type(
         # and KVM makes these machines exactly if it is on.
         if denied.error not in (NOT_RECORDED, 'EOPNOTSUPP'):
             reason = f'KVM could not be asked whether it makes {name} machines'
-            yield question.denied(key, denied, reason)
+            yield source.denied(key, denied, reason)
         return
     if types >> bit & 1:
         reason = f'KVM makes {name} machines'
-        yield question.present(key, f'{types:#x}', reason)
+        yield source.present(key, f'{types:#x}', reason)
     elif types:
         module, parameter = _SWITCH[key]
-        yield question.absent(
+        yield source.absent(
             key,
             f'{types:#x}',
             f'KVM makes no {name} machines',

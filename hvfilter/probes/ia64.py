@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes import natural
-from hvfilter.probes.asking import Question
+from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, number
+from hvfilter.probes.evidence import Source
 from hvfilter.probes.remedies import Remedy
 
 _MONTECITO = 32
@@ -54,14 +54,12 @@ class Ia64(Probe):
 
     def observe(self, look: Look) -> Iterator[Observation]:
         yield from _family(look)
-        question = Question(
-            Stage.KVM, Strength.IOCTL, 'uname -m', 'KVM for ia64'
-        )
-        yield Question(
+        source = Source(Stage.KVM, Strength.IOCTL, 'uname -m', 'KVM for ia64')
+        yield Source(
             Stage.FIRMWARE, Strength.REGISTER, 'PAL', 'VT-i services'
         ).unknown('hvm', '', 'whether PAL offers VT-i is not looked at')
         for key in ('kvm', 'slat', 'nested'):
-            yield question.absent(
+            yield source.absent(
                 key,
                 'ia64',
                 'Linux has no KVM for ia64 any more',
@@ -70,29 +68,29 @@ class Ia64(Probe):
 
 
 def _family(look: Look) -> Iterator[Observation]:
-    question = Question(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'family')
+    source = Source(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'family')
     try:
         family = look.cpuinfo.first('family')
         features = look.cpuinfo.first('features')
     except Denied as denied:
-        for key in (*_KEYS, *natural.HARDWARE[1:]):
+        for key in (*_KEYS, *single_kvm.HARDWARE[1:]):
             reason = 'cpuinfo does not tell the processor'
-            yield question.denied(key, denied, reason)
+            yield source.denied(key, denied, reason)
         return
     generation = number(next(iter(family.split()), ''))
     if _SINCE_MONTECITO not in features:
         generation = _NAMED.get(family, generation)
     for key in _KEYS:
         if generation is None:
-            yield question.unknown(
+            yield source.unknown(
                 key,
                 family or 'no such line',
                 "the processor's family is not known",
             )
         elif generation >= _MONTECITO:
-            yield question.present(key, family, 'the processor has VT-i')
+            yield source.present(key, family, 'the processor has VT-i')
         else:
-            yield question.absent(
+            yield source.absent(
                 key,
                 family,
                 'the processor is older than VT-i',

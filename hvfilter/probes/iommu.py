@@ -20,9 +20,9 @@ from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import iommu_cause
-from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, number
+from hvfilter.probes.evidence import Source
 from hvfilter.probes.iommu_cause import NAMES, TABLES, Driver
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import OTHER_HARDWARE
@@ -71,7 +71,7 @@ class Iommu(Probe):
 def _tables(look: Look) -> Iterator[Observation]:
     """Stages cpu and firmware: what the firmware describes."""
     asked = ', '.join(one.value for one in Driver)
-    firmware = Question(Stage.FIRMWARE, Strength.FLAGS, TABLES, asked)
+    firmware = Source(Stage.FIRMWARE, Strength.FLAGS, TABLES, asked)
     keys = ('iommu', 'interrupt_remapping')
     elsewhere = look.arch not in (Arch.X86, Arch.IA64)
     try:
@@ -83,7 +83,7 @@ def _tables(look: Look) -> Iterator[Observation]:
             yield firmware.denied(key, denied, reason)
         return
     if described:
-        cpu = Question(Stage.CPU, Strength.FLAGS, TABLES, asked)
+        cpu = Source(Stage.CPU, Strength.FLAGS, TABLES, asked)
         name, table = NAMES[described], described.value
         yield cpu.present('iommu', table, f'the machine has {name}')
         yield firmware.present(
@@ -95,7 +95,7 @@ def _tables(look: Look) -> Iterator[Observation]:
 
 
 def _no_table(
-    look: Look, firmware: Question, key: str, names: tuple[str, ...]
+    look: Look, firmware: Source, key: str, names: tuple[str, ...]
 ) -> Observation:
     """A missing table says something only if others are there, and nothing
     under the kernel keeps it back."""
@@ -111,7 +111,7 @@ def _no_table(
 
 
 def _groups(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.KVM, Strength.PARAMETER, _GROUPS, 'groups of devices'
     )
     try:
@@ -119,7 +119,7 @@ def _groups(look: Look) -> Iterator[Observation]:
     except Denied as denied:
         groups = ()
         if not denied.missing or not _sysfs_shown(look):
-            yield question.denied(
+            yield source.denied(
                 'iommu', denied, 'the IOMMU groups cannot be listed'
             )
             return
@@ -127,24 +127,22 @@ def _groups(look: Look) -> Iterator[Observation]:
         translated = _translated(look, groups)
     except Denied as denied:
         reason = 'whether an IOMMU made the groups is not known'
-        yield question.denied('iommu', denied, reason)
+        yield source.denied('iommu', denied, reason)
         return
     if translated:
-        yield from _in_use(look, question, translated)
+        yield from _in_use(look, source, translated)
         return
     value = f'{len(groups)}, all {_NOT_AN_IOMMU}' if groups else 'no groups'
     reason, remedy = iommu_cause.no_iommu(look)
-    yield question.absent('iommu', value, reason, remedy)
+    yield source.absent('iommu', value, reason, remedy)
 
 
-def _in_use(
-    look: Look, question: Question, groups: int
-) -> Iterator[Observation]:
+def _in_use(look: Look, source: Source, groups: int) -> Iterator[Observation]:
     """What the kernel uses is there, whatever a table lacks."""
     value = f'{groups} groups; drivers: {_drivers(look)}'
     reason = 'an IOMMU is in use and has groups'
     for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
-        used = dataclasses.replace(question, stage=stage)
+        used = dataclasses.replace(source, stage=stage)
         yield used.present('iommu', value, reason)
 
 
@@ -200,38 +198,34 @@ def _drivers(look: Look) -> str:
 
 
 def _chips(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.KVM, Strength.PARAMETER, f'{_IRQS}/*/chip_name', 'chip names'
     )
     key = 'interrupt_remapping'
     if look.arch is Arch.S390X:
         # arch/s390/pci/pci_irq.c: a function's interrupts are its own.
-        yield question.present(
+        yield source.present(
             key, 's390x', 'adapter interrupts are isolated by the hardware'
         )
         return
     try:
         chips = _chip_names(look)
     except Denied as denied:
-        yield question.denied(
-            key, denied, 'the interrupt chips cannot be seen'
-        )
+        yield source.denied(key, denied, 'the interrupt chips cannot be seen')
         return
     value = ', '.join(chips) or 'none named'
     if any(chip.startswith(_REMAPPING_CHIPS) for chip in chips):
-        yield from _remapped(look, question, value)
+        yield from _remapped(look, source, value)
     elif look.arch is Arch.X86 and chips:
         reason, remedy = iommu_cause.no_remapping(look)
-        yield question.absent(key, value, reason, remedy)
+        yield source.absent(key, value, reason, remedy)
     else:
-        yield question.unknown(
+        yield source.unknown(
             key, value, 'the interrupt chips do not tell of remapping'
         )
 
 
-def _remapped(
-    look: Look, question: Question, value: str
-) -> Iterator[Observation]:
+def _remapped(look: Look, source: Source, value: str) -> Iterator[Observation]:
     """What the kernel uses is there, whatever a table lacks.
 
     Except under Hyper-V, which redirects interrupts of I/O APICs to
@@ -242,15 +236,15 @@ def _remapped(
     only_hyperv = look.arch is Arch.X86 and _only_hyperv(look)
     if only_hyperv is None:
         reason = 'it cannot be seen whether only Hyper-V redirects interrupts'
-        yield question.unknown(key, value, reason)
+        yield source.unknown(key, value, reason)
         return
     if only_hyperv:
         reason = 'Hyper-V redirects interrupts, and isolates none'
         remedy = iommu_cause.missing_table(look)
-        yield question.absent(key, value, reason, remedy)
+        yield source.absent(key, value, reason, remedy)
         return
     for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
-        used = dataclasses.replace(question, stage=stage)
+        used = dataclasses.replace(source, stage=stage)
         yield used.present(key, value, 'interrupts are remapped')
 
 
@@ -318,7 +312,7 @@ def _chip_names(look: Look) -> tuple[str, ...]:
 def _dmar(look: Look) -> Iterator[Observation]:
     """The DMAR table's flags, which root may read."""
     path = f'{TABLES}/DMAR'
-    question = Question(
+    source = Source(
         Stage.FIRMWARE, Strength.REGISTER, path, 'flags bit 0 INTR_REMAP'
     )
     try:
@@ -331,9 +325,9 @@ def _dmar(look: Look) -> Iterator[Observation]:
     key = 'interrupt_remapping'
     if flags & 1:
         reason = 'the firmware offers interrupt remapping'
-        yield question.present(key, f'{flags:#x}', reason)
+        yield source.present(key, f'{flags:#x}', reason)
     else:
-        yield question.absent(
+        yield source.absent(
             key,
             f'{flags:#x}',
             'the DMAR table does not offer interrupt remapping',
@@ -355,7 +349,7 @@ def _ecap(look: Look) -> Iterator[Observation]:
             return
     if not values:
         return
-    question = Question(
+    source = Source(
         Stage.CPU,
         Strength.REGISTER,
         f'{_CLASS}/dmar*/intel-iommu/ecap',
@@ -364,7 +358,7 @@ def _ecap(look: Look) -> Iterator[Observation]:
     lacking = [u for u, value in values.items() if not value >> _ECAP_IR & 1]
     key = 'interrupt_remapping'
     if lacking:
-        yield question.absent(
+        yield source.absent(
             key,
             f'not {", ".join(lacking)}',
             'not every IOMMU can remap interrupts',
@@ -372,4 +366,4 @@ def _ecap(look: Look) -> Iterator[Observation]:
         )
     else:
         reason = 'every IOMMU can remap interrupts'
-        yield question.present(key, f'{len(values)} units', reason)
+        yield source.present(key, f'{len(values)} units', reason)

@@ -20,9 +20,9 @@ from hvfilter.probes import (
     per_arch,
     smoke_verdict,
 )
-from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import access
 from hvfilter.probes.remedies import NONE, Advice, all_of
 from hvfilter.probes.x86_readings import vendor_module
 

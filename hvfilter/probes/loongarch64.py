@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation
-from hvfilter.probes import natural
+from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.remedies import Remedy
@@ -33,21 +33,21 @@ class Loongarch64(Probe):
     archs = frozenset({Arch.LOONGARCH64})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'LVZ', None)
+        yield from single_kvm.from_device(look, 'LVZ', None)
         yield from _features(look)
-        yield natural.never_nested('loongarch64', look.kernel)
+        yield single_kvm.never_nested('loongarch64', look.kernel)
 
 
 def _features(look: Look) -> Iterator[Observation]:
     try:
         info = look.cpuinfo
     except Denied as denied:
-        yield from natural.unreadable('Features: lvz', denied, 'LVZ')
+        yield from single_kvm.unreadable('Features: lvz', denied, 'LVZ')
         return
     has = None
     if info.values('Features'):
         has = 'lvz' in info.words_everywhere('Features')
-    yield from natural.from_word(
+    yield from single_kvm.from_word(
         'Features',
         'lvz',
         has,

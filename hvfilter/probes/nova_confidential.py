@@ -12,8 +12,8 @@ from __future__ import annotations
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes import nova_release
-from hvfilter.probes.asking import access
 from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.evidence import access
 from hvfilter.probes.nova_options import NovaOptions
 from hvfilter.probes.nova_release import Release
 from hvfilter.probes.remedies import NONE, Advice, Remedy

@@ -16,9 +16,9 @@ from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import nova_confidential, nova_options, nova_remedies
-from hvfilter.probes.asking import shortened
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import shortened
 from hvfilter.probes.nova_confidential import Answer
 from hvfilter.probes.nova_options import NovaOptions
 from hvfilter.probes.remedies import NONE

@@ -9,8 +9,8 @@ import re
 
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.probes import nova_files
-from hvfilter.probes.asking import shortened
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import shortened
 from hvfilter.probes.nova_options import NovaOptions
 
 PACKAGE = 'nova'

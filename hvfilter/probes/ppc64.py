@@ -29,13 +29,12 @@ from hvfilter.host import cpulist
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes import natural
-from hvfilter.probes.asking import Question
+from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look, number, truth
-from hvfilter.probes.parameter_remedy import switched_on
+from hvfilter.probes.evidence import Source
+from hvfilter.probes.parameter_remedy import set_parameter, switched_on
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
-from hvfilter.probes.s390x import nested_parameter, switch_on
 
 KVM_CAP_PPC_ALLOC_HTAB = 80
 KVM_CAP_PPC_NESTED_HV = 160
@@ -146,6 +145,13 @@ _NEST_DMESG = Remedy(
 )
 
 
+_NESTED = single_kvm.nested_parameter('kvm_hv', _EXTENSION, proves=False)
+
+
+def _switch_on(look: Look) -> Advice:
+    return set_parameter(look, _NESTED.module, _NESTED.name)
+
+
 class Ppc64(Probe):
     """Hypervisor state, and kvm_hv beside kvm_pr."""
 
@@ -156,7 +162,11 @@ class Ppc64(Probe):
         yield from _modules(look)
         yield from _threads(look)
         # Its default is on, also where it can have no effect.
-        yield from nested_parameter(look, 'kvm_hv', _EXTENSION, proves=False)
+        yield from _NESTED.observe(
+            look,
+            'nested',
+            lambda: ('kvm_hv.nested is off', _switch_on(look)),
+        )
         yield from _cannot_nest(look)
         yield from _nested(look)
 
@@ -201,28 +211,28 @@ def _platform(look: Look) -> Iterator[Observation]:
     try:
         machine = _machine(look)
     except Denied as denied:
-        yield from natural.unreadable('platform', denied, _EXTENSION)
+        yield from single_kvm.unreadable('platform', denied, _EXTENSION)
         return
-    for stage in natural.STAGES:
-        question = Question(stage, Strength.FLAGS, '/proc/cpuinfo', 'platform')
-        for key in natural.HARDWARE:
-            yield _of_platform(look, machine, question, key)
+    for stage in single_kvm.STAGES:
+        source = Source(stage, Strength.FLAGS, '/proc/cpuinfo', 'platform')
+        for key in single_kvm.HARDWARE:
+            yield _of_platform(look, machine, source, key)
 
 
 def _of_platform(
-    look: Look, machine: _Machine, question: Question, key: str
+    look: Look, machine: _Machine, source: Source, key: str
 ) -> Observation:
     platform = machine.platform
     if platform == 'PowerNV':
-        return question.present(
+        return source.present(
             key, platform, 'the kernel runs in hypervisor state'
         )
     generation = machine.generation
     old = generation is not None and generation < _POWER9
-    firmware = question.stage is Stage.FIRMWARE
+    firmware = source.stage is Stage.FIRMWARE
     # kvm_pr does without hypervisor state, so KVM may run all the same.
     if platform == 'pSeries' and old and firmware and key != 'kvm':
-        return question.absent(
+        return source.absent(
             key,
             f'{platform}, POWER{generation}',
             'the hypervisor under this machine keeps hypervisor state: '
@@ -231,8 +241,8 @@ def _of_platform(
         )
     if platform != 'pSeries':
         reason = 'whether this platform has hypervisor state is not known'
-        return question.unknown(key, platform or 'no such line', reason)
-    return question.unknown(
+        return source.unknown(key, platform or 'no such line', reason)
+    return source.unknown(
         key,
         platform,
         'whether the hypervisor under this machine offers nested KVM shows '
@@ -251,7 +261,7 @@ def _loaded(look: Look, module: str) -> bool:
 
 def _modules(look: Look) -> Iterator[Observation]:
     """kvm_hv starts only where it may; kvm_pr proves nothing."""
-    question = Question(
+    source = Source(
         Stage.KVM, Strength.PARAMETER, '/sys/module', ', '.join(_MODULES)
     )
     try:
@@ -259,17 +269,19 @@ def _modules(look: Look) -> Iterator[Observation]:
     except Denied as denied:
         for key in ('slat', 'nested'):
             reason = 'whether KVM uses the hardware (kvm_hv) cannot be seen'
-            yield question.denied(key, denied, reason)
+            yield source.denied(key, denied, reason)
         return
     runs = _hv_runs(look) if 'kvm_hv' in loaded else False
     if runs is None:
         for key in ('slat', 'nested'):
             reason = 'whether KVM uses the hardware could not be asked'
-            yield question.unknown(key, 'kvm_hv', reason)
+            yield source.unknown(key, 'kvm_hv', reason)
         return
     if runs:
         unmet = unmet_need(look)
-        for said in natural.from_device(look, _EXTENSION, Strength.PARAMETER):
+        for said in single_kvm.from_device(
+            look, _EXTENSION, Strength.PARAMETER
+        ):
             if not unmet or said.stage is not Stage.KVM:
                 yield said
         return
@@ -281,7 +293,7 @@ def _modules(look: Look) -> Iterator[Observation]:
     names = 'kvm_pr only' if loaded == ['kvm_pr'] else ', '.join(loaded)
     value = f'{names or "neither"}, API version {version}'
     for key in ('slat', 'nested'):
-        yield question.absent(
+        yield source.absent(
             key,
             value,
             'KVM runs without the hardware: kvm_hv did not start'
@@ -404,7 +416,7 @@ def unmet_need(look: Look) -> str:
 
 def _threads(look: Look) -> Iterator[Observation]:
     """Up to POWER8, threads that are online keep guests from running."""
-    question = Question(
+    source = Source(
         Stage.KVM, Strength.PARAMETER, '/proc/cpuinfo', 'processor'
     )
     keys = ('kvm', 'slat')
@@ -412,12 +424,12 @@ def _threads(look: Look) -> Iterator[Observation]:
         cores = _cores(look)
     except Denied as denied:
         for key in keys:
-            yield question.denied(key, denied, unmet_need(look))
+            yield source.denied(key, denied, unmet_need(look))
         return
     if cores is None or not cores.busy:
         return
     for key in keys:
-        yield question.absent(
+        yield source.absent(
             key,
             cpulist.render(cores.online),
             f'POWER{cores.generation} runs guests only on cores whose other '
@@ -465,7 +477,7 @@ def _cannot_nest(look: Look) -> Iterator[Observation]:
     if not old and machine.mmu != 'Hash':
         return
     reason, remedy = _why_not_nested(look, machine)
-    yield Question(
+    yield Source(
         Stage.KVM, Strength.FLAGS, '/proc/cpuinfo', 'cpu, MMU'
     ).absent(
         'nested',
@@ -476,7 +488,7 @@ def _cannot_nest(look: Look) -> Iterator[Observation]:
 
 
 def _nested(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.KVM,
         Strength.IOCTL,
         'KVM_CHECK_EXTENSION',
@@ -486,14 +498,14 @@ def _nested(look: Look) -> Iterator[Observation]:
         value = look.kvm_extension(KVM_CAP_PPC_NESTED_HV)
     except Denied as denied:
         reason = 'KVM could not be asked whether guests can run kvm_hv'
-        yield question.denied('nested', denied, reason)
+        yield source.denied('nested', denied, reason)
         return
     if value:
         reason = 'guests can run kvm_hv themselves'
-        yield question.present('nested', str(value), reason)
+        yield source.present('nested', str(value), reason)
         return
     reason, remedy = _why_not_nested(look, _machine_if_known(look))
-    yield question.absent(
+    yield source.absent(
         'nested',
         str(value),
         f'KVM does not let guests run kvm_hv{reason}',
@@ -518,13 +530,8 @@ def _why_not_nested(look: Look, machine: _Machine) -> tuple[str, Advice]:
             if word and switched_on(word)
             else _RADIX(),
         )
-    try:
-        off = truth(look.module_parameter('kvm_hv', 'nested')) is False
-    except Denied:
-        # nested_parameter reports it.
-        off = False
-    if off:
-        return ': kvm_hv.nested is off', switch_on(look, 'kvm_hv')
+    if _NESTED.is_set(look, False):
+        return ': kvm_hv.nested is off', _switch_on(look)
     if machine.platform == 'pSeries':
         return (
             ': the hypervisor under this partition offers it to the '

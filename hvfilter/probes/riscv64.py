@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation
-from hvfilter.probes import natural
+from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
 from hvfilter.probes.remedies import Remedy
@@ -49,9 +49,9 @@ class Riscv64(Probe):
     archs = frozenset({Arch.RISCV64})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, _EXTENSION, None)
+        yield from single_kvm.from_device(look, _EXTENSION, None)
         yield from _isa(look)
-        yield natural.never_nested('riscv64', look.kernel)
+        yield single_kvm.never_nested('riscv64', look.kernel)
 
 
 def has_h(isa: str) -> bool | None:
@@ -77,17 +77,17 @@ def _isa(look: Look) -> Iterator[Observation]:
     try:
         info = look.cpuinfo
     except Denied as denied:
-        yield from natural.unreadable('isa', denied, _EXTENSION)
+        yield from single_kvm.unreadable('isa', denied, _EXTENSION)
         yield from _tree(look)
         return
     for line in _LINES:
         values = info.values(line)
         if values:
-            yield from natural.from_word(
+            yield from single_kvm.from_word(
                 line, 'h', _every(values), values[0], _EXTENSION, _NO_H()
             )
             return
-    yield from natural.from_word(
+    yield from single_kvm.from_word(
         'isa', 'h', None, 'no such line', _EXTENSION, ''
     )
     yield from _tree(look)
@@ -115,13 +115,13 @@ def _tree(look: Look) -> Iterator[Observation]:
             # The other property, or what cpuinfo says, decides.
             continue
         if values:
-            yield from natural.from_word(
+            yield from single_kvm.from_word(
                 name,
                 'h',
                 _every(values),
                 values[0].replace('\0', ' '),
                 _EXTENSION,
                 _NO_H(),
-                source=f'{_TREE}/cpu@*/{name}',
+                path=f'{_TREE}/cpu@*/{name}',
             )
             return

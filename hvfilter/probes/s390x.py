@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
-from hvfilter.model.catalogue import Arch, Stage
+from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes import natural
-from hvfilter.probes.asking import Question
+from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.context import Look
+from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.parameter_remedy import set_parameter, switched_on
 from hvfilter.probes.remedies import Advice, Remedy, first
 from hvfilter.probes.sysinfo import control_program
@@ -97,27 +97,32 @@ _BOTH = Remedy(
 )
 
 
+_NESTED = single_kvm.nested_parameter('kvm', 'SIE')
+
+
 class S390x(Probe):
     """SIE and vSIE."""
 
     archs = frozenset({Arch.S390X})
 
     def observe(self, look: Look) -> Iterator[Observation]:
-        yield from natural.from_device(look, 'SIE', Strength.REGISTER)
+        yield from single_kvm.from_device(look, 'SIE', Strength.REGISTER)
         yield from _features(look)
-        yield from nested_parameter(look, 'kvm', 'SIE')
+        yield from _NESTED.observe(
+            look, 'nested', lambda: ('kvm.nested is off', _switch_on(look))
+        )
 
 
 def _features(look: Look) -> Iterator[Observation]:
     try:
         info = look.cpuinfo
     except Denied as denied:
-        yield from natural.unreadable('features: sie', denied, 'SIE')
+        yield from single_kvm.unreadable('features: sie', denied, 'SIE')
         return
     has = None
     if info.values('features'):
         has = 'sie' in info.words_everywhere('features')
-    yield from natural.from_word(
+    yield from single_kvm.from_word(
         'features',
         'sie',
         has,
@@ -153,52 +158,14 @@ def _no_sie(look: Look) -> Advice:
     return _NO_SIE_ANY() if program else _NO_SIE_LPAR()
 
 
-def nested_parameter(
-    look: Look, module: str, extension: str, *, proves: bool = True
-) -> Iterator[Observation]:
-    """Whether a module's parameter ``nested`` gives it to guests.
-
-    :param proves: the parameter is all that it takes; without, it can only
-        say no
-    """
-    path = parameter_path(module, 'nested')
-    question = Question(Stage.KVM, Strength.PARAMETER, path, 'nested')
-    try:
-        value = look.module_parameter(module, 'nested')
-    except Denied as denied:
-        if not denied.missing:
-            reason = f'{path} does not tell whether guests get {extension}'
-            yield question.denied('nested', denied, reason)
-        return
-    nested = truth(value)
-    if nested is None:
-        yield question.unknown(
-            'nested', value, f'{path} is neither yes nor no'
-        )
-    elif nested and not proves:
-        return
-    elif nested:
-        yield question.present(
-            'nested', value, f'KVM gives {extension} to guests'
-        )
-    else:
-        yield question.absent(
-            'nested',
-            value,
-            f'KVM does not give {extension} to guests: {module}.nested is off',
-            switch_on(look, module),
-        )
-
-
-def switch_on(look: Look, module: str) -> Advice:
-    """How to load a module with ``nested=1``, given what is set already."""
-    advice = set_parameter(look, module, 'nested')
-    if module != 'kvm':
-        return advice
+def _switch_on(look: Look) -> Advice:
+    """How to load kvm with ``nested=1``, given what is set already."""
+    advice = set_parameter(look, 'kvm', 'nested')
     word = look.boot_word('kvm.nested')
     if word is not None and not switched_on(word):
         advice = _REPLACE(word=word.text)
-    if not _huge_pages(look):
+    # kvm refuses nested=1 beside hpage=1.
+    if not ModuleParameter('kvm', 'hpage').is_set(look, True):
         return advice
     hpage = look.boot_word('kvm.hpage')
     where = 'hpage=1 from the options of kvm in /etc/modprobe.d/'
@@ -206,12 +173,3 @@ def switch_on(look: Look, module: str) -> Advice:
         where = f'{hpage.text} from the kernel command line'
     keys = (_HPAGE.key, *advice.keys)
     return Advice(f'{_HPAGE(hpage=where)}, and then {advice}', keys)
-
-
-def _huge_pages(look: Look) -> bool:
-    """kvm refuses nested=1 beside hpage=1."""
-    try:
-        return truth(look.module_parameter('kvm', 'hpage')) is True
-    except Denied:
-        # Without the parameter there is no conflict to warn of.
-        return False

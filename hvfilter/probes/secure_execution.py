@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes.asking import Question
 from hvfilter.probes.context import Look, truth
+from hvfilter.probes.evidence import Source
 from hvfilter.probes.remedies import Advice, Remedy
 
 KEY = 'secure_execution'
@@ -62,26 +62,26 @@ def observe(look: Look) -> Iterator[Observation]:
 
 def _facility(look: Look) -> Iterator[Observation]:
     """The firmware switches the facility on, so it tells of both stages."""
-    question = Question(
+    source = Source(
         Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', f'facilities: {FACILITY}'
     )
-    firmware = dataclasses.replace(question, stage=Stage.FIRMWARE)
+    firmware = dataclasses.replace(source, stage=Stage.FIRMWARE)
     try:
         words = look.cpuinfo.words_everywhere('facilities')
     except Denied as denied:
         reason = 'cpuinfo does not show the facilities'
-        yield question.denied(KEY, denied, reason)
+        yield source.denied(KEY, denied, reason)
         return
     if not words:
         reason = 'this kernel prints no facilities'
-        yield question.unknown(KEY, 'no line "facilities"', reason)
+        yield source.unknown(KEY, 'no line "facilities"', reason)
         return
     if FACILITY in words:
         reason = 'the machine has the ultravisor-call facility'
-        yield question.present(KEY, 'there', reason)
+        yield source.present(KEY, 'there', reason)
         yield firmware.present(KEY, 'there', reason)
         return
-    yield question.absent(
+    yield source.absent(
         KEY,
         'not there',
         'the machine has no ultravisor-call facility',
@@ -90,28 +90,26 @@ def _facility(look: Look) -> Iterator[Observation]:
 
 
 def _host_file(look: Look) -> Iterator[Observation]:
-    question = Question(
-        Stage.KVM, Strength.PARAMETER, HOST_FILE, 'prot_virt_host'
-    )
+    source = Source(Stage.KVM, Strength.PARAMETER, HOST_FILE, 'prot_virt_host')
     try:
         value = look.text(HOST_FILE)
     except Denied as denied:
         reason = 'whether the kernel hosts protected guests is not shown'
-        yield question.denied(KEY, denied, reason)
+        yield source.denied(KEY, denied, reason)
         return
     if value == '1':
         reason = 'the kernel is a host of protected guests'
-        yield question.present(KEY, value, reason)
+        yield source.present(KEY, value, reason)
     elif value == '0':
         reason = 'the kernel is no host of protected guests'
-        yield question.absent(KEY, value, reason, _off(look))
+        yield source.absent(KEY, value, reason, _off(look))
     else:
         reason = f'{HOST_FILE} is neither 0 nor 1'
-        yield question.unknown(KEY, value, reason)
+        yield source.unknown(KEY, value, reason)
 
 
 def _extension(look: Look) -> Iterator[Observation]:
-    question = Question(
+    source = Source(
         Stage.KVM,
         Strength.IOCTL,
         'KVM_CHECK_EXTENSION',
@@ -121,13 +119,13 @@ def _extension(look: Look) -> Iterator[Observation]:
         value = look.kvm_extension(KVM_CAP_S390_PROTECTED)
     except Denied as denied:
         reason = 'KVM could not be asked for protected guests'
-        yield question.denied(KEY, denied, reason)
+        yield source.denied(KEY, denied, reason)
         return
     if value > 0:
-        yield question.present(KEY, str(value), 'KVM makes protected guests')
+        yield source.present(KEY, str(value), 'KVM makes protected guests')
     else:
         reason = 'KVM makes no protected guests'
-        yield question.absent(KEY, str(value), reason, _off(look))
+        yield source.absent(KEY, str(value), reason, _off(look))
 
 
 def _off(look: Look) -> Advice:

@@ -11,9 +11,9 @@ from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import BY_KEY, X86, Stage, Vendor
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
-from hvfilter.probes.asking import access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import access
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import NONE, OTHER_HARDWARE, Advice, first
 from hvfilter.probes.x86_features import FEATURES, name_of

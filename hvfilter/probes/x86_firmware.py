@@ -16,9 +16,9 @@ from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
-from hvfilter.probes.asking import Question, access
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import Source, access
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.machine_signs import XEN_TYPE
 from hvfilter.probes.x86_features import EITHER, of_module
@@ -36,7 +36,7 @@ VM_CR = 0xC0010114
 
 @dataclasses.dataclass(frozen=True)
 class _Form:
-    """Intel's or AMD's form of the same question."""
+    """Intel's or AMD's form of the same source."""
 
     name: str
     has: Callable[[Look, int], bool]
@@ -125,9 +125,7 @@ def _processor_has(look: Look, form: _Form) -> bool:
 
 def _held_by_xen(look: Look, form: _Form) -> Observation:
     """Xen runs under its control domain and uses the extensions itself."""
-    return Question(
-        Stage.FIRMWARE, Strength.PARAMETER, XEN_TYPE, 'Xen'
-    ).absent(
+    return Source(Stage.FIRMWARE, Strength.PARAMETER, XEN_TYPE, 'Xen').absent(
         '',
         'xen',
         f'Xen runs under this kernel and holds {form.name}',
@@ -261,7 +259,7 @@ def _cleared(
     """The kernel was made to hide the word: no evidence of the firmware."""
     reason = f'{parameter} on the kernel command line hides {form.name}'
     remedy = x86_remedies.CLEARED(name=hidden, word=parameter)
-    return Question(
+    return Source(
         Stage.FIRMWARE, Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}'
     ).unknown('', value, reason, remedy)
 

@@ -11,6 +11,7 @@ non-zero on kernels whose nested is off.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied
@@ -21,125 +22,19 @@ from hvfilter.model.catalogue import (
     X86,
     Stage,
 )
-from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import Question, access
+from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.context import Look, truth
+from hvfilter.probes.evidence import Source
+from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.parameter_remedy import set_parameter
 from hvfilter.probes.remedies import Advice, Remedy, first
 from hvfilter.probes.x86_features import SVM_LEAF, name_of
 from hvfilter.probes.x86_parameters import why_off
 from hvfilter.probes.x86_readings import vendor_module, vmx_allowed
 
-_MODULES = (('kvm_intel', 'ept'), ('kvm_amd', 'npt'))
 _NONE = CpuidEntry(0, 0, CpuidRegs(0, 0, 0, 0))
-
-
-class X86Nested(Probe):
-    """What KVM offers to guests, and the module parameter."""
-
-    archs = X86
-
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from _offered(look)
-        for module, slat in _MODULES:
-            # Another maker's module may be built in, and tells nothing.
-            if vendor_module(look) in ('', module):
-                yield from _parameters(look, module, slat)
-
-
-def _offered(look: Look) -> Iterator[Observation]:
-    source = 'KVM_GET_SUPPORTED_CPUID'
-    try:
-        table = look.kvm_supported_cpuid()
-    except Denied as denied:
-        for key in ('nested', 'nested_slat'):
-            yield _said(
-                key,
-                State.UNKNOWN,
-                Strength.IOCTL,
-                source,
-                'VMX, SVM, NPT',
-                str(denied),
-                'KVM could not be asked what it offers to guests',
-                access(denied),
-            )
-        return
-    ecx = table.get((1, 0), _NONE).regs.ecx
-    extended = table.get((0x80000001, 0), _NONE).regs.ecx
-    svm_edx = table.get((SVM_LEAF, 0), _NONE).regs.edx
-    vmx, svm = bool(ecx >> 5 & 1), bool(extended >> 2 & 1)
-    module = vendor_module(look)
-    yield _verdict(
-        look,
-        module,
-        'nested',
-        vmx or svm,
-        source,
-        '1:ECX[5] VMX, 80000001:ECX[2] SVM',
-        f'1:ECX={ecx:#x}, 80000001:ECX={extended:#x}',
-    )
-    if vmx:
-        yield _nested_ept(look, module)
-        yield from _used_vmx(look)
-    else:
-        yield _verdict(
-            look,
-            module,
-            'nested_slat',
-            svm and bool(svm_edx & 1),
-            source,
-            '80000001:ECX[2] SVM, 8000000A:EDX[0] NPT',
-            f'80000001:ECX={extended:#x}, 8000000A:EDX={svm_edx:#x}',
-        )
-    if svm:
-        for key in ('npt', 'slat'):
-            yield _used(
-                look,
-                key,
-                bool(svm_edx & 1),
-                source,
-                '8000000A:EDX[0] NPT',
-                f'8000000A:EDX={svm_edx:#x}',
-            )
-
-
-def _nested_ept(look: Look, module: str) -> Observation:
-    """Nested EPT: bit 1 of the secondary controls that guests are shown."""
-    source = 'KVM_GET_MSRS'
-    asked = f'feature MSR {VMX_PROCBASED2:#x} bit 33 EPT'
-    try:
-        msrs = look.kvm_feature_msrs()
-        has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, _EPT)
-    except Denied as denied:
-        return _said(
-            'nested_slat',
-            State.UNKNOWN,
-            Strength.IOCTL,
-            source,
-            asked,
-            str(denied),
-            'KVM could not be asked about nested EPT',
-            access(denied),
-        )
-    except KeyError as missing:
-        return _said(
-            'nested_slat',
-            State.UNKNOWN,
-            Strength.IOCTL,
-            source,
-            asked,
-            f'{missing.args[0]:#x} is not in the list',
-            'KVM does not list the VMX controls that guests get',
-        )
-    value = ', '.join(
-        f'{index:#x}={msrs[index]:#x}'
-        for index in (VMX_PROCBASED, VMX_PROCBASED2)
-        if index in msrs
-    )
-    return _verdict(look, module, 'nested_slat', has, source, asked, value)
-
-
+_CPUID = 'KVM_GET_SUPPORTED_CPUID'
 _EPT = 33
 _USED_VMX = (
     ('ept', _EPT),
@@ -150,73 +45,126 @@ _USED_VMX = (
 """Secondary controls that guests are shown exactly if KVM uses them itself
 (kernel vmx/nested.c, nested_vmx_setup_ctls_msrs)."""
 
+_FORM = {BY_KEY[key].module: BY_KEY[key] for key in BY_KEY['slat'].either}
+"""Each vendor's form of SLAT."""
+
+
+class X86Nested(Probe):
+    """What KVM offers to guests, and the module parameter."""
+
+    archs = X86
+
+    def observe(self, look: Look) -> Iterator[Observation]:
+        yield from _offered(look)
+        for module in _FORM:
+            # Another maker's module may be built in, and tells nothing.
+            if vendor_module(look) in ('', module):
+                yield from _parameters(look, module)
+
+
+def _ioctl(name: str, item: str) -> Source:
+    return Source(Stage.KVM, Strength.IOCTL, name, item)
+
+
+def _offered(look: Look) -> Iterator[Observation]:
+    try:
+        table = look.kvm_supported_cpuid()
+    except Denied as denied:
+        for key in ('nested', 'nested_slat'):
+            reason = 'KVM could not be asked what it offers to guests'
+            source = _ioctl(_CPUID, 'VMX, SVM, NPT')
+            yield source.denied(key, denied, reason)
+        return
+    ecx = table.get((1, 0), _NONE).regs.ecx
+    extended = table.get((0x80000001, 0), _NONE).regs.ecx
+    svm_edx = table.get((SVM_LEAF, 0), _NONE).regs.edx
+    vmx, svm, npt = ecx >> 5 & 1, extended >> 2 & 1, svm_edx & 1
+    yield _verdict(
+        look,
+        'nested',
+        bool(vmx or svm),
+        _ioctl(_CPUID, '1:ECX[5] VMX, 80000001:ECX[2] SVM'),
+        f'1:ECX={ecx:#x}, 80000001:ECX={extended:#x}',
+    )
+    if vmx:
+        yield _nested_ept(look)
+        yield from _used_vmx(look)
+    else:
+        yield _verdict(
+            look,
+            'nested_slat',
+            bool(svm and npt),
+            _ioctl(_CPUID, '80000001:ECX[2] SVM, 8000000A:EDX[0] NPT'),
+            f'80000001:ECX={extended:#x}, 8000000A:EDX={svm_edx:#x}',
+        )
+    if svm:
+        source = _ioctl(_CPUID, '8000000A:EDX[0] NPT')
+        for key in ('npt', 'slat'):
+            value = f'8000000A:EDX={svm_edx:#x}'
+            yield _used(look, key, 'kvm_amd', bool(npt), source, value)
+
+
+def _nested_ept(look: Look) -> Observation:
+    """Nested EPT: bit 1 of the secondary controls that guests are shown."""
+    source = _ioctl(
+        'KVM_GET_MSRS', f'feature MSR {VMX_PROCBASED2:#x} bit {_EPT} EPT'
+    )
+    key = 'nested_slat'
+    try:
+        msrs = look.kvm_feature_msrs()
+        has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, _EPT)
+    except Denied as denied:
+        reason = 'KVM could not be asked about nested EPT'
+        return source.denied(key, denied, reason)
+    except KeyError as missing:
+        value = f'{missing.args[0]:#x} is not in the list'
+        reason = 'KVM does not list the VMX controls that guests get'
+        return source.unknown(key, value, reason)
+    value = ', '.join(
+        f'{index:#x}={msrs[index]:#x}'
+        for index in (VMX_PROCBASED, VMX_PROCBASED2)
+        if index in msrs
+    )
+    return _verdict(look, key, has, source, value)
+
 
 def _used_vmx(look: Look) -> Iterator[Observation]:
     try:
         value = look.kvm_feature_msrs().get(VMX_PROCBASED2)
     except Denied:
+        # _nested_ept observes it.
         return
     if value is None:
         return
     for key, bit in _USED_VMX:
-        yield _used(
-            look,
-            key,
-            bool(value >> bit & 1),
-            'KVM_GET_MSRS',
-            f'feature MSR {VMX_PROCBASED2:#x} bit {bit}',
-            f'{value:#x}',
+        source = _ioctl(
+            'KVM_GET_MSRS', f'feature MSR {VMX_PROCBASED2:#x} bit {bit}'
         )
-
-
-_FORM = {'kvm_intel': 'ept', 'kvm_amd': 'npt'}
-"""The parameter, and capability, that is each maker's form of SLAT."""
+        used = bool(value >> bit & 1)
+        yield _used(look, key, 'kvm_intel', used, source, f'{value:#x}')
 
 
 def _used(
-    look: Look, key: str, used: bool, source: str, asked: str, value: str
+    look: Look, key: str, module: str, used: bool, source: Source, value: str
 ) -> Observation:
     """KVM shows nesting guests what it uses for its own."""
-    question = Question(Stage.KVM, Strength.IOCTL, source, asked)
     if used:
-        return question.present(key, value, f'KVM uses {name_of("", key)}')
-    module = 'kvm_amd' if asked.startswith('8000000A') else 'kvm_intel'
-    own = _FORM[module] if key == 'slat' else key
-    cause, remedy = why_off(look, BY_KEY[own])
-    reason = f'KVM does not use {BY_KEY[own].name}: {cause}'
-    return question.absent(key, value, reason, remedy)
+        return source.present(key, value, f'KVM uses {name_of("", key)}')
+    row = _FORM[module] if key == 'slat' else BY_KEY[key]
+    cause, remedy = why_off(look, row)
+    reason = f'KVM does not use {row.name}: {cause}'
+    return source.absent(key, value, reason, remedy)
 
 
 def _verdict(
-    look: Look,
-    module: str,
-    key: str,
-    has: bool,
-    source: str,
-    asked: str,
-    value: str,
+    look: Look, key: str, has: bool, source: Source, value: str
 ) -> Observation:
-    what = name_of(module, key)
+    module = vendor_module(look)
+    feature = name_of(module, key)
     if has:
-        return _said(
-            key,
-            State.PRESENT,
-            Strength.IOCTL,
-            source,
-            asked,
-            value,
-            f'KVM offers {what} to guests',
-        )
-    return _said(
-        key,
-        State.ABSENT,
-        Strength.IOCTL,
-        source,
-        asked,
-        value,
-        f'KVM does not offer {what} to guests',
-        _remedy(look, key, module),
-    )
+        return source.present(key, value, f'KVM offers {feature} to guests')
+    reason = f'KVM does not offer {feature} to guests'
+    return source.absent(key, value, reason, _remedy(look, key, module))
 
 
 ALREADY_ON = Remedy(
@@ -233,8 +181,14 @@ def _remedy(look: Look, key: str, module: str) -> Advice:
     module = module or _loaded(look)
     if not module:
         return first(*(_remedy(look, key, each) for each in _FORM))
-    names = ('nested',) if key == 'nested' else ('nested', _FORM[module])
-    off = [name for name in names if not _is_on(look, module, name)]
+    names = (
+        ('nested',) if key == 'nested' else ('nested', _FORM[module].parameter)
+    )
+    off = [
+        name
+        for name in names
+        if not ModuleParameter(module, name).is_set(look, True)
+    ]
     if not off:
         return ALREADY_ON(module=module)
     return set_parameter(look, module, *off)
@@ -250,75 +204,30 @@ def _loaded(look: Look) -> str:
     return loaded[0] if len(loaded) == 1 else ''
 
 
-def _is_on(look: Look, module: str, name: str) -> bool:
-    try:
-        return truth(look.module_parameter(module, name)) is True
-    except Denied:
-        # This only chooses the words of a remedy.
-        return False
-
-
-def _parameters(look: Look, module: str, slat: str) -> Iterator[Observation]:
-    path = parameter_path(module, 'nested')
-    try:
-        value = look.module_parameter(module, 'nested')
-    except Denied:
-        # Not loaded, or not to be seen: kvm_device tells which.
-        return
-    nested = truth(value)
-    if nested is None:
-        return
-    yield _requested(look, 'nested', nested, path, 'nested', value, module)
-    try:
-        slat_value = look.module_parameter(module, slat)
-    except Denied:
-        return
-    uses = truth(slat_value)
-    if uses is None:
-        return
-    yield _requested(
-        look,
-        'nested_slat',
-        nested and uses,
-        path,
-        f'nested, {slat}',
-        f'{value}, {slat_value}',
-        module,
-    )
-
-
-def _requested(
-    look: Look,
-    key: str,
-    on: bool,
-    path: str,
-    asked: str,
-    value: str,
-    module: str,
-) -> Observation:
-    state = State.PRESENT if on else State.ABSENT
-    return _said(
-        key,
-        state,
-        Strength.PARAMETER,
-        path,
-        asked,
-        value,
-        f'{module} runs with {asked} = {value}',
-        '' if on else _remedy(look, key, module),
-    )
-
-
-def _said(
-    key: str,
-    state: State,
-    strength: Strength,
-    source: str,
-    asked: str,
-    value: str,
-    reason: str,
-    remedy: str = '',
-) -> Observation:
-    return Observation(
-        key, Stage.KVM, state, strength, source, asked, value, reason, remedy
-    )
+def _parameters(look: Look, module: str) -> Iterator[Observation]:
+    """What was requested: ``nested`` stays as it was set."""
+    names: list[str] = []
+    values: list[str] = []
+    for key, name in (
+        ('nested', 'nested'),
+        ('nested_slat', _FORM[module].parameter),
+    ):
+        try:
+            value = look.module_parameter(module, name)
+        except Denied:
+            # Not loaded, or not to be seen: kvm_device tells which.
+            return
+        if truth(value) is None:
+            return
+        names.append(name)
+        values.append(value)
+        source = dataclasses.replace(
+            ModuleParameter(module, 'nested').source, item=', '.join(names)
+        )
+        value = ', '.join(values)
+        reason = f'{module} runs with {source.item} = {value}'
+        if all(map(truth, values)):
+            yield source.present(key, value, reason)
+        else:
+            remedy = _remedy(look, key, module)
+            yield source.absent(key, value, reason, remedy)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import CATALOGUE, Capability, SvmFlag
 from hvfilter.model.finding import State
 from hvfilter.probes import x86_remedies
-from hvfilter.probes.context import Look, truth
+from hvfilter.probes.context import Look
+from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.parameter_remedy import set_parameter
 from hvfilter.probes.remedies import Advice
 from hvfilter.probes.x86_readings import cleared, flags, registers
@@ -31,21 +31,13 @@ def why_off(look: Look, row: Capability) -> tuple[str, Advice]:
         cause = f'{word} on the kernel command line hides it'
         return cause, x86_remedies.CLEARED(name=hidden, word=word)
     for other in row.needs:
-        if _is_off(look, module, other):
+        if ModuleParameter(module, other).is_set(look, False):
             cause = f'it needs the parameter {other} of {module}, which is off'
             return cause, set_parameter(look, module, other)
     cause = f'the parameter {name} of {module} is off'
     if not _processor_has(look, row.key):
         cause += ', or the processor has none'
     return cause, set_parameter(look, module, name)
-
-
-def _is_off(look: Look, module: str, name: str) -> bool:
-    try:
-        return truth(look.module_parameter(module, name)) is False
-    except Denied:
-        # Not known to be the cause; the own parameter is off all the same.
-        return False
 
 
 def _processor_has(look: Look, key: str) -> bool:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import VMX_BASIC, VMX_PROCBASED, VMX_PROCBASED2
 from hvfilter.model.finding import State
-from hvfilter.probes.asking import access
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import access
 from hvfilter.probes.x86_features import EITHER, SVM_FLAGS, SVM_LEAF, VMX_FLAGS
 
 AMD_VENDORS = frozenset({'AuthenticAMD', 'HygonGenuine'})

@@ -49,13 +49,6 @@ CLEARED = Remedy(
     kernel='names from 5.18 on, numbers before',
     source='kernel arch/x86/kernel/cpu/common.c, parse_clearcpuid',
 )
-NEWER_KERNEL = Remedy(
-    'newer_kernel_for_kvm',
-    'run a kernel from {version} on',
-    "the kernel's KVM does not know the feature",
-    kernel='before the one that it names',
-    source='kernel arch/x86/kvm/vmx/vmx.c, svm/svm.c',
-)
 VTX_SETUP = Remedy(
     'vtx_in_firmware',
     'switch VT-x (Intel Virtualization Technology, VMX) on in the firmware '

@@ -15,10 +15,10 @@ from hvfilter.probes.arm64 import Arm64
 from hvfilter.probes.ia64 import Ia64
 from hvfilter.probes.loongarch64 import Loongarch64
 from hvfilter.probes.machine_signs import COMPATIBLE
-from hvfilter.probes.natural import HARDWARE
 from hvfilter.probes.ppc64 import Ppc64
 from hvfilter.probes.riscv64 import Riscv64
 from hvfilter.probes.s390x import S390x
+from hvfilter.probes.single_kvm import HARDWARE
 from hvfilter.rules import combine
 from tests.fakes.timing import TimedMachine
 from tests.hosts.made.machine import failed, timed
@@ -343,6 +343,7 @@ class TestS390x(ArchTestCase):
             ('0', 'absent'),
             ('x', 'unknown'),
             (EACCES, 'unknown'),
+            (ENOENT, 'unknown'),
         ):
             look = self.look(files={NESTED.format('kvm'): value})
             self.check(state, look, 'nested', Stage.KVM)
@@ -350,7 +351,8 @@ class TestS390x(ArchTestCase):
         self.check(
             'absent', look, 'nested', Stage.KVM, 'kvm.nested', 'options kvm'
         )
-        look = self.look(files={NESTED.format('kvm'): ENOENT})
+        files = {NESTED.format('kvm'): ENOENT}
+        look = self.look(files=files, modules=())
         self.assertEqual([], self.states(look, 'nested', Stage.KVM))
 
 

@@ -10,11 +10,11 @@ from testtools.matchers import Contains
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes import run
-from hvfilter.probes.asking import Question
 from hvfilter.probes.base import Probe
+from hvfilter.probes.evidence import Source
 from tests.unit.probes.base import look_at
 
-SAID = Question(Stage.KVM, Strength.IOCTL, 'a', 'b').present('kvm', '1', 'c')
+SAID = Source(Stage.KVM, Strength.IOCTL, 'a', 'b').present('kvm', '1', 'c')
 
 
 class Says(Probe):

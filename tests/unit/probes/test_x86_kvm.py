@@ -72,10 +72,10 @@ class TestX86Kvm(ProbeTestCase):
     def test_value_is_cut_when_it_is_long_nonsense(self):
         files = parameters('kvm_intel', ept='x' * 99)
         said = self.one(look_at(files=files, modules=INTEL), 'ept', Stage.KVM)
-        self.assertEqual('x' * 80, said.value)
+        self.assertEqual('x' * 80 + '...', said.value)
         path = parameter_path('kvm_intel', 'ept')
         self.assertEqual(
-            f"{path} says '{'x' * 40}', which is neither yes nor no",
+            f"{path} is '{'x' * 40}', neither yes nor no",
             said.reason,
         )
 
@@ -94,7 +94,7 @@ class TestX86Kvm(ProbeTestCase):
         for key in ('ept', 'pml'):
             said = self.one(look, key, Stage.KVM)
             self.assertEqual('unknown', said.state.value)
-            self.assertThat(said.reason, Contains('does not tell whether'))
+            self.assertThat(said.reason, Contains('does not show whether'))
 
     def test_unknown_when_a_parameter_is_refused(self):
         files = parameters('kvm_intel', ept=EACCES)

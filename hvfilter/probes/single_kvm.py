@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import Question
 from hvfilter.probes.context import Look
+from hvfilter.probes.evidence import Source
+from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.remedies import Remedy
 from hvfilter.probes.smoke_verdict import Outcome, SmokeVerdict, judge
 
@@ -73,7 +74,9 @@ def from_device(
         look,
         extension,
         strength,
-        ('KVM_GET_API_VERSION', '/dev/kvm opens', f'API version {version}'),
+        'KVM_GET_API_VERSION',
+        '/dev/kvm opens',
+        f'API version {version}',
     )
 
 
@@ -87,35 +90,35 @@ def from_registration(
     except Denied:
         # kvm_device reports that /proc/misc cannot be read.
         return
-    answer = ('/proc/misc', 'kvm', 'there')
-    yield from _offered(look, extension, strength, answer)
+    yield from _offered(
+        look, extension, strength, '/proc/misc', 'kvm', 'there'
+    )
 
 
 def _offered(
     look: Look,
     extension: str,
     strength: Strength | None,
-    answer: tuple[str, str, str],
+    name: str,
+    item: str,
+    value: str,
 ) -> Iterator[Observation]:
-    """:param answer: the source, what was asked of it, its answer"""
-    source, asked, value = answer
+    """:param name: of the source; see :class:`~.evidence.Source`"""
     failed = guest_failed(look)
     for stage in STAGES if strength else ():
-        question = Question(
-            stage, strength or Strength.REGISTER, source, asked
-        )
+        source = Source(stage, strength or Strength.REGISTER, name, item)
         for key in HARDWARE:
             if failed:
-                yield question.unknown(
+                yield source.unknown(
                     key,
                     value,
                     f'the kernel offers KVM, but it runs no guest: {failed}',
                     READ_DMESG(),
                 )
             else:
-                yield question.present(key, value, f'KVM runs on {extension}')
+                yield source.present(key, value, f'KVM runs on {extension}')
     if not failed:
-        yield Question(Stage.KVM, Strength.PARAMETER, source, asked).present(
+        yield Source(Stage.KVM, Strength.PARAMETER, name, item).present(
             'slat', value, f"KVM uses {extension}'s second-level translation"
         )
 
@@ -126,11 +129,11 @@ def from_guest(look: Look, extension: str) -> Iterator[Observation]:
     if verdict is None or verdict.outcome is not Outcome.NATIVE:
         return
     for stage in STAGES:
-        question = Question(
+        source = Source(
             stage, Strength.SMOKE, 'smoke run', 'a guest that runs'
         )
         for key in HARDWARE:
-            yield question.present(
+            yield source.present(
                 key, verdict.text, f'the processor runs guests on {extension}'
             )
 
@@ -163,13 +166,13 @@ def _smoke(look: Look) -> SmokeVerdict | None:
 
 
 def not_shown(
-    source: str, asked: str, reason: str, remedy: str
+    name: str, item: str, reason: str, remedy: str
 ) -> Iterator[Observation]:
     """Nothing but a running KVM would show the extension."""
     for stage in STAGES:
-        question = Question(stage, Strength.REGISTER, source, asked)
+        source = Source(stage, Strength.REGISTER, name, item)
         for key in HARDWARE:
-            yield question.unknown(key, '', reason, remedy)
+            yield source.unknown(key, '', reason, remedy)
 
 
 def from_word(
@@ -179,7 +182,7 @@ def from_word(
     value: str,
     extension: str,
     remedy: str,
-    source: str = '/proc/cpuinfo',
+    path: str = '/proc/cpuinfo',
 ) -> Iterator[Observation]:
     """What a word in cpuinfo proves: the kernel prints what it may use.
 
@@ -189,12 +192,12 @@ def from_word(
     reason = {
         True: f'the processor has {extension}',
         False: f'the processor does not show {extension}',
-        None: f'{source} does not show whether the processor has {extension}',
+        None: f'{path} does not show whether the processor has {extension}',
     }[has]
     for stage in STAGES[:1] if has is False else STAGES:
-        question = Question(stage, Strength.FLAGS, source, f'{line}: {word}')
+        source = Source(stage, Strength.FLAGS, path, f'{line}: {word}')
         for key in HARDWARE:
-            yield question.said(
+            yield source.observation(
                 key,
                 states[has],
                 value,
@@ -207,7 +210,7 @@ def unreadable(line: str, denied: Denied, extension: str) -> list[Observation]:
     """cpuinfo could not be read."""
     reason = f'cpuinfo cannot be read, which would show {extension}'
     return [
-        Question(stage, Strength.FLAGS, '/proc/cpuinfo', line).denied(
+        Source(stage, Strength.FLAGS, '/proc/cpuinfo', line).denied(
             key, denied, reason
         )
         for stage in STAGES
@@ -215,12 +218,28 @@ def unreadable(line: str, denied: Denied, extension: str) -> list[Observation]:
     ]
 
 
+def nested_parameter(
+    module: str, extension: str, *, proves: bool = True
+) -> ModuleParameter:
+    """Whether the module gives its extension to guests.
+
+    :param proves: the parameter is all that it takes
+    """
+    return ModuleParameter(
+        module,
+        'nested',
+        on=f'KVM gives {extension} to guests',
+        off=f'KVM does not give {extension} to guests',
+        proves=proves,
+    )
+
+
 def never_nested(arch: str, kernels: str) -> Observation:
     """KVM of this architecture has no nested virtualization."""
-    question = Question(
+    source = Source(
         Stage.KVM, Strength.PARAMETER, f'KVM for {arch}', 'nesting'
     )
-    return question.absent(
+    return source.absent(
         'nested',
         kernels,
         f'KVM for {arch} shows no virtualization extensions to guests',

@@ -5,9 +5,9 @@ import testtools
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.asking import Question, access, shortened
+from hvfilter.probes.evidence import Source, access, shortened
 
-QUESTION = Question(Stage.KVM, Strength.IOCTL, 'ioctl', 'bit 1')
+SOURCE = Source(Stage.KVM, Strength.IOCTL, 'ioctl', 'bit 1')
 
 
 class TestQuestion(testtools.TestCase):
@@ -28,30 +28,30 @@ class TestQuestion(testtools.TestCase):
         denied = Denied('open it', 'EIO')
         for said, expected in (
             (
-                QUESTION.present('kvm', '1', 'why'),
+                SOURCE.present('kvm', '1', 'why'),
                 self.expected(State.PRESENT, '1'),
             ),
             (
-                QUESTION.absent('kvm', '0', 'why', 'do'),
+                SOURCE.absent('kvm', '0', 'why', 'do'),
                 self.expected(State.ABSENT, '0', 'do'),
             ),
             (
-                QUESTION.unknown('kvm', '?', 'why', 'do'),
+                SOURCE.unknown('kvm', '?', 'why', 'do'),
                 self.expected(State.UNKNOWN, '?', 'do'),
             ),
             (
-                QUESTION.denied('kvm', denied, 'why', 'do'),
+                SOURCE.denied('kvm', denied, 'why', 'do'),
                 self.expected(State.UNKNOWN, str(denied), 'do'),
             ),
         ):
             self.assertEqual(expected, said)
-        self.assertEqual('', QUESTION.absent('kvm', '0', 'why').remedy)
+        self.assertEqual('', SOURCE.absent('kvm', '0', 'why').remedy)
 
     def test_value_when_long(self):
         self.assertEqual('a b', shortened('a\n  b '))
         self.assertEqual('x' * 80, shortened('x' * 80))
         self.assertEqual('x' * 80 + '...', shortened('x' * 81))
-        self.assertEqual(83, len(QUESTION.present('k', 'y' * 999, '').value))
+        self.assertEqual(83, len(SOURCE.present('k', 'y' * 999, '').value))
 
 
 class TestAccess(testtools.TestCase):
@@ -78,7 +78,5 @@ class TestAccess(testtools.TestCase):
 
     def test_remedy_when_given(self):
         denied = Denied('open /dev/kvm', 'EACCES')
-        self.assertEqual(
-            'do', QUESTION.denied('k', denied, 'why', 'do').remedy
-        )
-        self.assertIn('group', QUESTION.denied('k', denied, 'why').remedy)
+        self.assertEqual('do', SOURCE.denied('k', denied, 'why', 'do').remedy)
+        self.assertIn('group', SOURCE.denied('k', denied, 'why').remedy)

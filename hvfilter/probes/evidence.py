@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One question to one source, from which observations follow."""
+"""One source of evidence, and the observations that follow from it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SHOWN = 80
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
-    """What is asked of a source, and what for.
+class Source:
+    """Where evidence for one stage comes from.
 
-    :ivar source: the file, ioctl, register or option
-    :ivar asked: what is looked for in it
+    :ivar name: the file, ioctl, register or option
+    :ivar item: what is read from it: a line, a bit, a word
     """
 
     stage: Stage
     strength: Strength
-    source: str
-    asked: str
+    name: str
+    item: str
 
-    def said(
+    def observation(
         self,
         key: str,
         state: State,
@@ -35,40 +35,43 @@ class Question:
         reason: str,
         remedy: str = '',
     ) -> Observation:
-        """The observation that an answer makes."""
+        """What the source shows of a capability."""
         return Observation(
             key,
             self.stage,
             state,
             self.strength,
-            self.source,
-            self.asked,
+            self.name,
+            self.item,
             shortened(value),
             reason,
             remedy,
         )
 
     def present(self, key: str, value: str, reason: str) -> Observation:
-        """It is there."""
-        return self.said(key, State.PRESENT, value, reason)
+        """The source shows the capability."""
+        return self.observation(key, State.PRESENT, value, reason)
 
     def absent(
         self, key: str, value: str, reason: str, remedy: str = ''
     ) -> Observation:
-        """It is not there."""
-        return self.said(key, State.ABSENT, value, reason, remedy)
+        """The source shows that the capability is missing."""
+        return self.observation(key, State.ABSENT, value, reason, remedy)
 
     def unknown(
         self, key: str, value: str, reason: str, remedy: str = ''
     ) -> Observation:
-        """The source could be asked, and does not tell."""
-        return self.said(key, State.UNKNOWN, value, reason, remedy)
+        """The source could be read and does not decide."""
+        return self.observation(key, State.UNKNOWN, value, reason, remedy)
 
     def denied(
         self, key: str, denied: Denied, reason: str, remedy: str = ''
     ) -> Observation:
-        """The source could not be asked; how it could, unless told."""
-        return self.said(
+        """The source could not be read.
+
+        :param remedy: by default how it could be read, see :func:`access`
+        """
+        return self.observation(
             key, State.UNKNOWN, str(denied), reason, remedy or access(denied)
         )
 
