@@ -162,6 +162,22 @@ class TestFiles(SysrootTestCase):
             self.assertRaises(OSError, SysrootHost, path)
 
 
+class TestPackagesAndAccounts(SysrootTestCase):
+    def test_versions_are_not_recorded_when_the_copy_holds_none(self):
+        error = self.denied('nova', 'versions')
+        self.assertEqual(door.NOT_RECORDED, error)
+
+    def test_versions_that_the_copy_holds(self):
+        place = 'usr/lib/python3/dist-packages'
+        self.put(f'{place}/nova-34.0.0.dist-info/METADATA')
+        self.assertEqual(('34.0.0',), self.host.versions('nova'))
+
+    def test_groups_its_own_first(self):
+        self.put('etc/passwd', b'short:line\nnova:x:64060:64060::/:/bin/sh\n')
+        self.put('etc/group', b'kvm:x:36:qemu,nova\nnova:x:64060:\nx:x:9:\n')
+        self.assertEqual(('nova', 'kvm'), self.host.groups('nova'))
+
+
 class TestLinks(SysrootTestCase):
     def test_followed_inside_when_relative_or_absolute(self):
         self.put('sys/devices/a/b/value', b'5\n')
