@@ -22,8 +22,9 @@ from hvfilter.model.catalogue import X86, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import secure_execution
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.context import Look, truth
 from hvfilter.probes.evidence import Source, shortened
+from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
 from hvfilter.probes.x86_readings import (
     AMD_VENDORS,
@@ -590,28 +591,20 @@ def _tdx_keys(look: Look) -> Iterator[Observation]:
 def _parameter(
     look: Look, key: str, module: str, name: str
 ) -> Iterator[Observation]:
-    path = parameter_path(module, name)
-    source = Source(Stage.KVM, Strength.PARAMETER, path, name)
-    label = name.upper().replace('_', '-')
-    try:
-        value = look.module_parameter(module, name)
-    except Denied as denied:
-        yield _no_parameter(look, key, module, label, source, denied)
-        return
-    uses = truth(value)
-    if uses is None:
-        reason = f'{path} is neither yes nor no'
-        yield source.unknown(key, value, reason)
-    elif uses:
-        yield source.present(key, value, f'KVM uses {label}')
-    else:
-        yield source.absent(
-            key,
-            value,
-            f'KVM does not use {label}: it is switched off, or something '
-            'that it needs is missing',
-            _parameter_remedy(look, key, module, name),
-        )
+    """What a parameter of KVM says; one that is not there is off."""
+    feature = name.upper().replace('_', '-')
+    cause = 'it is switched off, or something that it needs is missing'
+    yield from ModuleParameter(
+        module,
+        name,
+        on=f'KVM uses {feature}',
+        off=f'KVM does not use {feature}',
+        feature=feature,
+        load=_LOAD(module=module),
+        newer=_NEWER_KERNEL(module=module, feature=feature),
+    ).observe(
+        look, key, lambda: (cause, _parameter_remedy(look, key, module, name))
+    )
 
 
 def _parameter_remedy(look: Look, key: str, module: str, name: str) -> Advice:
@@ -625,17 +618,12 @@ def _parameter_remedy(look: Look, key: str, module: str, name: str) -> Advice:
     asked = truth((word.value if word else None) or '')
     if asked is False and word is not None:
         causes.append(_WORD_OFF(word=shortened(word.text)))
-    elif asked is None and not _is_on(look, module, name):
+    elif asked is None and not ModuleParameter(module, name).is_set(
+        look, True
+    ):
         causes.append(_SWITCH_ON(module=module, parameter=name))
     causes.append(_DMESG(module=module))
     return first(*causes)
-
-
-def _is_on(look: Look, module: str, name: str) -> bool:
-    try:
-        return truth(look.module_parameter(module, name)) is True
-    except Denied:
-        return False
 
 
 def _tdx_platform(look: Look) -> bool:
@@ -653,37 +641,6 @@ def _tdx_cause(look: Look) -> Advice:
     if off or look.boot_word('nohibernate') is not None:
         return NONE
     return _NOHIBERNATE()
-
-
-def _no_parameter(
-    look: Look,
-    key: str,
-    module: str,
-    label: str,
-    source: Source,
-    denied: Denied,
-) -> Observation:
-    """Not there means off, where modules are shown at all."""
-    try:
-        loaded: bool | None = look.module_loaded(module)
-    except Denied:
-        loaded = None
-    if loaded is None or not denied.missing:
-        reason = f'{source.name} does not show whether KVM uses {label}'
-        return source.denied(key, denied, reason)
-    if loaded:
-        return source.absent(
-            key,
-            str(denied),
-            f'{module} of this kernel knows nothing of {label}',
-            _NEWER_KERNEL(module=module, feature=label),
-        )
-    return source.absent(
-        key,
-        f'{module} is not loaded',
-        f'KVM does not use {label}: {module} is not loaded',
-        _LOAD(module=module),
-    )
 
 
 def _vm_type(

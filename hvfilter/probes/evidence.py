@@ -10,7 +10,7 @@ from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.remedies import NONE, Advice, Remedy
 
-SHOWN = 80
+SHOWN = 100
 """Characters of a raw value that are kept as evidence."""
 
 
@@ -20,12 +20,14 @@ class Source:
 
     :ivar name: the file, ioctl, register or option
     :ivar item: what is read from it: a line, a bit, a word
+    :ivar limit: characters of a value that are kept
     """
 
     stage: Stage
     strength: Strength
     name: str
     item: str
+    limit: int = SHOWN
 
     def observation(
         self,
@@ -43,7 +45,7 @@ class Source:
             self.strength,
             self.name,
             self.item,
-            shortened(value),
+            shortened(value, self.limit),
             reason,
             remedy,
         )
@@ -125,7 +127,7 @@ def access(denied: Denied) -> Advice:
     return NONE
 
 
-def shortened(value: str) -> str:
+def shortened(value: str, limit: int = SHOWN) -> str:
     """A raw value, fit for one line of a report."""
     text = ' '.join(value.split())
-    return text if len(text) <= SHOWN else f'{text[:SHOWN]}...'
+    return text if len(text) <= limit else f'{text[:limit]}...'

@@ -22,7 +22,7 @@ from hvfilter.probes import (
 )
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-from hvfilter.probes.evidence import access
+from hvfilter.probes.evidence import Source, access
 from hvfilter.probes.remedies import NONE, Advice, all_of
 from hvfilter.probes.x86_readings import vendor_module
 
@@ -36,6 +36,8 @@ _NOT_TO_BE_RUN = frozenset({'ECANCELED', 'EOPNOTSUPP'})
 there is no guest. Only then the module is a witness."""
 
 _NOT_OF_KVM = frozenset({'iommu', 'interrupt_remapping'})
+
+_SMOKE = Source(Stage.KVM, Strength.SMOKE, 'smoke run', 'a guest that runs')
 
 _NEEDS_KVM = tuple(
     row.key
@@ -88,8 +90,8 @@ def _doubts(observed: list[Observation]) -> Iterator[Observation]:
                 doubt,
                 capability=key,
                 strength=Strength.SMOKE,
-                source='smoke run',
-                asked='a guest that runs',
+                source=_SMOKE.name,
+                asked=_SMOKE.item,
             )
 
 
@@ -104,20 +106,6 @@ def _observe(look: Look) -> Iterator[Observation]:
     yield from _opens(look, version)
 
 
-def _kvm(
-    state: State,
-    strength: Strength,
-    source: str,
-    asked: str,
-    value: str,
-    reason: str,
-    remedy: Advice = NONE,
-) -> Observation:
-    return Observation(
-        'kvm', Stage.KVM, state, strength, source, asked, value, reason, remedy
-    )
-
-
 def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
     """Refused is UNKNOWN; ABSENT only if the kernel offers no KVM at all."""
     try:
@@ -125,17 +113,11 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
     except Denied:
         registered = None
     if registered is False and not denied.refused:
-        nothing = _kvm(
-            State.ABSENT,
-            Strength.PARAMETER,
-            '/proc/misc',
-            'kvm',
-            f'not there; {denied}',
-            f'the kernel offers no KVM: {per_arch.why_no_kvm(look)}',
-            all_of(_start(look), kvm_remedies.READ_DMESG()),
-        )
+        source = Source(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'kvm')
+        reason = f'the kernel offers no KVM: {per_arch.why_no_kvm(look)}'
+        remedy = all_of(_start(look), kvm_remedies.READ_DMESG())
         for key in _NEEDS_KVM:
-            yield dataclasses.replace(nothing, capability=key)
+            yield source.absent(key, f'not there; {denied}', reason, remedy)
         return
     if denied.refused:
         reason = f'{DEVICE} is there but may not be opened: {denied.text}'
@@ -146,15 +128,8 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
     else:
         reason = f'{DEVICE} could not be asked: {denied.text}'
         remedy = NONE
-    yield _kvm(
-        State.UNKNOWN,
-        Strength.IOCTL,
-        DEVICE,
-        'open',
-        str(denied),
-        reason,
-        remedy,
-    )
+    source = Source(Stage.KVM, Strength.IOCTL, DEVICE, 'open')
+    yield source.unknown('kvm', str(denied), reason, remedy)
 
 
 def _left_only_files(look: Look) -> Iterator[Observation]:
@@ -177,14 +152,9 @@ def _left_only_files(look: Look) -> Iterator[Observation]:
         return
     proof = _proof(look)
     if registered and proof:
-        yield _kvm(
-            State.PRESENT,
-            Strength.FLAGS,
-            '/proc/misc',
-            'kvm',
-            proof,
-            f'{proof} runs and offers {DEVICE}; it was not asked',
-        )
+        source = Source(Stage.KVM, Strength.FLAGS, '/proc/misc', 'kvm')
+        reason = f'{proof} runs and offers {DEVICE}; it was not asked'
+        yield source.present('kvm', proof, reason)
 
 
 def _start(look: Look) -> Advice:
@@ -221,11 +191,14 @@ def _opens(look: Look, version: int) -> Iterator[Observation]:
     else:
         state = State.UNKNOWN
         reason = f'{DEVICE} opens, which proves nothing without a guest'
-    yield _kvm(
-        state,
+    yield Source(
+        Stage.KVM,
         Strength.PARAMETER,
         'KVM_GET_API_VERSION',
         'API version, module',
+    ).observation(
+        'kvm',
+        state,
         f'{version}, {proof or "no module that needs the hardware"}',
         reason,
         NONE if proof else kvm_remedies.LET_IT_RUN(),
@@ -261,36 +234,17 @@ def _not_run(denied: Denied) -> Observation:
         remedy = kvm_remedies.LET_IT_RUN()
     elif denied.error == NOT_RECORDED:
         remedy = access(denied)
-    return _kvm(
-        State.UNKNOWN,
-        Strength.SMOKE,
-        'smoke run',
-        'a guest that runs',
-        str(denied),
-        f'no guest was run: {denied.text}',
-        remedy,
-    )
+    reason = f'no guest was run: {denied.text}'
+    return _SMOKE.unknown('kvm', str(denied), reason, remedy)
 
 
 def _ran(run: SmokeRun) -> Iterator[Observation]:
     verdict = smoke_verdict.judge(run)
     error = run.steps[-1][1] if run.steps else ''
     state, remedy = _ruling(verdict.outcome, error)
-    said = _kvm(
-        state,
-        Strength.SMOKE,
-        'smoke run',
-        'a guest that runs',
-        _steps(run),
-        verdict.text,
-        remedy,
-    )
-    yield said
-    if state is State.ABSENT:
-        # Whatever KVM is set up to use, it uses it for no guest.
-        for key in _NEEDS_KVM:
-            if key != 'kvm':
-                yield dataclasses.replace(said, capability=key)
+    # Whatever a KVM that runs no guest is set up to use, it uses for none.
+    for key in _NEEDS_KVM if state is State.ABSENT else ('kvm',):
+        yield _SMOKE.observation(key, state, _steps(run), verdict.text, remedy)
 
 
 def _ruling(

@@ -107,7 +107,9 @@ class ModuleParameter:
         elif denied.missing and self._too_old(look):
             yield self._old_kernel(look, key)
         elif denied.missing and loaded and self.newer is not None:
-            reason = f'{self.module} of this kernel has no {self.feature}'
+            reason = (
+                f'{self.module} of this kernel does not know {self.feature}'
+            )
             yield source.absent(key, str(denied), reason, self.newer)
         else:
             reason = f'{source.name} does not show whether {self.on}'

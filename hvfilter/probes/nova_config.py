@@ -18,7 +18,7 @@ from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import nova_confidential, nova_options, nova_remedies
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-from hvfilter.probes.evidence import shortened
+from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.nova_confidential import Answer
 from hvfilter.probes.nova_options import NovaOptions
 from hvfilter.probes.remedies import NONE
@@ -45,6 +45,10 @@ class _Guests:
     keeps_svm: bool | None
 
 
+_LONGEST = 2000
+"""Characters of all options together, each of them shortened already."""
+
+
 class NovaConfig(Probe):
     """virt_type, cpu_mode, cpu_models, cpu_model_extra_flags."""
 
@@ -57,21 +61,20 @@ class NovaConfig(Probe):
             answer = _answer(key, options, guests)
             if answer[0] is State.PRESENT and key in nova_confidential.NAMES:
                 answer = nova_confidential.answer(key, look, options)
-            state, asked, reason, remedy = answer
-            yield Observation(
-                key,
+            state, item, reason, remedy = answer
+            source = Source(
                 Stage.NOVA,
-                state,
                 Strength.PARAMETER,
-                _source(options),
-                asked,
-                _value(options),
-                reason,
-                remedy,
+                _files(options),
+                item,
+                limit=_LONGEST,
+            )
+            yield source.observation(
+                key, state, _value(options), reason, remedy
             )
 
 
-def _source(options: NovaOptions) -> str:
+def _files(options: NovaOptions) -> str:
     if options.refused:
         return ', '.join(dict.fromkeys(d.what for d in options.refused))
     return ', '.join(options.read) or 'nova.conf'

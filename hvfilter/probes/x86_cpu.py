@@ -13,7 +13,7 @@ from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
-from hvfilter.probes.evidence import access
+from hvfilter.probes.evidence import Source, access
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import NONE, OTHER_HARDWARE, Advice, first
 from hvfilter.probes.x86_features import FEATURES, name_of
@@ -186,17 +186,8 @@ def _observation(
         state = State.UNKNOWN
         reason = f'{reason}, but the module {other_kvm} offers KVM without'
         remedy = NONE
-    return Observation(
-        key,
-        Stage.CPU,
-        state,
-        strength,
-        reading.source,
-        reading.asked,
-        reading.value,
-        reason,
-        remedy,
-    )
+    source = Source(Stage.CPU, strength, reading.source, reading.asked)
+    return source.observation(key, state, reading.value, reason, remedy)
 
 
 def _lacking(look: Look, key: str) -> tuple[State, str, Advice]:

@@ -133,78 +133,56 @@ def _held_by_xen(look: Look, form: _Form) -> Observation:
     )
 
 
-def _said(
-    form: _Form,
-    state: State,
-    strength: Strength,
-    source: str,
-    asked: str,
-    value: str,
-    remedy: str = '',
+def _observation(
+    form: _Form, state: State, source: Source, value: str, remedy: str = ''
 ) -> Observation:
     reason = {
         State.PRESENT: f'the firmware permits {form.name}',
         State.ABSENT: f'the firmware has switched {form.name} off',
-        State.UNKNOWN: f'{source} does not show whether the firmware '
+        State.UNKNOWN: f'{source.name} does not show whether the firmware '
         f'permits {form.name}',
     }[state]
-    return Observation(
-        '',
-        Stage.FIRMWARE,
-        state,
-        strength,
-        source,
-        asked,
-        value,
-        reason,
-        remedy,
-    )
+    return source.observation('', state, value, reason, remedy)
+
+
+def _source(strength: Strength, name: str, item: str) -> Source:
+    return Source(Stage.FIRMWARE, strength, name, item)
 
 
 def _register(look: Look, form: _Form) -> Iterator[Observation]:
-    asked = f'{form.register_name} (MSR {form.register:#x})'
+    item = f'{form.register_name} (MSR {form.register:#x})'
+    source = _source(Strength.REGISTER, 'MSR', item)
     values: dict[int, int] = {}
     for cpu in look.cpus:
         try:
             values[cpu] = look.msr(cpu, form.register)
         except Denied as denied:
-            yield _said(
-                form,
-                State.UNKNOWN,
-                Strength.REGISTER,
-                'MSR',
-                asked,
-                str(denied),
-                access(denied),
+            remedy = access(denied)
+            yield _observation(
+                form, State.UNKNOWN, source, str(denied), remedy
             )
             return
     blocked = [cpu for cpu, value in values.items() if form.blocked(value)]
     value = ', '.join(f'{v:#x}' for v in dict.fromkeys(values.values()))
     if blocked and len(blocked) < len(values):
         value += f' (only processors {blocked[:8]} are locked)'
-    if not blocked:
-        yield _said(
-            form, State.PRESENT, Strength.REGISTER, 'MSR', asked, value
-        )
-        return
-    yield _forbidden(look, form, Strength.REGISTER, 'MSR', asked, value)
+    if blocked:
+        yield _forbidden(look, form, source, value)
+    else:
+        yield _observation(form, State.PRESENT, source, value)
 
 
 def _forbidden(
-    look: Look,
-    form: _Form,
-    strength: Strength,
-    source: str,
-    asked: str,
-    value: str,
+    look: Look, form: _Form, source: Source, value: str
 ) -> Observation:
     only_txt = _only_txt(look, form)
     remedy = x86_remedies.for_firmware(look, form.module, only_txt)
-    said = _said(form, State.ABSENT, strength, source, asked, value, remedy)
-    if not only_txt:
-        return said
-    reason = f'the firmware permits {form.name} only inside SMX (Intel TXT)'
-    return dataclasses.replace(said, reason=reason)
+    if only_txt:
+        reason = (
+            f'the firmware permits {form.name} only inside SMX (Intel TXT)'
+        )
+        return source.absent('', value, reason, remedy)
+    return _observation(form, State.ABSENT, source, value, remedy)
 
 
 def _flag(look: Look, form: _Form) -> Iterator[Observation]:
@@ -214,7 +192,7 @@ def _flag(look: Look, form: _Form) -> Iterator[Observation]:
     out when the firmware forbids the feature; one that is missing although
     CPUID shows the feature was taken out.
     """
-    asked = f'flags: {form.word}'
+    source = _source(Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}')
     try:
         sets = look.cpuinfo.words('flags')
     except Denied:
@@ -223,34 +201,24 @@ def _flag(look: Look, form: _Form) -> Iterator[Observation]:
         return
     if all(form.word in words for words in sets):
         # The line came with the kernel that began to take vmx out.
-        told = form.word == 'vmx' and look.cpuinfo.values('vmx flags')
-        new = look.kernel_version >= form.hidden_since or bool(told)
-        yield _said(
-            form,
-            State.PRESENT if new else State.UNKNOWN,
-            Strength.FLAGS,
-            '/proc/cpuinfo',
-            asked,
-            f'there, kernel {look.kernel}',
-        )
+        line = form.word == 'vmx' and look.cpuinfo.values('vmx flags')
+        new = look.kernel_version >= form.hidden_since or bool(line)
+        state = State.PRESENT if new else State.UNKNOWN
+        value = f'there, kernel {look.kernel}'
+        yield _observation(form, state, source, value)
         return
     value = 'not there although CPUID shows the feature'
     hidden, parameter = cleared(look, form.word)
     if parameter:
         yield _cleared(form, hidden, parameter, value)
-        return
-    if not _line_read(look) and _permitted(look, form):
-        asked = f'{asked}; clearcpuid in /proc/cmdline'
-        yield _said(
-            form,
-            State.UNKNOWN,
-            Strength.FLAGS,
-            '/proc/cpuinfo',
-            asked,
-            f'{value}; /proc/cmdline cannot be read',
+    elif not _line_read(look) and _permitted(look, form):
+        source = dataclasses.replace(
+            source, item=f'{source.item}; clearcpuid in /proc/cmdline'
         )
-        return
-    yield _forbidden(look, form, Strength.FLAGS, '/proc/cpuinfo', asked, value)
+        value = f'{value}; /proc/cmdline cannot be read'
+        yield _observation(form, State.UNKNOWN, source, value)
+    else:
+        yield _forbidden(look, form, source, value)
 
 
 def _cleared(
@@ -259,9 +227,8 @@ def _cleared(
     """The kernel was made to hide the word: no evidence of the firmware."""
     reason = f'{parameter} on the kernel command line hides {form.name}'
     remedy = x86_remedies.CLEARED(name=hidden, word=parameter)
-    return Source(
-        Stage.FIRMWARE, Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}'
-    ).unknown('', value, reason, remedy)
+    source = _source(Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}')
+    return source.unknown('', value, reason, remedy)
 
 
 def _line_read(look: Look) -> bool:
@@ -271,67 +238,62 @@ def _line_read(look: Look) -> bool:
         return False
 
 
-def _permitted(look: Look, form: _Form) -> bool:
-    """Whether the register permits what the kernel does not show."""
+def _registers(look: Look, form: _Form) -> list[int]:
+    """The register of each processor; none where one cannot be read."""
     try:
-        values = [look.msr(cpu, form.register) for cpu in look.cpus]
+        return [look.msr(cpu, form.register) for cpu in look.cpus]
     except Denied:
         # Observed as unknown by _register.
-        return False
-    return not any(map(form.blocked, values))
+        return []
+
+
+def _permitted(look: Look, form: _Form) -> bool:
+    """Whether the register permits what the kernel does not show."""
+    values = _registers(look, form)
+    return bool(values) and not any(map(form.blocked, values))
 
 
 def _only_txt(look: Look, form: _Form) -> bool:
     """Whether the register says why, where it can be read."""
-    if form.register != FEATURE_CONTROL:
-        return False
-    try:
-        values = [look.msr(cpu, form.register) for cpu in look.cpus]
-    except Denied:
-        # Observed as unknown by _register.
-        return False
-    return all(value & 7 == 3 for value in values)
+    values = _registers(look, form)
+    txt = form.register == FEATURE_CONTROL and bool(values)
+    return txt and all(value & 7 == 3 for value in values)
 
 
 def _module(look: Look, form: _Form) -> Iterator[Observation]:
     """The KVM module refuses to start where the firmware forbids it.
 
     One that is built in is listed all the same; so where another module may
-    be what offers KVM, an open device proves nothing.
+    be what offers KVM, neither an open device nor one that is offered and
+    may not be opened proves anything.
     """
-    asked = f'{form.module} runs and /dev/kvm opens'
     try:
         modules = look.names('/sys/module')
-        if form.module not in modules or other_kvm(modules):
-            return
-        version = look.kvm_api_version()
+    except Denied:
+        # Another module may be what offers KVM.
+        return
+    if form.module not in modules or other_kvm(modules):
+        return
+    try:
+        value = str(look.kvm_api_version())
     except Denied:
         yield from _registered(look, form)
         return
-    yield _said(
-        form,
-        State.PRESENT,
+    source = _source(
         Strength.IOCTL,
         'KVM_GET_API_VERSION',
-        asked,
-        str(version),
+        f'{form.module} runs and /dev/kvm opens',
     )
+    yield _observation(form, State.PRESENT, source, value)
 
 
 def _registered(look: Look, form: _Form) -> Iterator[Observation]:
-    """/dev/kvm may not open for us; that it is offered proves as much,
-    unless by a module that needs no permission of the firmware."""
     try:
-        modules = look.names('/sys/module')
         offered = look.kvm_registered
     except Denied:
+        # kvm_device observes it.
         return
-    if offered and form.module in modules and not other_kvm(modules):
-        yield _said(
-            form,
-            State.PRESENT,
-            Strength.PARAMETER,
-            '/proc/misc, /sys/module',
-            f'kvm, {form.module}',
-            'both are there',
-        )
+    if offered:
+        item = f'kvm, {form.module}'
+        source = _source(Strength.PARAMETER, '/proc/misc, /sys/module', item)
+        yield _observation(form, State.PRESENT, source, 'both are there')

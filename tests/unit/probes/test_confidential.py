@@ -279,7 +279,7 @@ class TestSev(ProbeTestCase):
     def test_kvm_when_the_module_lacks_the_parameter(self):
         files = {parameter_path('kvm_amd', 'sev_snp'): ENOENT}
         for modules, state, words in (
-            ({'kvm_amd'}, 'absent', 'knows nothing of SEV-SNP'),
+            ({'kvm_amd'}, 'absent', 'does not know SEV-SNP'),
             (set(), 'absent', 'not loaded'),
             (None, 'unknown', 'does not show'),
         ):

@@ -5,7 +5,7 @@ import testtools
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.evidence import Source, access, shortened
+from hvfilter.probes.evidence import SHOWN, Source, access, shortened
 
 SOURCE = Source(Stage.KVM, Strength.IOCTL, 'ioctl', 'bit 1')
 
@@ -49,9 +49,11 @@ class TestQuestion(testtools.TestCase):
 
     def test_value_when_long(self):
         self.assertEqual('a b', shortened('a\n  b '))
-        self.assertEqual('x' * 80, shortened('x' * 80))
-        self.assertEqual('x' * 80 + '...', shortened('x' * 81))
-        self.assertEqual(83, len(SOURCE.present('k', 'y' * 999, '').value))
+        self.assertEqual('x' * SHOWN, shortened('x' * SHOWN))
+        self.assertEqual('x' * SHOWN + '...', shortened('x' * (SHOWN + 1)))
+        self.assertEqual(
+            SHOWN + 3, len(SOURCE.present('k', 'y' * 999, '').value)
+        )
 
 
 class TestAccess(testtools.TestCase):
