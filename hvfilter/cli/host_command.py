@@ -18,15 +18,6 @@ class HostCommand(configuration.ConfigCommand):
 
     error_status = exit_codes.UNUSABLE
 
-    def get_epilog(self) -> str:
-        """See ``cliff.command.Command``.
-
-        Cliff names the package of each plug-in here, for which it reads the
-        metadata of everything that is installed: more time than the probe
-        takes.
-        """
-        return self._epilog or ''
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
         parser = super().get_parser(prog_name)

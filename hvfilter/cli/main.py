@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cliff.app import App
 from cliff.commandmanager import CommandManager
-from stevedore import ExtensionManager
 
-from hvfilter import version
+from hvfilter import plugins, version
 from hvfilter.cli import exit_codes, streams
 from hvfilter.model.problem import Problem
 
@@ -36,20 +35,11 @@ class LazyCommands(CommandManager):
     def load_commands(self, namespace: str) -> None:
         """See ``CommandManager``. The first of two namesakes is used."""
         self.group_list.append(namespace)
-        # The constructor is what loads; listing needs an instance, though.
-        plugins: ExtensionManager[Command]
-        plugins = ExtensionManager.make_test_instance([], namespace=namespace)
-        for entry_point in plugins.list_entry_points():
-            name = entry_point.name.replace('_', ' ')
-            known = self.commands.setdefault(name, entry_point)
-            if known.value != entry_point.value:
-                LOG.warning(
-                    'Two commands are called "%s": %s, which is used, and '
-                    '%s; uninstall one of the packages',
-                    name,
-                    known.value,
-                    entry_point.value,
-                )
+        points, problems = plugins.entry_points(namespace)
+        for name, point in points.items():
+            self.commands.setdefault(name.replace('_', ' '), point)
+        for problem in problems.values():
+            LOG.warning('%s The first is used.', problem)
 
 
 class Hvfilter(App):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Showing this host's findings as "hvfilter publish" would publish them."""
+"""The findings that ``[hvfilter] overrule`` replaces, for every command."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ SECTION, OPTION = 'hvfilter', 'overrule'
 def as_published(
     host: Host, report: HostReport, parsed_args: argparse.Namespace
 ) -> HostReport:
-    """The report with what the operator's configuration overrules.
+    """The report with the overrides that the configuration states.
 
-    Read through the door and not with oslo.config, whose import takes longer
-    than looking at the host.
+    Read as the probes read files and not with oslo.config, whose import takes
+    longer than probing.
 
+    :param host: the one with the configuration files.
     :raises hvfilter.model.problem.Problem: the option is not understood.
     """
-    words: list[str] = []
+    items: list[str] = []
     origin = ''
     for path, value in configuration.option_values(
         parsed_args, host, SECTION, OPTION
     ):
-        words = [word for word in value.split(',') if word.strip()]
+        items = [item for item in value.split(',') if item.strip()]
         origin = f'[{SECTION}] {OPTION} in {path}'
     try:
-        return overrule.apply(report, overrule.parse(words, origin))
+        return overrule.apply(report, overrule.parse(items, origin))
     except ValueError as error:
         raise Problem(str(error), 'Correct the option.') from None

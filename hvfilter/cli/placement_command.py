@@ -36,10 +36,6 @@ class PlacementCommand(config_files.ConfigCommand, Lister):
         """One line for a person, beside the listing."""
         print(plain(text), file=self.app.stderr)
 
-    def get_epilog(self) -> str:
-        """See :meth:`hvfilter.cli.host_command.HostCommand.get_epilog`."""
-        return self._epilog or ''
-
     def run(self, parsed_args: argparse.Namespace) -> int:
         """The exit status tells a monitor what to make of it."""
         self.status = 0

@@ -15,16 +15,16 @@ from hvfilter.cli import (
     host_command,
     host_identity,
     inputs,
+    overrides,
     placement_command,
 )
-from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
 from hvfilter.model import catalogue, document, form
-from hvfilter.model.finding import Finding, HostReport, Overrule, State
+from hvfilter.model.finding import Finding, HostReport, State
 from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
 from hvfilter.publish import base, publishers
-from hvfilter.rules import overrule, traits
+from hvfilter.rules import traits
 
 NO_WEEK = (
     "This host's clock, or the time of the report, is not in the years 2000 "
@@ -63,11 +63,13 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
         """See ``cliff.command.Command``."""
         conf = placement_command.config_from_args(parsed_args)
         chosen = publishers.load(conf.hvfilter.publishers, conf)
-        overrules = _overrules(conf)
         report, identity = _report_and_identity(conf, parsed_args)
-        report = overrule.apply(report, overrules)
-        for key in overrules:
-            self.say(_override_line(report, key))
+        report = overrides.as_published(
+            LiveHost(smoke=False), report, parsed_args
+        )
+        for finding in report.findings:
+            if finding.overrule is not None:
+                self.say(_override_line(finding, finding.overrule.origin))
         if report['kvm'].state is State.UNKNOWN:
             self.say(_kvm_unknown_line(report['kvm']))
         probed_s = _probed_s(parsed_args.report)
@@ -132,19 +134,6 @@ def _probed_s(report: str | None) -> float:
     return Path(report).stat().st_mtime
 
 
-def _overrules(conf: cfg.ConfigOpts) -> dict[str, Overrule]:
-    """What the operator says against the findings, and where."""
-    words = conf.hvfilter.overrule
-    if not words:
-        return {}
-    found = conf.get_location('overrule', agent.GROUP.name)
-    where = f' in {found.detail}' if found and found.detail else ''
-    try:
-        return overrule.parse(words, f'[hvfilter]overrule{where}')
-    except ValueError as error:
-        raise Problem(str(error), 'Correct the option.') from None
-
-
 def _kvm_unknown_line(kvm: Finding) -> str:
     return (
         'Could not determine whether this host runs KVM guests; '
@@ -180,10 +169,9 @@ def _to_find_out(finding: Finding) -> str:
     return f' To find out: {finding.remedy}.' if finding.remedy else ''
 
 
-def _override_line(report: HostReport, key: str) -> str:
-    finding = report[key]
-    origin = finding.overrule.origin if finding.overrule else ''
+def _override_line(finding: Finding, origin: str) -> str:
     return (
-        f'Publishing {key} as {finding.state.value} (overridden by {origin}; '
-        f'detected: {finding.found.value}, {finding.reason})'
+        f'Publishing {finding.capability} as {finding.state.value} '
+        f'(overridden by {origin}; detected: {finding.found.value}, '
+        f'{finding.reason})'
     )

@@ -27,7 +27,6 @@ from hvfilter.placement import errors, uuids
 
 #: First microversions of what is used here.
 TRAITS = '1.6'
-ROOTS = '1.14'
 REQUIRED = '1.18'
 FORBIDDEN = '1.22'
 ANY_OF = '1.39'
@@ -88,14 +87,10 @@ class Provider:
     :param uuid: in canonical form, lower case.
     :param name: as its creator named it; nova-compute uses the hypervisor's
         host name.
-    :param generation: changes with each change of the provider.
-    :param root: the uuid of the tree's root; its own for a root provider.
     """
 
     uuid: str
     name: str
-    generation: int
-    root: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,14 +116,14 @@ class PlacementClient:
         """Return the provider of that uuid; ``NotFound`` if none has it."""
         uuid = canonical_uuid(uuid)
         body = self._read(
-            f'/resource_providers/{uuid}', ROOTS, f'resource provider {uuid}'
+            f'/resource_providers/{uuid}', TRAITS, f'resource provider {uuid}'
         )
         return _provider(body, f'resource provider {uuid}')
 
     def provider_named(self, name: str) -> Provider:
         """Return the provider of exactly that name, else ``NotFound``."""
         about = f'resource provider named {name!r}'
-        providers = self._providers({'name': name}, ROOTS, about)
+        providers = self._providers({'name': name}, TRAITS, about)
         for provider in providers:
             if provider.name == name:
                 return provider
@@ -140,35 +135,21 @@ class PlacementClient:
         )
 
     def providers_with(
-        self,
-        *,
-        required: Iterable[str] = (),
-        forbidden: Iterable[str] = (),
-        any_of: Iterable[Iterable[str]] = (),
+        self, *, required: Iterable[str], forbidden: Iterable[str] = ()
     ) -> tuple[Provider, ...]:
-        """Return the providers that carry traits themselves.
+        """Return the providers that have these traits themselves.
 
-        :param required: each of these.
+        :param required: each of these; at least one.
         :param forbidden: none of these.
-        :param any_of: at least one of each of these groups; needs
-            microversion 1.39 (Placement of Yoga, 2022).
         :raises errors.UnknownTrait: Placement does not know one of the names.
         """
-        version = REQUIRED
-        wanted = [_trait(name) for name in sorted(required)]
+        names = [_trait(name) for name in sorted(required)]
         excluded = ['!' + _trait(name) for name in sorted(forbidden)]
-        if excluded:
-            version = FORBIDDEN
-        query = []
-        if wanted or excluded:
-            query.append(('required', ','.join(wanted + excluded)))
-        for group in any_of:
-            version = ANY_OF
-            names = ','.join(_trait(name) for name in sorted(group))
-            query.append(('required', 'in:' + names))
-        if not query:
-            raise ValueError('ask for at least one trait')
-        return self._providers(query, version, 'resource providers by trait')
+        return self._providers(
+            {'required': ','.join(names + excluded)},
+            FORBIDDEN if excluded else REQUIRED,
+            'resource providers by trait',
+        )
 
     def uuids_with(self, trait: str) -> frozenset[str]:
         """Return the uuids of the providers that carry a trait themselves.
@@ -272,7 +253,7 @@ class PlacementClient:
         )
 
     def _providers(
-        self, query: Any, version: str, about: str
+        self, query: Mapping[str, str], version: str, about: str
     ) -> tuple[Provider, ...]:
         encoded = urllib.parse.urlencode(query, safe=':,!')
         body = self._read(f'/resource_providers?{encoded}', version, about)
@@ -369,16 +350,8 @@ def _provider(item: Any, about: str) -> Provider:
     uuid, name = item.get('uuid'), item.get('name')
     if not isinstance(uuid, str) or not isinstance(name, str):
         raise _misshapen(about, 'a resource provider lacks uuid or name')
-    root = item.get('root_provider_uuid')
-    if root is not None and not isinstance(root, str):
-        raise _misshapen(about, 'the root provider is no uuid')
     try:
-        return Provider(
-            uuid=canonical_uuid(uuid),
-            name=name,
-            generation=_generation(item.get('generation'), about),
-            root=canonical_uuid(root or uuid),
-        )
+        return Provider(canonical_uuid(uuid), name)
     except ValueError as error:
         raise _misshapen(about, str(error)) from None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
+from hvfilter import plugins
 from hvfilter.model.finding import Observation
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import Look
@@ -21,27 +21,10 @@ def registered() -> tuple[Probe, ...]:
     A probe that cannot be loaded is left out and logged: the others still
     tell what they know.
     """
-    import stevedore
-
-    manager: Iterable[Any] = stevedore.ExtensionManager(
-        NAMESPACE,
-        invoke_on_load=True,
-        on_load_failure_callback=lambda _manager, entry_point, error: (
-            LOG.error('Probe %s cannot be loaded: %s', entry_point, error)
-        ),
-    )
-    by_name: dict[str, Probe] = {}
-    for extension in manager:
-        if extension.name in by_name:
-            LOG.error(
-                'Two probes are registered as %s in %s; the first is used: '
-                'uninstall one of the packages',
-                extension.name,
-                NAMESPACE,
-            )
-            continue
-        by_name[extension.name] = extension.obj
-    return tuple(by_name[name] for name in sorted(by_name))
+    found = plugins.load(NAMESPACE, make=lambda probe: probe())
+    for problem in found.problems.values():
+        LOG.error('%s', problem)
+    return tuple(found.loaded.values())
 
 
 def observe(look: Look, probes: Iterable[Probe]) -> list[Observation]:

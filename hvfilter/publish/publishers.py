@@ -10,6 +10,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from hvfilter import plugins
 from hvfilter.model.problem import Problem
 from hvfilter.publish import base
 
@@ -64,43 +65,15 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
     One that is not registered, is registered twice or cannot be loaded is
     :class:`Unusable`.
     """
-    import stevedore
-
-    broken: dict[str, Problem] = {}
-
-    def not_loaded(_: Any, entry_point: Any, error: BaseException) -> None:
-        broken[entry_point.name] = Problem(
-            f'The publisher {entry_point.name} cannot be loaded: {error}',
-            f'Install what {entry_point.value} needs, or remove it from '
-            '[hvfilter] publishers.',
-            code='not_installed',
-        )
-
-    manager = stevedore.NamedExtensionManager(
-        base.NAMESPACE,
-        list(names),
-        on_load_failure_callback=not_loaded,
-        warn_on_missing_entrypoint=False,
-    )
-    known: dict[str, Any] = {}
-    for extension in manager:
-        if extension.name in known:
-            broken[extension.name] = Problem(
-                f'Two publishers are registered as {extension.name} in '
-                f'{base.NAMESPACE}',
-                'Uninstall one of the packages.',
-                code='not_installed',
-            )
-        known[extension.name] = extension.plugin
-    registered = {each.name for each in manager.list_entry_points()}
+    known = plugins.load(base.NAMESPACE, names)
 
     def chosen(name: str) -> Chosen:
-        if name in broken:
-            return Unusable(name, broken[name])
-        if name not in known:
-            return Unusable(name, _unknown(name, registered))
+        if name in known.problems:
+            return Unusable(name, known.problems[name])
+        if name not in known.loaded:
+            return Unusable(name, _unknown(name))
         try:
-            publisher: base.Publisher = known[name](conf)
+            publisher: base.Publisher = known.loaded[name](conf)
         except Exception as error:
             return Unusable(name, _unexpected(name, error))
         return publisher
@@ -108,11 +81,12 @@ def load(names: Sequence[str], conf: cfg.ConfigOpts) -> tuple[Chosen, ...]:
     return tuple(chosen(name) for name in dict.fromkeys(names))
 
 
-def _unknown(name: str, registered: Iterable[str]) -> Problem:
+def _unknown(name: str) -> Problem:
+    registered, _ = plugins.entry_points(base.NAMESPACE)
     return Problem(
         f'[hvfilter] publishers: there is no publisher named {name!r}',
-        f'Known are: {", ".join(sorted(registered))}. One of another package '
-        'is known after that is installed.',
+        f'Use one of: {", ".join(sorted(registered))}; or install the package '
+        'of the publisher.',
         code='unknown_publisher',
     )
 

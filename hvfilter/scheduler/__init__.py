@@ -13,16 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 from oslo_log import log as logging
-from stevedore import extension
+
+from hvfilter import plugins
+from hvfilter.model.problem import Problem
 
 LOG = logging.getLogger(__name__)
 
 FILTERS = 'hvfilter.scheduler.filters'
 WEIGHERS = 'hvfilter.scheduler.weighers'
-
-
-class Ambiguous(Exception):
-    """Two plug-ins of one name: Nova would take either without a word."""
 
 
 def all_filters() -> list[Any]:
@@ -31,7 +29,7 @@ def all_filters() -> list[Any]:
     Named in ``[filter_scheduler] available_filters``; which of them run is
     said in ``enabled_filters``.
 
-    :raises Ambiguous: two entry points or classes have one name
+    :raises hvfilter.model.problem.Problem: two plug-ins share a name
     """
     found = _classes(FILTERS)
     from hvfilter.scheduler import startup
@@ -45,38 +43,26 @@ def all_weighers() -> list[Any]:
 
     Named in ``[filter_scheduler] weight_classes``.
 
-    :raises Ambiguous: two entry points or classes have one name
+    :raises hvfilter.model.problem.Problem: two plug-ins share a name
     """
     return _classes(WEIGHERS)
 
 
 def _classes(namespace: str) -> list[Any]:
-    manager: Any = extension.ExtensionManager(
-        namespace, on_load_failure_callback=_cannot_load
-    )
-    by_name: dict[str, Any] = {}
-    for found in manager.extensions:
-        # Nova knows them by class name; stevedore by entry point, and it
-        # notices two of a name only where they follow one another.
-        for name in {found.name, found.plugin.__name__}:
-            other = by_name.setdefault(name, found.plugin)
-            if other is not found.plugin:
-                raise Ambiguous(
-                    f'The entry point group {namespace} has {name} twice, '
-                    f'as {_where(other)} and as {_where(found.plugin)}. '
-                    'Uninstall one of the two packages.'
-                )
-    return list(dict.fromkeys(by_name.values()))
-
-
-def _where(plugin: Any) -> str:
-    return f'{plugin.__module__}:{plugin.__qualname__}'
-
-
-def _cannot_load(manager: Any, entry_point: Any, error: BaseException) -> None:
-    """Say so and go on: Nova does not start if the filter is enabled."""
-    LOG.error(
-        'The plug-in %s cannot be loaded and is not available: %s',
-        entry_point,
-        error,
-    )
+    found = plugins.load(namespace)
+    for name, problem in found.problems.items():
+        if name in found.loaded:
+            raise problem
+        # Nova does not start if this one is enabled.
+        LOG.error('%s', problem)
+    by_class: dict[str, Any] = {}
+    for plugin in found.loaded.values():
+        # Nova knows them by class name and would take either silently.
+        other = by_class.setdefault(plugin.__name__, plugin)
+        if other is not plugin:
+            raise Problem(
+                f'{namespace} has two classes named {plugin.__name__}, in '
+                f'{other.__module__} and in {plugin.__module__}',
+                'Uninstall one of the packages.',
+            )
+    return list(by_class.values())

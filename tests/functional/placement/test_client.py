@@ -14,7 +14,6 @@ class ClientTest(base.PlacementTestCase):
         by_uuid = self.client().provider(self.uuid)
         by_name = self.client().provider_named(self.NAME)
         self.assertEqual((self.uuid, self.NAME), (by_uuid.uuid, by_uuid.name))
-        self.assertEqual(self.uuid, by_uuid.root)
         self.assertEqual(by_uuid, by_name)
 
     def test_provider_when_it_does_not_exist(self):
@@ -103,7 +102,7 @@ class ClientTest(base.PlacementTestCase):
         self.assertEqual({self.uuid, other}, found(required=[A]))
         self.assertEqual({self.uuid}, found(required=[A, B]))
         self.assertEqual({other}, found(required=[A], forbidden=[B]))
-        self.assertEqual({self.uuid, other}, found(any_of=[[A, B]]))
+        self.assertEqual({self.uuid, other}, asked.uuids_with_any([A, B]))
         error = self.assertRaises(
             errors.UnknownTrait, found, required=['CUSTOM_NEVER_SEEN']
         )
@@ -111,7 +110,7 @@ class ClientTest(base.PlacementTestCase):
 
     def test_request_when_microversion_is_not_served(self):
         error = self.assertRaises(
-            errors.TooOld, self.client()._ask, 'GET', '/traits', '1.99', 'x'
+            errors.TooOld, self.client()._send, 'GET', '/traits', '1.99', 'x'
         )
         self.assertIn('1.39', str(error))
 

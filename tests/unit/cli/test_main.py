@@ -140,12 +140,14 @@ class TestLazyCommands(CommandTestCase):
         for point in points:
             point.name = 'do_it'
         with (
-            mock.patch.object(
-                main.ExtensionManager, 'list_entry_points', return_value=points
+            mock.patch(
+                'stevedore.ExtensionManager.list_entry_points',
+                return_value=points,
             ),
             self.assertLogs(main.LOG, 'WARNING') as logged,
         ):
             commands = main.LazyCommands('x.y')
         self.assertEqual(1, len(logged.output))
-        self.assertIn('a:A, which is used, and b:B', logged.output[0])
+        self.assertIn('do_it: a:A and b:B', logged.output[0])
+        self.assertIn('The first is used', logged.output[0])
         self.assertIs(points[0], commands.commands['do it'])

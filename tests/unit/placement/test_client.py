@@ -57,9 +57,9 @@ class AskTest(testtools.TestCase):
 
     def test_provider_when_it_exists(self):
         found = self.client(answer(value=PROVIDER)).provider(UUID.upper())
-        self.assertEqual(client.Provider(UUID, 'node1', 7, ROOT), found)
+        self.assertEqual(client.Provider(UUID, 'node1'), found)
         self.assertEqual(f'/resource_providers/{UUID}', self.sent().path)
-        self.assertEqual('1.14', self.sent().microversion)
+        self.assertEqual('1.6', self.sent().microversion)
 
     def test_provider_when_uuid_is_malformed(self):
         asked = self.client()
@@ -145,17 +145,6 @@ class AskTest(testtools.TestCase):
         asked.providers_with(required=['A'], forbidden=['B'])
         self.assertEqual('/resource_providers?required=A,!B', self.sent().path)
         self.assertEqual('1.22', self.sent().microversion)
-
-    def test_providers_with_when_any_of(self):
-        asked = self.client(answer(value={'resource_providers': []}))
-        asked.providers_with(required=['A'], any_of=[['C', 'B']])
-        self.assertEqual(
-            '/resource_providers?required=A&required=in:B,C', self.sent().path
-        )
-        self.assertEqual('1.39', self.sent().microversion)
-
-    def test_providers_with_when_nothing_is_asked(self):
-        self.assertRaises(ValueError, self.client().providers_with)
 
 
 class ErrorTest(testtools.TestCase):

@@ -40,7 +40,7 @@ class Client:
     def providers_with(self, *, required):
         (trait,) = required
         return tuple(
-            client.Provider(name, name, 1, name)
+            client.Provider(name, name)
             for name, traits in self.providers.items()
             if trait in traits
         )

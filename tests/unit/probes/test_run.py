@@ -61,27 +61,32 @@ class TestRegistered(testtools.TestCase):
         self.assertEqual(names, [type(p).__name__ for p in run.registered()])
         self.assertEqual('Arm64', names[0])
 
-    def test_first_is_used_when_two_bear_a_name(self):
+    def points(self, *points):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'stevedore.ExtensionManager.list_entry_points',
+                lambda manager: list(points),
+            )
+        )
+
+    def test_first_is_used_when_two_have_one_name(self):
         log = self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
-        first, second, other = mock.Mock(), mock.Mock(), mock.Mock()
+        first, second, other = (
+            mock.Mock(value=value) for value in ('x:A', 'y:B', 'z:C')
+        )
         first.name = second.name = 'b'
         other.name = 'a'
-        with mock.patch(
-            'stevedore.ExtensionManager', return_value=[first, second, other]
-        ):
-            found = run.registered()
-        self.assertEqual((other.obj, first.obj), found)
-        self.assertThat(log.output, Contains('registered as b'))
+        self.points(first, second, other)
+        self.assertEqual((other.load()(), first.load()()), run.registered())
+        self.assertThat(log.output, Contains('named b: x:A and y:B'))
 
     def test_rest_is_used_when_one_cannot_be_loaded(self):
         log = self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
-        with mock.patch(
-            'stevedore.ExtensionManager', return_value=[]
-        ) as manager:
-            run.registered()
-        self.assertEqual(('hvfilter.probes',), manager.call_args.args)
-        self.assertIs(True, manager.call_args.kwargs['invoke_on_load'])
-        report = manager.call_args.kwargs['on_load_failure_callback']
-        report(None, 'broken = x:Y', ImportError('no x'))
-        self.assertThat(log.output, Contains('Probe broken = x:Y cannot'))
-        self.assertThat(log.output, Contains('no x'))
+        good, bad, worse = (mock.Mock(value=f'{v}:Y') for v in 'xyz')
+        good.name, bad.name, worse.name = 'good', 'bad', 'worse'
+        bad.load.side_effect = ImportError('no x')
+        worse.load.return_value.side_effect = ValueError('no y')
+        self.points(good, bad, worse)
+        self.assertEqual((good.load()(),), run.registered())
+        for text in ('bad (y:Y)', 'no x', 'worse (z:Y)', 'no y'):
+            self.assertThat(log.output, Contains(text))

@@ -93,7 +93,7 @@ class LoadTest(testtools.TestCase):
         )
         (only,) = publishers.load(['textfile'], self.conf)
         self.assertIn('prometheus_client', self.failure(only))
-        self.assertIn('[hvfilter] publishers', self.failure(only))
+        self.assertIn('uninstall its package', self.failure(only))
 
     def test_the_others_when_one_cannot_be_made(self):
         self.useFixture(
@@ -107,3 +107,17 @@ class LoadTest(testtools.TestCase):
 
     def test_once_each_when_one_is_named_twice(self):
         self.assertEqual(1, len(publishers.load(['textfile'] * 2, self.conf)))
+
+    def test_neither_when_two_have_one_name(self):
+        points = [mock.Mock(value='x:A'), mock.Mock(value='y:B')]
+        for point in points:
+            point.name = 'twin'
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'stevedore.ExtensionManager.list_entry_points',
+                lambda manager: points,
+            )
+        )
+        (only,) = publishers.load(['twin'], self.conf)
+        self.assertIn('named twin: x:A and y:B', self.failure(only))
+        self.assertEqual('not_installed', only.problem.code)

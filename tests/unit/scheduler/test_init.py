@@ -7,25 +7,27 @@ from unittest import mock
 import fixtures
 import testtools
 from nova.scheduler import filters
-from stevedore import extension
 
 from hvfilter import scheduler
+from hvfilter.model.problem import Problem
 from hvfilter.scheduler.filters import hardware_virt
 
 FILTER = hardware_virt.HardwareVirtFilter
 
 
-def found(name, plugin):
-    return extension.Extension(name, None, plugin, None)
+def point(name, plugin):
+    found = mock.Mock(value=f'{plugin.__module__}:{plugin!r}')
+    found.name = name
+    found.load.return_value = plugin
+    return found
 
 
 class AllFiltersTest(testtools.TestCase):
-    def extensions(self, *extensions):
-        manager = mock.Mock(extensions=list(extensions))
+    def extensions(self, *points):
         self.useFixture(
             fixtures.MonkeyPatch(
-                'stevedore.extension.ExtensionManager',
-                lambda *args, **kwargs: manager,
+                'stevedore.ExtensionManager.list_entry_points',
+                lambda manager: list(points),
             )
         )
 
@@ -43,34 +45,29 @@ class AllFiltersTest(testtools.TestCase):
         other = type('Other', (), {})
         twin = type('HardwareVirtFilter', (), {})
         self.extensions(
-            found('HardwareVirtFilter', FILTER),
-            found('Other', other),
-            found('HardwareVirtFilter', twin),
+            point('HardwareVirtFilter', FILTER),
+            point('Other', other),
+            point('HardwareVirtFilter', twin),
         )
-        refusal = self.assertRaises(scheduler.Ambiguous, scheduler.all_filters)
-        self.assertIn('HardwareVirtFilter twice', str(refusal))
+        refusal = self.assertRaises(Problem, scheduler.all_filters)
+        self.assertIn('two plug-ins named HardwareVirtFilter', str(refusal))
 
     def test_duplicate_class_name_is_refused_under_another_name(self):
         twin = type('HardwareVirtFilter', (), {})
-        self.extensions(found('a', FILTER), found('b', twin))
-        self.assertRaises(scheduler.Ambiguous, scheduler.all_filters)
+        self.extensions(point('a', FILTER), point('b', twin))
+        self.assertRaises(Problem, scheduler.all_filters)
 
     def test_same_class_is_taken_once_when_found_twice(self):
-        self.extensions(found('a', FILTER), found('a', FILTER))
+        self.extensions(point('a', FILTER), point('a', FILTER))
         self.assertEqual([FILTER], scheduler.all_filters())
 
-    def test_broken_plug_in_is_told_and_left_out(self):
+    def test_broken_plug_in_is_logged_and_left_out(self):
         log = self.useFixture(
             fixtures.FakeLogger('hvfilter', level=logging.INFO)
         )
         broken = metadata.EntryPoint(
             'Broken', 'nowhere.at_all:Filter', scheduler.FILTERS
         )
-        self.useFixture(
-            fixtures.MonkeyPatch(
-                'stevedore.extension.ExtensionManager.list_entry_points',
-                lambda manager: [broken],
-            )
-        )
+        self.extensions(broken)
         self.assertEqual([], scheduler.all_filters())
         self.assertIn('nowhere', log.output)
