@@ -16,7 +16,7 @@ from hvfilter.model.finding import (
     Finding,
     HostReport,
     Observation,
-    Overrule,
+    Override,
     StageFinding,
     State,
     Strength,
@@ -145,7 +145,7 @@ def _findings(draw, capability):
     return Finding(
         capability.key,
         tuple(draw(stage_finding(stage)) for stage in capability.stages),
-        draw(st.none() | st.builds(Overrule, st.sampled_from(State), WORDS)),
+        draw(st.none() | st.builds(Override, st.sampled_from(State), WORDS)),
     )
 
 

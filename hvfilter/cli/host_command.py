@@ -117,7 +117,7 @@ def live_host(parsed_args: argparse.Namespace) -> Host:
 def report_from_args(parsed_args: argparse.Namespace) -> HostReport:
     """The report on the host that the options choose.
 
-    What this host's configuration overrules is shown as overruled.
+    What this host's configuration overrides is shown as overruled.
     """
     host = host_from_args(parsed_args)
     report = report_on(host, parsed_args)

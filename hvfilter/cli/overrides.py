@@ -9,7 +9,7 @@ from hvfilter.cli import configuration
 from hvfilter.host.door import Host
 from hvfilter.model.finding import HostReport
 from hvfilter.model.problem import Problem
-from hvfilter.rules import overrule
+from hvfilter.rules import override
 
 SECTION, OPTION = 'hvfilter', 'overrule'
 
@@ -33,6 +33,6 @@ def as_published(
         items = [item for item in value.split(',') if item.strip()]
         origin = f'[{SECTION}] {OPTION} in {path}'
     try:
-        return overrule.apply(report, overrule.parse(items, origin))
+        return override.apply(report, override.parse(items, origin))
     except ValueError as error:
         raise Problem(str(error), 'Correct the option.') from None

@@ -68,8 +68,8 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
             LiveHost(smoke=False), report, parsed_args
         )
         for finding in report.findings:
-            if finding.overrule is not None:
-                self.say(_override_line(finding, finding.overrule.origin))
+            if finding.override is not None:
+                self.say(_override_line(finding, finding.override.origin))
         if report['kvm'].state is State.UNKNOWN:
             self.say(_kvm_unknown_line(report['kvm']))
         probed_s = _probed_s(parsed_args.report)

@@ -18,7 +18,7 @@ from hvfilter.model.finding import (
     Finding,
     HostReport,
     Observation,
-    Overrule,
+    Override,
     StageFinding,
     State,
     Strength,
@@ -91,10 +91,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
         'reason': finding.reason,
         'remedy': str(finding.remedy),
     }
-    if finding.overrule is not None:
+    if finding.override is not None:
         document['overruled'] = {
             'found': finding.found.value,
-            'origin': finding.overrule.origin,
+            'origin': finding.override.origin,
         }
     document['stages'] = {
         stage.stage.value: _stage(stage) for stage in finding.stages
@@ -143,25 +143,25 @@ def _read_finding(capability: Capability, part: form.Part) -> Finding:
             _read_stage(stage, stages[stage.value], evidence[stage])
             for stage in capability.stages
         ),
-        _read_overrule(found),
+        _read_override(found),
     )
     _check_derived(finding, found)
     return finding
 
 
-def _read_overrule(found: dict[str, form.Part]) -> Overrule | None:
+def _read_override(found: dict[str, form.Part]) -> Override | None:
     if 'overruled' not in found:
         return None
     overruled = found['overruled'].members(('found', 'origin'))
     overruled['found'].choice(State)
-    return Overrule(found['state'].choice(State), overruled['origin'].text())
+    return Override(found['state'].choice(State), overruled['origin'].text())
 
 
 def _check_derived(finding: Finding, found: dict[str, form.Part]) -> None:
     """What follows from the stages is told for the reader's comfort: it must
     not tell another story than they do."""
     where = found['state']
-    if finding.overrule is not None:
+    if finding.override is not None:
         where = found['overruled'].entries()['found']
     for part, derived in (
         (where, finding.found.value),

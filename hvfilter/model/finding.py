@@ -74,7 +74,7 @@ class StageFinding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Overrule:
+class Override:
     """An operator's word against the finding.
 
     :ivar state: what to publish instead
@@ -94,7 +94,7 @@ class Finding:
 
     capability: str
     stages: tuple[StageFinding, ...]
-    overrule: Overrule | None = None
+    override: Override | None = None
 
     @property
     def found(self) -> State:
@@ -114,7 +114,7 @@ class Finding:
     @property
     def state(self) -> State:
         """What is published: the finding, unless it was overruled."""
-        return self.overrule.state if self.overrule else self.found
+        return self.override.state if self.override else self.found
 
     @property
     def deciding(self) -> StageFinding:

@@ -7,7 +7,7 @@ import dataclasses
 import enum
 
 
-class Ignorance(enum.Enum):
+class WhenUnknown(enum.Enum):
     """What to do when it is not known whether a host has a capability.
 
     INFER: whatever Nova's own host state can honestly tell is used; beyond
@@ -41,7 +41,7 @@ class Policy:
     """
 
     required: tuple[str, ...] = ('kvm',)
-    unreported: Ignorance = Ignorance.INFER
-    unreachable: Ignorance = Ignorance.INFER
+    unreported: WhenUnknown = WhenUnknown.INFER
+    unreachable: WhenUnknown = WhenUnknown.INFER
     reserved: frozenset[str] = frozenset()
     mode: Mode = Mode.ENFORCING

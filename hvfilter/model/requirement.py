@@ -17,7 +17,7 @@ class Demand(enum.Enum):
     PREFERRED = 'preferred'
 
 
-class Asker(enum.Enum):
+class Origin(enum.Enum):
     """Who asks."""
 
     FLAVOR = 'flavor'
@@ -30,7 +30,7 @@ class Requirement:
     """One capability, wanted or unwanted.
 
     :ivar capability: a key of the catalogue
-    :ivar asker: who asks
+    :ivar origin: who asks
     :ivar words: what was said, as it stands: ``hvfilter:nested=required``
     :ivar explicit: asked of this guest in hvfilter's own words. A policy's
         default is not, and neither is ``img_hv_type=kvm``, which images had
@@ -40,20 +40,20 @@ class Requirement:
 
     capability: str
     demand: Demand
-    asker: Asker
+    origin: Origin
     words: str
     explicit: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
-class Misfit:
+class InvalidRequest:
     """A request that no host can meet because it makes no sense.
 
     :ivar words: what was said, shortened
     :ivar problem: what is wrong with it and what would be right
     """
 
-    asker: Asker
+    origin: Origin
     words: str
     problem: str
 
@@ -63,11 +63,11 @@ class Requirements:
     """All that one guest asks.
 
     :ivar items: required, forbidden and preferred capabilities
-    :ivar misfits: requests that were not understood: they reject every host,
+    :ivar invalid: requests that were not understood: they reject every host,
         since ignoring them could put the guest on a wrong one
     :ivar architecture: what the guest's processor must be, in Nova's name,
         when the guest is to run under KVM; None when it was not said
-    :ivar landed: the guest is on the host already and only its image
+    :ivar in_place: the guest is on the host already and only its image
         changes: what is kept free for others does not concern it
     :ivar emulable: the image allows that the guest is emulated: a host will
         do on which Nova starts guests without KVM. On every other host the
@@ -77,9 +77,9 @@ class Requirements:
     """
 
     items: tuple[Requirement, ...] = ()
-    misfits: tuple[Misfit, ...] = ()
+    invalid: tuple[InvalidRequest, ...] = ()
     architecture: str | None = None
-    landed: bool = False
+    in_place: bool = False
     emulable: bool = False
     emulation_architecture: str | None = None
 
@@ -101,7 +101,7 @@ class Requirements:
     @property
     def hard(self) -> bool:
         """Whether any host could be rejected because of these."""
-        if self.misfits or self.architecture:
+        if self.invalid or self.architecture:
             return True
         return any(item.demand is not Demand.PREFERRED for item in self.items)
 
@@ -126,5 +126,5 @@ class Requirements:
     def _tcg_matters(self) -> bool:
         return self.emulable and (
             self.architecture is not None
-            or any(item.asker is Asker.POLICY for item in self.items)
+            or any(item.origin is Origin.POLICY for item in self.items)
         )

@@ -17,7 +17,7 @@ class Source(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Advertised:
+class HostCapabilities:
     """What a host is known to have.
 
     :ivar capabilities: keys of the catalogue that are PRESENT

@@ -208,7 +208,7 @@ def _about_findings(report: HostReport) -> Iterator[core.Metric]:
         [
             ({'capability': each.capability, 'found': each.found.value}, 1)
             for each in report.findings
-            if each.overrule is not None
+            if each.override is not None
         ],
     )
 

@@ -85,9 +85,9 @@ def evidence_rows(report: HostReport) -> Iterator[Row]:
 
 
 def _reason(finding: Finding) -> str:
-    if finding.overrule is None:
+    if finding.override is None:
         return finding.reason
     return (
-        f'{finding.overrule.origin} says so; found was '
+        f'{finding.override.origin} says so; found was '
         f'{finding.found.value}: {finding.reason}'
     )

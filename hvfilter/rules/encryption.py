@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from hvfilter.model.requirement import Asker, Demand, Requirement
+from hvfilter.model.requirement import Demand, Origin, Requirement
 
 FLAVOR_SPEC = 'hw:mem_encryption'
 FLAVOR_MODEL = 'hw:mem_encryption_model'
@@ -56,13 +56,13 @@ def by_flavor(
     if specs.get(FLAVOR_SPEC, '').strip().lower() in _TRUE:
         own = specs.get(FLAVOR_MODEL)
         words = f'{FLAVOR_SPEC}={specs[FLAVOR_SPEC]}'
-        yield from _by_model(image_model or own, Asker.FLAVOR, words)
+        yield from _by_model(image_model or own, Origin.FLAVOR, words)
     for name, value in specs.items():
         found = _NAME.fullmatch(name)
         trait = found[1] if found else None
         if trait and value.strip().lower() == Demand.REQUIRED.value:
             key = CAPABILITY_OF_TRAIT[trait]
-            yield _requirement(key, Asker.FLAVOR, f'{name}={value}')
+            yield _requirement(key, Origin.FLAVOR, f'{name}={value}')
 
 
 def by_image(
@@ -79,23 +79,23 @@ def by_image(
     """
     if wanted:
         words = f'{IMAGE_PROPERTY}=true'
-        yield from _by_model(model or flavor_model, Asker.IMAGE, words)
+        yield from _by_model(model or flavor_model, Origin.IMAGE, words)
     for trait in traits:
         if trait in CAPABILITY_OF_TRAIT:
             key = CAPABILITY_OF_TRAIT[trait]
-            yield _requirement(key, Asker.IMAGE, f'trait:{trait}=required')
+            yield _requirement(key, Origin.IMAGE, f'trait:{trait}=required')
 
 
 def _by_model(
-    model: str | None, asker: Asker, words: str
+    model: str | None, origin: Origin, words: str
 ) -> Iterable[Requirement]:
     # Nova refuses another model; what it means is not known here.
     key = CAPABILITY_OF_MODEL.get(model or _DEFAULT_MODEL)
     if key is not None:
         shown = f'{words} ({model})' if model else words
-        yield _requirement(key, asker, shown)
+        yield _requirement(key, origin, shown)
 
 
-def _requirement(key: str, asker: Asker, words: str) -> Requirement:
+def _requirement(key: str, origin: Origin, words: str) -> Requirement:
     """Not explicit: Nova has its own means, and had them before hvfilter."""
-    return Requirement(key, Demand.REQUIRED, asker, words, explicit=False)
+    return Requirement(key, Demand.REQUIRED, origin, words, explicit=False)

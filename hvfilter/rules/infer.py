@@ -22,8 +22,8 @@ from collections.abc import Iterable, Sequence
 
 from hvfilter.model import catalogue
 from hvfilter.model.catalogue import Arch, Stage, Vendor
-from hvfilter.model.policy import Ignorance, Policy
-from hvfilter.model.verdict import Advertised, Source
+from hvfilter.model.policy import Policy, WhenUnknown
+from hvfilter.model.verdict import HostCapabilities, Source
 
 _LONGEST_CPU_INFO = 1 << 20
 """Nova's column holds 64 KiB; what is longer is none of Nova's."""
@@ -177,7 +177,7 @@ def advertised(
     unheard: frozenset[str] = frozenset(),
     stale: bool = False,
     expired: str = '',
-) -> Advertised:
+) -> HostCapabilities:
     """All that is known of one host, for :func:`hvfilter.rules.judge.judge`.
 
     :param capabilities: those whose traits the host's provider carries; None
@@ -195,7 +195,7 @@ def advertised(
     if facts.kvm_host:
         # A trait is older than what Nova reads from the host now.
         denied = known & ruled_out
-    doubts: dict[Ignorance, frozenset[str]] = {}
+    doubts: dict[WhenUnknown, frozenset[str]] = {}
     source = Source.LAST_KNOWN if stale else Source.PLACEMENT
     if capabilities is None:
         doubts[policy.unreachable] = _ALL
@@ -208,13 +208,15 @@ def advertised(
         doubts[policy.unreachable] = unheard | more
     else:
         doubts[policy.unreported] = _ALL
-        if policy.unreported is Ignorance.INFER:
+        if policy.unreported is WhenUnknown.INFER:
             source = Source.INFERRED
     undecided = frozenset[str]()
-    for ignorance, keys in doubts.items():
-        inferred = ruled_out if ignorance is Ignorance.INFER else frozenset()
+    for when_unknown, keys in doubts.items():
+        inferred = (
+            ruled_out if when_unknown is WhenUnknown.INFER else frozenset()
+        )
         undecided |= keys - known - inferred
-    return Advertised(
+    return HostCapabilities(
         known,
         reported,
         source,

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.model.policy import Ignorance, Policy
+from hvfilter.model.policy import Policy, WhenUnknown
 from hvfilter.model.requirement import (
-    Asker,
     Demand,
+    Origin,
     Requirement,
     Requirements,
 )
 from hvfilter.model.verdict import (
-    Advertised,
     Cause,
+    HostCapabilities,
     Reason,
     Source,
     Verdict,
@@ -25,7 +25,7 @@ from hvfilter.model.verdict import (
 
 
 def judge(
-    requirements: Requirements, advertised: Advertised, policy: Policy
+    requirements: Requirements, advertised: HostCapabilities, policy: Policy
 ) -> Verdict:
     """Whether a guest may land on a host, with every reason against it.
 
@@ -39,8 +39,8 @@ def judge(
     without KVM on this host, provided that its image allows that.
     """
     reasons = [
-        Reason(Cause.NOT_UNDERSTOOD, misfit.words, misfit.problem)
-        for misfit in requirements.misfits
+        Reason(Cause.NOT_UNDERSTOOD, request.words, request.problem)
+        for request in requirements.invalid
     ]
     reasons.extend(_unmet(requirements, advertised, policy))
     reasons.extend(_foreign(requirements, advertised, policy))
@@ -49,7 +49,7 @@ def judge(
 
 
 def _unmet(
-    requirements: Requirements, advertised: Advertised, policy: Policy
+    requirements: Requirements, advertised: HostCapabilities, policy: Policy
 ) -> Iterator[Reason]:
     emulated = _emulated(requirements, advertised)
     doubts: dict[Reason, None] = {}
@@ -58,14 +58,14 @@ def _unmet(
             continue
         if not (item.explicit or advertised.kvm_host):
             continue
-        if emulated and item.asker is Asker.POLICY:
+        if emulated and item.origin is Origin.POLICY:
             continue
         has = item.capability in advertised.capabilities
         if not has and item.capability in advertised.undecided:
             doubtful = item.capability
         elif _meets(item, advertised):
             continue
-        elif emulated is None and item.asker is Asker.POLICY:
+        elif emulated is None and item.origin is Origin.POLICY:
             # Whether this matters hangs on what Nova makes of the guest.
             doubtful = 'tcg'
         elif item.demand is Demand.REQUIRED:
@@ -79,7 +79,7 @@ def _unmet(
     yield from doubts
 
 
-def _meets(item: Requirement, advertised: Advertised) -> bool:
+def _meets(item: Requirement, advertised: HostCapabilities) -> bool:
     """Whether a host has what is required, or has not what is forbidden.
 
     What Nova's own host state denies serves neither.
@@ -91,7 +91,7 @@ def _meets(item: Requirement, advertised: Advertised) -> bool:
 
 
 def _emulated(
-    requirements: Requirements, advertised: Advertised
+    requirements: Requirements, advertised: HostCapabilities
 ) -> bool | None:
     """Whether Nova starts the guest without KVM on this host, as its image
     allows; None when that is not known.
@@ -114,7 +114,9 @@ def _emulated(
     return None if 'tcg' in advertised.undecided else False
 
 
-def _doubt(key: str, item: Requirement, advertised: Advertised) -> Reason:
+def _doubt(
+    key: str, item: Requirement, advertised: HostCapabilities
+) -> Reason:
     """The reason when not knowing whether a host has a capability rejects."""
     if key in advertised.unknown:
         return Reason(Cause.UNKNOWN, key, item.words)
@@ -125,7 +127,7 @@ def _doubt(key: str, item: Requirement, advertised: Advertised) -> Reason:
     return Reason(Cause.UNREPORTED, '')
 
 
-def _out_of_reach(advertised: Advertised) -> bool:
+def _out_of_reach(advertised: HostCapabilities) -> bool:
     """Whether it is Placement's silence, not the host's, that leaves doubt.
 
     A host that reported, or from which nobody would, leaves none itself.
@@ -136,22 +138,22 @@ def _out_of_reach(advertised: Advertised) -> bool:
 
 
 def _spoils(
-    key: str, item: Requirement, advertised: Advertised, policy: Policy
+    key: str, item: Requirement, advertised: HostCapabilities, policy: Policy
 ) -> bool:
-    """Whether not knowing of a capability rejects: see :class:`Ignorance`.
+    """Whether not knowing of a capability rejects: see :class:`WhenUnknown`.
 
     What a host reported as unknown is no better known than what a host
     without a report has.
     """
     unheard = key not in advertised.unknown and _out_of_reach(advertised)
-    ignorance = policy.unreachable if unheard else policy.unreported
-    if ignorance is Ignorance.INFER:
+    when_unknown = policy.unreachable if unheard else policy.unreported
+    if when_unknown is WhenUnknown.INFER:
         return item.explicit
-    return ignorance is Ignorance.REJECT
+    return when_unknown is WhenUnknown.REJECT
 
 
 def _foreign(
-    requirements: Requirements, advertised: Advertised, policy: Policy
+    requirements: Requirements, advertised: HostCapabilities, policy: Policy
 ) -> Iterator[Reason]:
     """A KVM guest of another architecture than the host's.
 
@@ -183,10 +185,10 @@ def _foreign(
 
 
 def _reserved(
-    requirements: Requirements, advertised: Advertised, policy: Policy
+    requirements: Requirements, advertised: HostCapabilities, policy: Policy
 ) -> Iterator[Reason]:
     """Hosts with a reserved capability are kept for guests asking for it."""
-    if requirements.landed or not policy.reserved:
+    if requirements.in_place or not policy.reserved:
         return
     kept_for = sorted(policy.reserved & advertised.capabilities)
     if kept_for and not requirements.asked.intersection(kept_for):

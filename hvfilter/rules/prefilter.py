@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Collection, Iterable
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.model.requirement import (
-    Asker,
     Demand,
+    Origin,
     Requirement,
     Requirements,
 )
@@ -86,7 +86,7 @@ def _required(
         item.capability
         for item in needed.wanting(Demand.REQUIRED)
         # On a host that emulates, the policy does not concern such a guest.
-        if not (needed.emulable and item.asker is Asker.POLICY)
+        if not (needed.emulable and item.origin is Origin.POLICY)
         and _needs_trait(item, policy, reports)
     )
 
@@ -94,7 +94,7 @@ def _required(
 def _forbidden(
     needed: Requirements, policy: Policy, reports: Reports
 ) -> frozenset[str]:
-    if reports.stale and policy.unreported is not Ignorance.REJECT:
+    if reports.stale and policy.unreported is not WhenUnknown.REJECT:
         return frozenset()
     return frozenset(
         item.capability for item in needed.wanting(Demand.FORBIDDEN)
@@ -103,17 +103,17 @@ def _forbidden(
 
 def _needs_trait(item: Requirement, policy: Policy, reports: Reports) -> bool:
     """Whether each host without the trait would be rejected."""
-    rejects = policy.unreported is Ignorance.REJECT
+    rejects = policy.unreported is WhenUnknown.REJECT
     certain = reports.complete and (
         rejects or item.capability not in reports.doubted
     )
     if item.explicit:
-        return certain or policy.unreported is not Ignorance.ACCEPT
+        return certain or policy.unreported is not WhenUnknown.ACCEPT
     # Other words do not concern hosts without KVM, which a query cannot tell
     # from KVM hosts that never reported; but a guest whose image is for KVM
     # cannot land on such hosts anyway.
     return certain or (
-        rejects and item.asker is Asker.IMAGE and item.capability == 'kvm'
+        rejects and item.origin is Origin.IMAGE and item.capability == 'kvm'
     )
 
 

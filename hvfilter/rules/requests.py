@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
 from hvfilter.model.requirement import (
-    Asker,
     Demand,
-    Misfit,
+    InvalidRequest,
+    Origin,
     Requirement,
     Requirements,
 )
@@ -115,8 +115,8 @@ def requirements(asked: Asked, policy: Policy) -> Requirements:
     hypervisor type than QEMU is left alone, and a default never contradicts
     what the flavor or the image says of the same capability.
     """
-    items, misfits = _sorted([*_flavor(asked), *_image(asked)])
-    return _complete(asked, policy, items, misfits, items)
+    items, invalid = _sorted([*_flavor(asked), *_image(asked)])
+    return _complete(asked, policy, items, invalid, items)
 
 
 def image_requirements(asked: Asked, policy: Policy) -> Requirements:
@@ -128,16 +128,16 @@ def image_requirements(asked: Asked, policy: Policy) -> Requirements:
     image was then, and with the new one it is a KVM guest.
     """
     said, _ = _sorted([*_flavor(asked), *_image(asked)])
-    items, misfits = _sorted(_image(asked))
-    found = _complete(asked, policy, items, misfits, said)
-    return dataclasses.replace(found, landed=True)
+    items, invalid = _sorted(_image(asked))
+    found = _complete(asked, policy, items, invalid, said)
+    return dataclasses.replace(found, in_place=True)
 
 
 def _complete(
     asked: Asked,
     policy: Policy,
     items: tuple[Requirement, ...],
-    misfits: tuple[Misfit, ...],
+    invalid: tuple[InvalidRequest, ...],
     said: Iterable[Requirement],
 ) -> Requirements:
     """With what the policy and the kind of the image add.
@@ -149,7 +149,7 @@ def _complete(
         items += tuple(_defaults(policy, said))
     return Requirements(
         items,
-        misfits,
+        invalid,
         _architecture(asked, items),
         emulable=hv_type == 'qemu' or bool(asked.emulation_architecture),
         emulation_architecture=asked.emulation_architecture,
@@ -175,67 +175,71 @@ def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
     return None
 
 
-def _flavor(asked: Asked) -> Iterator[Requirement | Misfit]:
+def _flavor(asked: Asked) -> Iterator[Requirement | InvalidRequest]:
     for name, value in asked.extra_specs:
         scope, _, rest = name.partition(':')
         words = shorten(f'{name}={value}')
         if scope == SCOPE:
             yield _own_spec(rest, value, words)
         elif name.startswith(_OURS):
-            yield from _trait(rest, value, Asker.FLAVOR, words)
+            yield from _trait(rest, value, Origin.FLAVOR, words)
         elif not encryption.speaks_of_it(name):
             # Such as trait1:CUSTOM_HVFILTER_NESTED: a group means a nested
             # provider, and none of these carries a trait of ours.
             problem = 'it would have no effect: write hvfilter:<capability>'
-            yield Misfit(Asker.FLAVOR, words, problem)
+            yield InvalidRequest(Origin.FLAVOR, words, problem)
     yield from encryption.by_flavor(
         dict(asked.extra_specs), asked.encryption_model
     )
 
 
-def _own_spec(key: str, value: str, words: str) -> Requirement | Misfit:
+def _own_spec(
+    key: str, value: str, words: str
+) -> Requirement | InvalidRequest:
     if key not in catalogue.BY_KEY:
         known = ', '.join(catalogue.BY_KEY)
         problem = f'no such capability; known are: {known}'
-        return Misfit(Asker.FLAVOR, words, problem)
+        return InvalidRequest(Origin.FLAVOR, words, problem)
     try:
         demand = Demand(value.strip().lower())
     except ValueError:
         values = ', '.join(d.value for d in Demand)
-        return Misfit(
-            Asker.FLAVOR, words, f'the value must be one of {values}'
+        return InvalidRequest(
+            Origin.FLAVOR, words, f'the value must be one of {values}'
         )
-    return Requirement(key, demand, Asker.FLAVOR, words)
+    return Requirement(key, demand, Origin.FLAVOR, words)
 
 
 def _trait(
-    trait: str, value: str, asker: Asker, words: str
-) -> Iterator[Requirement | Misfit]:
+    trait: str, value: str, origin: Origin, words: str
+) -> Iterator[Requirement | InvalidRequest]:
     """One of ours; Placement alone decides the other traits."""
     if trait == catalogue.REPORTED_TRAIT:
         # Placement enforces the marker itself; it is no capability.
         return
     known = trait in catalogue.BY_TRAIT
     if not known and not _WELL_FORMED.fullmatch(trait):
-        yield Misfit(asker, words, 'hvfilter publishes no such trait')
+        yield InvalidRequest(origin, words, 'hvfilter publishes no such trait')
         return
     demand = _TRAIT_DEMANDS.get(value.strip().lower())
     if demand is None:
-        yield Misfit(asker, words, 'the value must be required or forbidden')
+        yield InvalidRequest(
+            origin, words, 'the value must be required or forbidden'
+        )
         return
     if not known:
         # Of a later release, or misspelt: Placement has it or finds no host.
         # On rebuild Nova asks it too (nova/conductor/manager.py,
         # _validate_image_traits_for_rebuild).
         return
-    yield Requirement(catalogue.BY_TRAIT[trait].key, demand, asker, words)
+    yield Requirement(catalogue.BY_TRAIT[trait].key, demand, origin, words)
 
 
-def _image(asked: Asked) -> Iterator[Requirement | Misfit]:
+def _image(asked: Asked) -> Iterator[Requirement | InvalidRequest]:
     for trait, value in asked.image_traits:
         if trait.startswith(catalogue.TRAIT_PREFIX):
             words = shorten(f'trait:{trait}={value}')
-            yield from _trait(trait, value, Asker.IMAGE, words)
+            yield from _trait(trait, value, Origin.IMAGE, words)
     yield from encryption.by_image(
         asked.encrypted,
         asked.encryption_model,
@@ -246,18 +250,18 @@ def _image(asked: Asked) -> Iterator[Requirement | Misfit]:
     if hv_type is not None and hv_type.strip().lower() == 'kvm':
         words = 'img_hv_type=kvm'
         yield Requirement(
-            'kvm', Demand.REQUIRED, Asker.IMAGE, words, explicit=False
+            'kvm', Demand.REQUIRED, Origin.IMAGE, words, explicit=False
         )
 
 
 def _sorted(
-    parts: Iterable[Requirement | Misfit],
-) -> tuple[tuple[Requirement, ...], tuple[Misfit, ...]]:
+    parts: Iterable[Requirement | InvalidRequest],
+) -> tuple[tuple[Requirement, ...], tuple[InvalidRequest, ...]]:
     """Each once, in the order in which they were said."""
     once = tuple(dict.fromkeys(parts))
     return (
         tuple(part for part in once if isinstance(part, Requirement)),
-        tuple(part for part in once if isinstance(part, Misfit)),
+        tuple(part for part in once if isinstance(part, InvalidRequest)),
     )
 
 
@@ -270,7 +274,7 @@ def _defaults(
             yield Requirement(
                 key,
                 Demand.REQUIRED,
-                Asker.POLICY,
+                Origin.POLICY,
                 f'[hvfilter] required = {key}',
                 explicit=False,
             )

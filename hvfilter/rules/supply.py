@@ -63,7 +63,7 @@ def supply(
         for item in requirements.items
         if item.demand is not Demand.PREFERRED
     ]
-    reserved = () if requirements.landed else sorted(policy.reserved)
+    reserved = () if requirements.in_place else sorted(policy.reserved)
     traits = [_trait(item.capability) for item in hard]
     traits += [_trait(key) for key in reserved]
     marker = holders.get(catalogue.REPORTED_TRAIT)
@@ -93,17 +93,17 @@ def supply(
 def requested(requirements: Requirements, policy: Policy) -> str:
     """What can reject a host, and who wants it."""
     words = [
-        f'{item.words} ({item.asker.value})'
+        f'{item.words} ({item.origin.value})'
         for item in requirements.items
         if item.demand is not Demand.PREFERRED
     ]
     words += [
-        f'{misfit.words} ({misfit.asker.value})'
-        for misfit in requirements.misfits
+        f'{request.words} ({request.origin.value})'
+        for request in requirements.invalid
     ]
     if requirements.architecture:
         words.append(f'hw_architecture={requirements.architecture} (image)')
-    if policy.reserved and not requirements.landed:
+    if policy.reserved and not requirements.in_place:
         keys = ','.join(sorted(policy.reserved))
         words.append(f'[hvfilter] reserved = {keys} (policy)')
     if len(words) > _MOST_ITEMS:

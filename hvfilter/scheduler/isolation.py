@@ -18,7 +18,7 @@ from nova.scheduler import request_filter
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
-from hvfilter.model.requirement import Asker, Demand
+from hvfilter.model.requirement import Demand, Origin
 from hvfilter.rules import requests
 from hvfilter.scheduler import policies, request
 
@@ -67,7 +67,7 @@ def _with_traits(spec: Any) -> Any:
     more = {
         f'trait:{catalogue.BY_KEY[item.capability].trait}': 'required'
         for item in needed.wanting(Demand.REQUIRED)
-        if not (needed.emulable and item.asker is Asker.POLICY)
+        if not (needed.emulable and item.origin is Origin.POLICY)
     }
     if not more.keys() - have.keys():
         return spec

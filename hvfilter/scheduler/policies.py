@@ -15,7 +15,7 @@ from oslo_log import log as logging
 
 from hvfilter.conf import scheduler as options
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.placement.holders import Ages
 from hvfilter.rules import possible, requests
 from hvfilter.scheduler import settings
@@ -176,8 +176,8 @@ def _required(value: str) -> tuple[str, ...]:
     return keys
 
 
-def _ignorance(value: str) -> Ignorance:
-    return Ignorance(value.strip().lower())
+def _ignorance(value: str) -> WhenUnknown:
+    return WhenUnknown(value.strip().lower())
 
 
 def _mode(value: str) -> Mode:
@@ -208,7 +208,9 @@ _READERS: dict[str, Callable[[str], Any]] = {
     'preferred_weight_multiplier': _number,
     'scarce_weight_multiplier': _number,
 }
-_CAREFUL_FIRST = _first_of(Ignorance.REJECT, Ignorance.INFER, Ignorance.ACCEPT)
+_CAREFUL_FIRST = _first_of(
+    WhenUnknown.REJECT, WhenUnknown.INFER, WhenUnknown.ACCEPT
+)
 _MOST_CAREFUL: dict[str, Callable[[list[Any]], Any]] = {
     'required': _all_of,
     'reserved': lambda values: frozenset(_all_of(values)),
@@ -226,7 +228,7 @@ _FIELDS = {
 _KEYS_ALLOWED = 'capabilities separated by commas: ' + ', '.join(
     catalogue.BY_KEY
 )
-_IGNORANCE_ALLOWED = ', '.join(each.value for each in Ignorance)
+_IGNORANCE_ALLOWED = ', '.join(each.value for each in WhenUnknown)
 _ALLOWED = {
     'required': f'{_KEYS_ALLOWED}; all of one kind of processor',
     'reserved': _KEYS_ALLOWED,

@@ -18,7 +18,7 @@ import nova.conf
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.placement.holders import Ages
 from hvfilter.rules import possible, requests
 
@@ -143,8 +143,8 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings(
         Policy(
             tuple(values['required']),
-            Ignorance(values['unreported']),
-            Ignorance(values['placement_unreachable']),
+            WhenUnknown(values['unreported']),
+            WhenUnknown(values['placement_unreachable']),
             frozenset(values['reserved']),
             Mode(values['mode']),
         ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.scheduler import policies, request
 
 
@@ -52,9 +52,9 @@ def _passes(policy: Policy, explicit: bool) -> tuple[bool, str]:
         return True, '[hvfilter] mode = permissive'
     word = policy.unreachable
     option = f'[hvfilter] placement_unreachable = {word.value}'
-    if word is Ignorance.INFER:
+    if word is WhenUnknown.INFER:
         return not explicit, option
-    return word is Ignorance.ACCEPT, option
+    return word is WhenUnknown.ACCEPT, option
 
 
 def _attempt(read: Callable[[], Any], otherwise: Any) -> Any:

@@ -26,7 +26,7 @@ from hvfilter.conf import agent
 from hvfilter.model.catalogue import REPORTED_TRAIT
 from hvfilter.model.finding import HostReport
 from hvfilter.model.policy import Policy
-from hvfilter.model.verdict import Advertised, Verdict
+from hvfilter.model.verdict import HostCapabilities, Verdict
 from hvfilter.model.week import Week
 from hvfilter.publish.base import Identity, Outcome, PublishContext
 from hvfilter.publish.placement import PlacementPublisher
@@ -219,7 +219,7 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
             for host in self.machines
         }
 
-    def advertised(self, host: str) -> Advertised:
+    def advertised(self, host: str) -> HostCapabilities:
         """What a host's provider says in Placement, and Nova beside it."""
         machine, traits = self.machines[host], self.traits(host)
         cpu = infer.processor(machine.cpu_info)

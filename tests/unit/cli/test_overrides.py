@@ -42,27 +42,27 @@ class AsPublishedTest(testtools.TestCase):
 
     def test_finding_when_nothing_is_said(self):
         for files in ({}, {'nova': '[DEFAULT]\noverrule = kvm=present\n'}):
-            self.assertIsNone(self.kvm(**files).overrule)
+            self.assertIsNone(self.kvm(**files).override)
 
     def test_finding_when_overruled(self):
         text = '[hvfilter]\noverrule = sev=absent, kvm=present,\n'
         finding = self.kvm(nova=text)
         self.assertIs(State.PRESENT, finding.state)
         self.assertIs(State.ABSENT, finding.found)
-        self.assertIn('/etc/nova/nova.conf', finding.overrule.origin)
+        self.assertIn('/etc/nova/nova.conf', finding.override.origin)
 
     def test_finding_when_files_contradict(self):
         finding = self.kvm(
             nova='[hvfilter]\noverrule = kvm=present\n',
             ours='[hvfilter]\noverrule = kvm=absent\n',
         )
-        self.assertIs(State.ABSENT, finding.overrule.state)
-        self.assertIn('hvfilter.conf', finding.overrule.origin)
+        self.assertIs(State.ABSENT, finding.override.state)
+        self.assertIn('hvfilter.conf', finding.override.origin)
 
     def test_finding_when_other_files_are_named(self):
         text = '[hvfilter]\noverrule = kvm=present\n'
         finding = self.kvm(['/etc/hvfilter/hvfilter.conf'], nova=text)
-        self.assertIsNone(finding.overrule)
+        self.assertIsNone(finding.override)
         finding = self.kvm(['/etc/nova/nova.conf'], nova=text)
         self.assertIs(State.PRESENT, finding.state)
 

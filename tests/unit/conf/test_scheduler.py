@@ -7,7 +7,7 @@ import testtools
 from oslo_config import cfg
 
 from hvfilter.conf import opts, scheduler
-from hvfilter.model.policy import Ignorance, Mode
+from hvfilter.model.policy import Mode, WhenUnknown
 
 
 class OptionsTest(testtools.TestCase):
@@ -33,8 +33,8 @@ class OptionsTest(testtools.TestCase):
         """No more and no fewer: another would fail in the middle of things."""
         for option, kind in (
             ('mode', Mode),
-            ('unreported', Ignorance),
-            ('placement_unreachable', Ignorance),
+            ('unreported', WhenUnknown),
+            ('placement_unreachable', WhenUnknown),
         ):
             values = {value.value for value in kind}
             (found,) = (each for each in scheduler.OPTS if each.name == option)

@@ -15,7 +15,7 @@ from hvfilter.model.finding import (
     Finding,
     HostReport,
     Observation,
-    Overrule,
+    Override,
     StageFinding,
     State,
     Strength,
@@ -117,7 +117,7 @@ class TestToDocument(testtools.TestCase):
 
     def test_both_states_are_told_when_overruled(self):
         overruled = Finding(
-            'nested', NESTED.stages, Overrule(State.PRESENT, 'agent.conf')
+            'nested', NESTED.stages, Override(State.PRESENT, 'agent.conf')
         )
         nested = document.to_document(report_of(overruled))['capabilities'][
             'nested'

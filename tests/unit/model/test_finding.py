@@ -8,7 +8,7 @@ from hvfilter.model.catalogue import BY_KEY, Stage
 from hvfilter.model.finding import (
     Finding,
     HostReport,
-    Overrule,
+    Override,
     StageFinding,
     State,
 )
@@ -70,8 +70,8 @@ class TestFinding(testtools.TestCase):
         self.assertEqual('nova unknown', finding.reason)
 
     def test_state_when_overruled(self):
-        overrule = Overrule(PRESENT, 'option')
-        finding = nested(ABSENT, ABSENT, ABSENT, ABSENT, overrule=overrule)
+        overrule = Override(PRESENT, 'option')
+        finding = nested(ABSENT, ABSENT, ABSENT, ABSENT, override=overrule)
         self.assertIs(PRESENT, finding.state)
         self.assertIs(ABSENT, finding.found)
         self.assertEqual('cpu absent', finding.reason)

@@ -3,16 +3,16 @@
 import testtools
 
 from hvfilter.model.requirement import (
-    Asker,
     Demand,
-    Misfit,
+    InvalidRequest,
+    Origin,
     Requirement,
     Requirements,
 )
 
 
 def asked(capability, demand):
-    return Requirement(capability, demand, Asker.FLAVOR, capability)
+    return Requirement(capability, demand, Origin.FLAVOR, capability)
 
 
 PREFERRED = asked('slat', Demand.PREFERRED)
@@ -22,11 +22,13 @@ FORBIDDEN = asked('tdx', Demand.FORBIDDEN)
 
 class TestRequirements(testtools.TestCase):
     def test_hard_when_some_host_could_be_rejected(self):
-        misfit = Misfit(Asker.FLAVOR, 'hvfilter:x', 'no such capability')
+        request = InvalidRequest(
+            Origin.FLAVOR, 'hvfilter:x', 'no such capability'
+        )
         for requirements in (
             Requirements((PREFERRED, REQUIRED)),
             Requirements((FORBIDDEN,)),
-            Requirements(misfits=(misfit,)),
+            Requirements(invalid=(request,)),
             Requirements(architecture='aarch64'),
         ):
             self.assertTrue(requirements.hard, requirements)

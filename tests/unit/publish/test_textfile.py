@@ -10,7 +10,7 @@ from hvfilter.conf import agent
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.problem import Problem
 from hvfilter.publish import base, textfile
-from hvfilter.rules import overrule
+from hvfilter.rules import override
 from tests.fakes import reports
 
 WELL = base.Outcome('placement', 'x', requests=2, conflicts=1)
@@ -106,8 +106,8 @@ class PublisherTest(testtools.TestCase):
 
     def test_publish_when_finding_is_overruled(self):
         context = reports.context([], ['kvm'])
-        report = overrule.apply(
-            context.report, overrule.parse(['kvm=present'], 'x')
+        report = override.apply(
+            context.report, override.parse(['kvm=present'], 'x')
         )
         text = textfile.render(
             base.PublishContext(

@@ -5,7 +5,7 @@ import dataclasses
 import testtools
 
 from hvfilter.model.catalogue import CATALOGUE
-from hvfilter.model.finding import Finding, Overrule, State
+from hvfilter.model.finding import Finding, Override, State
 from hvfilter.report import table
 from tests.unit.model.test_document import NESTED, NO_NESTED, report_of
 
@@ -57,7 +57,7 @@ class TestTable(testtools.TestCase):
 
     def test_both_words_are_told_when_overruled(self):
         report = report_of(
-            Finding('nested', NESTED.stages, Overrule(State.PRESENT, 'I'))
+            Finding('nested', NESTED.stages, Override(State.PRESENT, 'I'))
         )
         found = {row[0]: row for row in table.rows(report)}
         self.assertIs(State.PRESENT, found['nested'][1])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Policy
+from hvfilter.model.policy import Policy, WhenUnknown
 from hvfilter.model.verdict import Source
 from hvfilter.rules import infer
 
@@ -231,7 +231,7 @@ class AbsentTest(testtools.TestCase):
         self.assertEqual(frozenset(), infer.absent(facts))
 
 
-class AdvertisedTest(testtools.TestCase):
+class HostCapabilitiesTest(testtools.TestCase):
     ALL = frozenset(catalogue.BY_KEY)
 
     def advertised(self, *args, policy=None, facts=None, **more):
@@ -259,9 +259,9 @@ class AdvertisedTest(testtools.TestCase):
     def test_absent_is_decided_only_when_inferring(self):
         facts = infer.HostFacts(native=frozenset())
         for ignorance, undecided in (
-            (Ignorance.INFER, False),
-            (Ignorance.ACCEPT, True),
-            (Ignorance.REJECT, True),
+            (WhenUnknown.INFER, False),
+            (WhenUnknown.ACCEPT, True),
+            (WhenUnknown.REJECT, True),
         ):
             policy = Policy(unreported=ignorance)
             found = self.advertised((), False, facts=facts, policy=policy)
@@ -277,8 +277,8 @@ class AdvertisedTest(testtools.TestCase):
         facts = infer.HostFacts(native=frozenset())
         nested = frozenset({'nested'})
         for unreachable, unreported in (
-            (Ignorance.INFER, Ignorance.ACCEPT),
-            (Ignorance.ACCEPT, Ignorance.INFER),
+            (WhenUnknown.INFER, WhenUnknown.ACCEPT),
+            (WhenUnknown.ACCEPT, WhenUnknown.INFER),
         ):
             policy = Policy(unreachable=unreachable, unreported=unreported)
             for capabilities, reported, ignorance in (
@@ -293,7 +293,7 @@ class AdvertisedTest(testtools.TestCase):
                     policy=policy,
                     unheard=nested,
                 )
-                inferred = ignorance is Ignorance.INFER
+                inferred = ignorance is WhenUnknown.INFER
                 self.assertEqual(inferred, 'nested' not in found.undecided)
 
     def test_what_is_known_otherwise_is_handed_on(self):
@@ -330,8 +330,8 @@ class AdvertisedTest(testtools.TestCase):
     def test_unknown_is_inferred_as_the_policy_says(self):
         facts = infer.HostFacts(machine='aarch64')
         for ignorance, undecided in (
-            (Ignorance.INFER, False),
-            (Ignorance.ACCEPT, True),
+            (WhenUnknown.INFER, False),
+            (WhenUnknown.ACCEPT, True),
         ):
             policy = Policy(unreported=ignorance)
             found = self.advertised(

@@ -5,33 +5,35 @@ import itertools
 
 import testtools
 
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.model.requirement import (
-    Asker,
     Demand,
-    Misfit,
+    InvalidRequest,
+    Origin,
     Requirement,
     Requirements,
 )
-from hvfilter.model.verdict import Advertised, Cause, Reason, Source
+from hvfilter.model.verdict import Cause, HostCapabilities, Reason, Source
 from hvfilter.rules.judge import judge
 
 NEEDS_NESTED = Requirement(
-    'nested', Demand.REQUIRED, Asker.FLAVOR, 'hvfilter:nested=required'
+    'nested', Demand.REQUIRED, Origin.FLAVOR, 'hvfilter:nested=required'
 )
-BARS_NESTED = Requirement('nested', Demand.FORBIDDEN, Asker.FLAVOR, 'no')
-LIKES_NESTED = Requirement('nested', Demand.PREFERRED, Asker.FLAVOR, 'like')
+BARS_NESTED = Requirement('nested', Demand.FORBIDDEN, Origin.FLAVOR, 'no')
+LIKES_NESTED = Requirement('nested', Demand.PREFERRED, Origin.FLAVOR, 'like')
 POLICY_KVM = Requirement(
-    'kvm', Demand.REQUIRED, Asker.POLICY, 'policy', explicit=False
+    'kvm', Demand.REQUIRED, Origin.POLICY, 'policy', explicit=False
 )
 
 
 def reported(*keys, **more):
-    return Advertised(frozenset(keys), True, Source.PLACEMENT, **more)
+    return HostCapabilities(frozenset(keys), True, Source.PLACEMENT, **more)
 
 
 def unreported(*undecided, source=Source.INFERRED, **more):
-    return Advertised(frozenset(), False, source, frozenset(undecided), **more)
+    return HostCapabilities(
+        frozenset(), False, source, frozenset(undecided), **more
+    )
 
 
 def causes(items, advertised, policy=None, **more):
@@ -63,7 +65,7 @@ class ReportedTest(testtools.TestCase):
             self.assertEqual([], causes([LIKES_NESTED], host))
 
     def test_all_that_follows_a_preferred_one_is_judged(self):
-        likes_kvm = Requirement('kvm', Demand.PREFERRED, Asker.FLAVOR, 'like')
+        likes_kvm = Requirement('kvm', Demand.PREFERRED, Origin.FLAVOR, 'like')
         self.assertEqual(
             [Cause.LACKS], causes([likes_kvm, NEEDS_NESTED], reported())
         )
@@ -77,10 +79,10 @@ class ReportedTest(testtools.TestCase):
         )
 
     def test_every_host_is_rejected_when_request_makes_no_sense(self):
-        misfits = (Misfit(Asker.FLAVOR, 'hvfilter:x=y', 'no such'),)
+        invalid = (InvalidRequest(Origin.FLAVOR, 'hvfilter:x=y', 'no such'),)
         for host in (reported('kvm'), unreported(), reported(kvm_host=False)):
             self.assertEqual(
-                [Cause.NOT_UNDERSTOOD], causes([], host, misfits=misfits)
+                [Cause.NOT_UNDERSTOOD], causes([], host, invalid=invalid)
             )
 
     def test_reasons_tell_what_was_asked_and_by_which_words(self):
@@ -88,7 +90,7 @@ class ReportedTest(testtools.TestCase):
         found = judge(
             Requirements(
                 (BARS_NESTED, POLICY_KVM),
-                (Misfit(Asker.FLAVOR, 'hvfilter:x=y', 'no such'),),
+                (InvalidRequest(Origin.FLAVOR, 'hvfilter:x=y', 'no such'),),
                 'x86_64',
             ),
             nobody,
@@ -122,15 +124,15 @@ class ReportedTest(testtools.TestCase):
 class IgnoranceTest(testtools.TestCase):
     def test_unreported_host_is_taken_as_the_policy_says(self):
         passes = {
-            (Ignorance.INFER, POLICY_KVM): True,
-            (Ignorance.INFER, NEEDS_NESTED): False,
-            (Ignorance.INFER, BARS_NESTED): False,
-            (Ignorance.ACCEPT, POLICY_KVM): True,
-            (Ignorance.ACCEPT, NEEDS_NESTED): True,
-            (Ignorance.ACCEPT, BARS_NESTED): True,
-            (Ignorance.REJECT, POLICY_KVM): False,
-            (Ignorance.REJECT, NEEDS_NESTED): False,
-            (Ignorance.REJECT, BARS_NESTED): False,
+            (WhenUnknown.INFER, POLICY_KVM): True,
+            (WhenUnknown.INFER, NEEDS_NESTED): False,
+            (WhenUnknown.INFER, BARS_NESTED): False,
+            (WhenUnknown.ACCEPT, POLICY_KVM): True,
+            (WhenUnknown.ACCEPT, NEEDS_NESTED): True,
+            (WhenUnknown.ACCEPT, BARS_NESTED): True,
+            (WhenUnknown.REJECT, POLICY_KVM): False,
+            (WhenUnknown.REJECT, NEEDS_NESTED): False,
+            (WhenUnknown.REJECT, BARS_NESTED): False,
         }
         for (ignorance, item), accepted in passes.items():
             host = unreported('kvm', 'nested')
@@ -141,18 +143,18 @@ class IgnoranceTest(testtools.TestCase):
     def test_unreachable_placement_is_taken_as_the_policy_says(self):
         host = unreported('kvm', 'nested', source=Source.NONE)
         for ignorance, item in itertools.product(
-            Ignorance, (POLICY_KVM, NEEDS_NESTED)
+            WhenUnknown, (POLICY_KVM, NEEDS_NESTED)
         ):
             found = causes([item], host, Policy(unreachable=ignorance))
-            accepted = ignorance is Ignorance.ACCEPT or (
-                ignorance is Ignorance.INFER and item is POLICY_KVM
+            accepted = ignorance is WhenUnknown.ACCEPT or (
+                ignorance is WhenUnknown.INFER and item is POLICY_KVM
             )
             expected = [] if accepted else [Cause.NO_KNOWLEDGE]
             self.assertEqual(expected, found, (ignorance, item))
 
     def test_reported_host_leaves_only_placement_to_blame(self):
         host = reported('kvm', undecided=frozenset({'nested'}))
-        policy = Policy(unreported=Ignorance.ACCEPT)
+        policy = Policy(unreported=WhenUnknown.ACCEPT)
         self.assertEqual(
             [Cause.NO_KNOWLEDGE], causes([NEEDS_NESTED], host, policy)
         )
@@ -164,7 +166,7 @@ class IgnoranceTest(testtools.TestCase):
 
     def test_one_reason_stands_for_all_that_is_not_known(self):
         host = unreported('kvm', 'nested')
-        policy = Policy(unreported=Ignorance.REJECT)
+        policy = Policy(unreported=WhenUnknown.REJECT)
         self.assertEqual(
             [Cause.UNREPORTED],
             causes([NEEDS_NESTED, POLICY_KVM], host, policy),
@@ -172,11 +174,13 @@ class IgnoranceTest(testtools.TestCase):
 
 
 class OtherHypervisorTest(testtools.TestCase):
-    HOST = Advertised(frozenset(), False, Source.PLACEMENT, kvm_host=False)
+    HOST = HostCapabilities(
+        frozenset(), False, Source.PLACEMENT, kvm_host=False
+    )
 
     def test_policy_leaves_it_alone(self):
         self.assertEqual([], causes([POLICY_KVM], self.HOST))
-        strict = Policy(unreported=Ignorance.REJECT)
+        strict = Policy(unreported=WhenUnknown.REJECT)
         self.assertEqual([], causes([POLICY_KVM], self.HOST, strict))
 
     def test_it_lacks_what_is_asked_explicitly(self):
@@ -243,9 +247,9 @@ class EmulationTest(testtools.TestCase):
 
     def test_doubt_about_tcg_is_taken_as_the_policy_says(self):
         for ignorance, expected in (
-            (Ignorance.INFER, []),
-            (Ignorance.ACCEPT, []),
-            (Ignorance.REJECT, [Cause.UNREPORTED]),
+            (WhenUnknown.INFER, []),
+            (WhenUnknown.ACCEPT, []),
+            (WhenUnknown.REJECT, [Cause.UNREPORTED]),
         ):
             policy = Policy(unreported=ignorance)
             host = unreported('tcg')
@@ -253,7 +257,7 @@ class EmulationTest(testtools.TestCase):
         host = reported(
             undecided=frozenset({'tcg'}), unknown=frozenset({'tcg'})
         )
-        strict = Policy(unreported=Ignorance.REJECT)
+        strict = Policy(unreported=WhenUnknown.REJECT)
         self.assertEqual([], self.causes(host))
         self.assertEqual([Cause.UNKNOWN], self.causes(host, strict))
 
@@ -268,7 +272,9 @@ class EmulationTest(testtools.TestCase):
         self.assertEqual([], self.causes(doubtful, **arm))
         self.assertEqual(
             [Cause.ARCHITECTURE],
-            self.causes(doubtful, Policy(unreachable=Ignorance.REJECT), **arm),
+            self.causes(
+                doubtful, Policy(unreachable=WhenUnknown.REJECT), **arm
+            ),
         )
 
     def test_kvm_that_a_flavor_requires_is_of_the_architecture(self):
@@ -309,10 +315,10 @@ class UnknownTest(testtools.TestCase):
     def test_unknown_is_taken_as_the_policy_says_of_unreported_hosts(self):
         nested = dataclasses.replace(POLICY_KVM, capability='nested')
         for ignorance, item, accepted in (
-            (Ignorance.INFER, NEEDS_NESTED, False),
-            (Ignorance.INFER, nested, True),
-            (Ignorance.ACCEPT, BARS_NESTED, True),
-            (Ignorance.REJECT, nested, False),
+            (WhenUnknown.INFER, NEEDS_NESTED, False),
+            (WhenUnknown.INFER, nested, True),
+            (WhenUnknown.ACCEPT, BARS_NESTED, True),
+            (WhenUnknown.REJECT, nested, False),
         ):
             policy = Policy(unreported=ignorance)
             self.assertEqual(
@@ -321,7 +327,7 @@ class UnknownTest(testtools.TestCase):
                 (ignorance, item),
             )
         # It is not Placement that leaves the doubt.
-        silent = Policy(unreachable=Ignorance.ACCEPT)
+        silent = Policy(unreachable=WhenUnknown.ACCEPT)
         self.assertEqual(
             [Cause.UNKNOWN], causes([NEEDS_NESTED], self.HOST, silent)
         )
@@ -346,15 +352,15 @@ class NoKvmTest(testtools.TestCase):
         """Nobody reports from a host without KVM."""
         host = unreported('nested', source=Source.PLACEMENT, kvm_host=False)
         for unreachable, found in (
-            (Ignorance.ACCEPT, []),
-            (Ignorance.REJECT, [Cause.NO_KNOWLEDGE]),
+            (WhenUnknown.ACCEPT, []),
+            (WhenUnknown.REJECT, [Cause.NO_KNOWLEDGE]),
         ):
             policy = Policy(
                 unreachable=unreachable,
                 unreported=(
-                    Ignorance.ACCEPT
-                    if unreachable is Ignorance.REJECT
-                    else Ignorance.REJECT
+                    WhenUnknown.ACCEPT
+                    if unreachable is WhenUnknown.REJECT
+                    else WhenUnknown.REJECT
                 ),
             )
             for item in (NEEDS_NESTED, BARS_NESTED):
@@ -390,11 +396,11 @@ class ReservedTest(testtools.TestCase):
         ):
             policy = Policy(reserved=frozenset({kept}))
             needs = Requirement(
-                asked, Demand.REQUIRED, Asker.FLAVOR, asked, explicit=False
+                asked, Demand.REQUIRED, Origin.FLAVOR, asked, explicit=False
             )
             host = reported('kvm', asked, kept)
             self.assertEqual([], causes([needs], host, policy))
-        needs = Requirement('sev', Demand.REQUIRED, Asker.FLAVOR, 'sev')
+        needs = Requirement('sev', Demand.REQUIRED, Origin.FLAVOR, 'sev')
         policy = Policy(reserved=frozenset({'sev_es'}))
         self.assertEqual(
             [Cause.RESERVED],
@@ -410,4 +416,4 @@ class ReservedTest(testtools.TestCase):
 
     def test_guest_stays_when_it_is_there_already(self):
         host = reported('kvm', 'nested')
-        self.assertEqual([], causes([], host, self.POLICY, landed=True))
+        self.assertEqual([], causes([], host, self.POLICY, in_place=True))

@@ -3,7 +3,7 @@
 import testtools
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.rules import prefilter, requests
 
 
@@ -36,19 +36,19 @@ class QueryTest(testtools.TestCase):
         self.assertEqual(trait('kvm'), query({}, complete=True).required)
 
     def test_nothing_is_required_when_unreported_hosts_are_accepted(self):
-        policy = Policy(unreported=Ignorance.ACCEPT)
+        policy = Policy(unreported=WhenUnknown.ACCEPT)
         found = query({'hvfilter:nested': 'required'}, policy)
         self.assertEqual(prefilter.Query(), found)
 
     def test_kvm_image_becomes_a_trait_when_unreported_are_rejected(self):
-        policy = Policy(unreported=Ignorance.REJECT)
+        policy = Policy(unreported=WhenUnknown.REJECT)
         self.assertEqual(frozenset(), query({}, policy).required)
         self.assertEqual(
             trait('kvm'), query({}, policy, img_hv_type='kvm').required
         )
 
     def test_words_of_nova_do_not_concern_hosts_without_kvm(self):
-        policy = Policy(required=(), unreported=Ignorance.REJECT)
+        policy = Policy(required=(), unreported=WhenUnknown.REJECT)
         for asked in (
             {'encrypted': True},
             {'image_traits': {'HW_CPU_X86_AMD_SEV': 'required'}},
@@ -89,7 +89,7 @@ class QueryTest(testtools.TestCase):
         self.assertEqual(frozenset(), found.required)
         found = query({}, complete=True, doubted={'nested'})
         self.assertEqual(trait('kvm'), found.required)
-        strict = Policy(unreported=Ignorance.REJECT)
+        strict = Policy(unreported=WhenUnknown.REJECT)
         found = query({}, strict, complete=True, doubted={'kvm'})
         self.assertEqual(trait('kvm'), found.required)
 
@@ -97,7 +97,7 @@ class QueryTest(testtools.TestCase):
         nested = {'hvfilter:nested': 'required'}
         found = query(nested, complete=True, doubted={'nested'})
         self.assertEqual(trait('nested', 'kvm'), found.required)
-        lenient = Policy(unreported=Ignorance.ACCEPT)
+        lenient = Policy(unreported=WhenUnknown.ACCEPT)
         for doubted, expected in ((), trait('nested')), (('nested',), set()):
             found = query(nested, lenient, complete=True, doubted=doubted)
             asked = found.required & trait('nested')
@@ -109,12 +109,12 @@ class QueryTest(testtools.TestCase):
             ignorance: Policy(
                 reserved=frozenset({'nested'}), unreported=ignorance
             )
-            for ignorance in Ignorance
+            for ignorance in WhenUnknown
         }
         for ignorance, forbidden in (
-            (Ignorance.ACCEPT, set()),
-            (Ignorance.INFER, set()),
-            (Ignorance.REJECT, trait('tdx')),
+            (WhenUnknown.ACCEPT, set()),
+            (WhenUnknown.INFER, set()),
+            (WhenUnknown.REJECT, trait('tdx')),
         ):
             found = query(asked, policies[ignorance], stale=True)
             self.assertEqual(forbidden, found.forbidden, ignorance)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.model.policy import Policy
-from hvfilter.model.requirement import Asker, Demand, Misfit
+from hvfilter.model.requirement import Demand, InvalidRequest, Origin
 from hvfilter.rules import requests
 from hvfilter.rules.requests import Asked
 
@@ -33,7 +33,9 @@ WORDS = st.one_of(
 
 
 def said(found):
-    return [(i.capability, i.demand.value, i.asker.value) for i in found.items]
+    return [
+        (i.capability, i.demand.value, i.origin.value) for i in found.items
+    ]
 
 
 class FlavorTest(testtools.TestCase):
@@ -72,13 +74,13 @@ class FlavorTest(testtools.TestCase):
             [('kvm', 'forbidden', 'flavor'), ('nested', 'required', 'flavor')],
             said(found),
         )
-        self.assertEqual((), found.misfits)
+        self.assertEqual((), found.invalid)
 
     def test_capability_is_a_misfit_when_unknown(self):
         found = self.requirements(**{'hvfilter:nestd': 'required'})
         self.assertEqual((), found.items)
-        self.assertEqual('hvfilter:nestd=required', found.misfits[0].words)
-        self.assertIn('nested', found.misfits[0].problem)
+        self.assertEqual('hvfilter:nestd=required', found.invalid[0].words)
+        self.assertIn('nested', found.invalid[0].problem)
         self.assertTrue(found.hard)
 
     def test_value_is_a_misfit_when_unknown(self):
@@ -86,26 +88,26 @@ class FlavorTest(testtools.TestCase):
             found = self.requirements(**{'hvfilter:nested': value})
             self.assertEqual(
                 'the value must be one of required, forbidden, preferred',
-                found.misfits[0].problem,
+                found.invalid[0].problem,
             )
 
     def test_capability_is_a_misfit_when_it_has_a_scope_of_its_own(self):
         found = self.requirements(**{'hvfilter:x:nested': 'required'})
-        self.assertEqual('hvfilter:x:nested=required', found.misfits[0].words)
+        self.assertEqual('hvfilter:x:nested=required', found.invalid[0].words)
         self.assertTrue(
-            found.misfits[0].problem.startswith(
+            found.invalid[0].problem.startswith(
                 'no such capability; known are: kvm, tcg, hvm, '
             ),
-            found.misfits[0].problem,
+            found.invalid[0].problem,
         )
 
     def test_trait_of_a_later_release_is_left_to_placement(self):
         for value in ('required', 'forbidden'):
             found = self.requirements(**{'trait:CUSTOM_HVFILTER_NESTD': value})
-            self.assertEqual((), found.misfits)
+            self.assertEqual((), found.invalid)
         image = Asked.of(image_traits={'CUSTOM_HVFILTER_NESTD': 'required'})
-        self.assertEqual((), requests.requirements(image, KVM).misfits)
-        self.assertEqual((), requests.image_requirements(image, KVM).misfits)
+        self.assertEqual((), requests.requirements(image, KVM).invalid)
+        self.assertEqual((), requests.image_requirements(image, KVM).invalid)
 
     def test_misfit_when_it_would_have_no_effect(self):
         for name in (
@@ -116,10 +118,10 @@ class FlavorTest(testtools.TestCase):
             'trait1:CUSTOM_HVFILTER_NESTED',
             'TRAIT:CUSTOM_HVFILTER_NESTED',
         ):
-            (misfit,) = self.requirements(**{name: 'required'}).misfits
-            self.assertIn('no effect', misfit.problem)
+            (request,) = self.requirements(**{name: 'required'}).invalid
+            self.assertIn('no effect', request.problem)
         for name in ('hvfilters:x', 'company:hvfilter', 'trait:CUSTOM_GOLD'):
-            self.assertEqual((), self.requirements(**{name: 'x'}).misfits)
+            self.assertEqual((), self.requirements(**{name: 'x'}).invalid)
 
     def test_words_of_nova_for_encrypted_memory(self):
         for specs, image, keys in (
@@ -176,13 +178,13 @@ class FlavorTest(testtools.TestCase):
         )
         self.assertEqual(
             (
-                Misfit(
-                    Asker.FLAVOR,
+                InvalidRequest(
+                    Origin.FLAVOR,
                     'trait:CUSTOM_HVFILTER_nestd=required',
                     'hvfilter publishes no such trait',
                 ),
             ),
-            found.misfits,
+            found.invalid,
         )
 
     def test_trait_demand_is_a_misfit_when_preferred(self):
@@ -191,13 +193,13 @@ class FlavorTest(testtools.TestCase):
         )
         self.assertEqual(
             (
-                Misfit(
-                    Asker.FLAVOR,
+                InvalidRequest(
+                    Origin.FLAVOR,
                     'trait:CUSTOM_HVFILTER_NESTED=preferred',
                     'the value must be required or forbidden',
                 ),
             ),
-            found.misfits,
+            found.invalid,
         )
 
     def test_nothing_is_hard_when_only_preferred(self):
@@ -206,7 +208,7 @@ class FlavorTest(testtools.TestCase):
 
     def test_words_are_bounded_and_printable(self):
         found = self.requirements(**{'hvfilter:\n' + 'x' * 500: '\x00'})
-        words = found.misfits[0].words
+        words = found.invalid[0].words
         self.assertLessEqual(len(words), 120)
         self.assertTrue(words.isprintable())
 
@@ -348,9 +350,9 @@ class RebuildTest(testtools.TestCase):
             [('slat', 'required', 'image'), ('kvm', 'required', 'image')],
             said(found),
         )
-        self.assertEqual((), found.misfits)
+        self.assertEqual((), found.invalid)
         self.assertEqual('x86_64', found.architecture)
-        self.assertTrue(found.landed)
+        self.assertTrue(found.in_place)
 
 
 class AskedTest(testtools.TestCase):
@@ -389,10 +391,10 @@ class AnythingTest(testtools.TestCase):
         mine = [name for name in specs if name.startswith('hvfilter:')]
         from_flavor = [
             part
-            for part in (*found.items, *found.misfits)
-            if part.asker is Asker.FLAVOR and part.words.startswith('hvf')
+            for part in (*found.items, *found.invalid)
+            if part.origin is Origin.FLAVOR and part.words.startswith('hvf')
         ]
         self.assertEqual(bool(mine), bool(from_flavor))
         for item in found.items:
-            if item.asker is Asker.POLICY:
+            if item.origin is Origin.POLICY:
                 self.assertIs(Demand.REQUIRED, item.demand)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
-from hvfilter.model.finding import Overrule, State
+from hvfilter.model.finding import Override, State
 from hvfilter.model.week import Week
-from hvfilter.rules import combine, overrule, traits
+from hvfilter.rules import combine, override, traits
 from tests import strategies
 from tests.fakes import reports
 
@@ -58,7 +58,7 @@ class TestWanted(testtools.TestCase):
             (State.PRESENT, {'CUSTOM_HVFILTER_KVM', catalogue.REPORTED_TRAIT}),
             (State.ABSENT, {catalogue.REPORTED_TRAIT}),
         ):
-            told = overrule.apply(report, {'kvm': Overrule(state, 'x')})
+            told = override.apply(report, {'kvm': Override(state, 'x')})
             found = traits.wanted(told).present - catalogue.UNKNOWN_TRAITS
             self.assertEqual(present, found)
 

@@ -10,7 +10,7 @@ from nova import objects
 from nova.scheduler import request_filter
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Ignorance, Mode, Policy
+from hvfilter.model.policy import Mode, Policy, WhenUnknown
 from hvfilter.placement import errors, patience
 from hvfilter.placement.expired import Expired
 from hvfilter.rules import infer, requests
@@ -267,7 +267,7 @@ class SoundTest(testtools.TestCase):
     POLICIES = st.builds(
         Policy,
         required=st.sampled_from([(), ('kvm',), ('kvm', 'nested')]),
-        unreported=st.sampled_from(Ignorance),
+        unreported=st.sampled_from(WhenUnknown),
         reserved=st.frozensets(st.sampled_from(KEYS)),
     )
     ASKED = st.builds(

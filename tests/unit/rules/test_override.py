@@ -2,8 +2,8 @@
 
 import testtools
 
-from hvfilter.model.finding import Overrule, State
-from hvfilter.rules import overrule, traits
+from hvfilter.model.finding import Override, State
+from hvfilter.rules import override, traits
 from tests.fakes import reports
 
 ORIGIN = '[hvfilter]overrule'
@@ -13,12 +13,12 @@ class ParseTest(testtools.TestCase):
     def test_parse_when_words_are_right(self):
         self.assertEqual(
             {
-                'kvm': Overrule(State.PRESENT, ORIGIN),
-                'sev': Overrule(State.ABSENT, ORIGIN),
+                'kvm': Override(State.PRESENT, ORIGIN),
+                'sev': Override(State.ABSENT, ORIGIN),
             },
-            overrule.parse(['kvm=present', ' sev = ABSENT '], ORIGIN),
+            override.parse(['kvm=present', ' sev = ABSENT '], ORIGIN),
         )
-        self.assertEqual({}, overrule.parse([], ORIGIN))
+        self.assertEqual({}, override.parse([], ORIGIN))
 
     def test_parse_when_words_are_wrong(self):
         for words in (
@@ -31,7 +31,7 @@ class ParseTest(testtools.TestCase):
             ['kvm=present', 'kvm=absent'],
         ):
             error = self.assertRaises(
-                ValueError, overrule.parse, words, ORIGIN
+                ValueError, override.parse, words, ORIGIN
             )
             self.assertIn(ORIGIN, str(error))
 
@@ -44,7 +44,7 @@ class ParseTest(testtools.TestCase):
             ),
         ):
             error = self.assertRaises(
-                ValueError, overrule.parse, [words], ORIGIN
+                ValueError, override.parse, [words], ORIGIN
             )
             self.assertEqual(f"{ORIGIN}: '{words}' {problem}", str(error))
 
@@ -52,17 +52,17 @@ class ParseTest(testtools.TestCase):
 class ApplyTest(testtools.TestCase):
     def test_apply_when_finding_says_otherwise(self):
         found = reports.report(['ept'], ['kvm'])
-        overruled = overrule.apply(
-            found, overrule.parse(['kvm=present', 'ept=absent'], ORIGIN)
+        overruled = override.apply(
+            found, override.parse(['kvm=present', 'ept=absent'], ORIGIN)
         )
         self.assertIs(State.PRESENT, overruled['kvm'].state)
         self.assertIs(State.ABSENT, overruled['kvm'].found)
         self.assertEqual(found['kvm'].stages, overruled['kvm'].stages)
-        self.assertEqual(ORIGIN, overruled['kvm'].overrule.origin)
+        self.assertEqual(ORIGIN, overruled['kvm'].override.origin)
         wanted = traits.wanted(overruled)
         self.assertIn('CUSTOM_HVFILTER_KVM', wanted.present)
         self.assertIn('CUSTOM_HVFILTER_EPT', wanted.absent)
 
     def test_apply_when_nothing_is_overruled(self):
         found = reports.report(['ept'])
-        self.assertEqual(found, overrule.apply(found, {}))
+        self.assertEqual(found, override.apply(found, {}))

@@ -7,18 +7,18 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from hvfilter.model.catalogue import BY_KEY
-from hvfilter.model.finding import HostReport, Overrule, State
+from hvfilter.model.finding import HostReport, Override, State
 
 _STATES = {'present': State.PRESENT, 'absent': State.ABSENT}
 
 
-def parse(words: Iterable[str], origin: str) -> dict[str, Overrule]:
+def parse(words: Iterable[str], origin: str) -> dict[str, Override]:
     """Overrules by capability key, from ``kvm=present`` and the like.
 
     :param origin: who says so, such as the option and its file
     :raises ValueError: naming the words that make no sense, and what would
     """
-    overrules: dict[str, Overrule] = {}
+    overrides: dict[str, Override] = {}
     for each in words:
         key, equals, state = (part.strip() for part in each.partition('='))
         if key not in BY_KEY:
@@ -31,21 +31,21 @@ def parse(words: Iterable[str], origin: str) -> dict[str, Overrule]:
                 f'{origin}: {each!r} is not understood; write '
                 f'"{key}=present" or "{key}=absent"'
             )
-        if key in overrules:
+        if key in overrides:
             raise ValueError(f'{origin}: {key} is overruled twice')
-        overrules[key] = Overrule(_STATES[state.lower()], origin)
-    return overrules
+        overrides[key] = Override(_STATES[state.lower()], origin)
+    return overrides
 
 
-def apply(report: HostReport, overrules: Mapping[str, Overrule]) -> HostReport:
+def apply(report: HostReport, overrides: Mapping[str, Override]) -> HostReport:
     """The report with these findings overruled, their evidence kept."""
     return dataclasses.replace(
         report,
         findings=tuple(
             dataclasses.replace(
-                finding, overrule=overrules[finding.capability]
+                finding, override=overrides[finding.capability]
             )
-            if finding.capability in overrules
+            if finding.capability in overrides
             else finding
             for finding in report.findings
         ),
