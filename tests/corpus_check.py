@@ -23,9 +23,10 @@ from xml.etree import ElementTree
 
 from hvfilter.host.door import CpuidRegs, Machine
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import Making, Provenance, Snapshot
+from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.finding import HostReport
 from hvfilter.probes.host_report import probe_host
+from tests.recordings import a_snapshot
 
 SVM_FEATURES = {
     'npt': 'npt',
@@ -94,7 +95,7 @@ def report_of(
     """Our reading of one processor, by its registers only."""
     return probe_host(
         RecordedHost(
-            Snapshot(
+            a_snapshot(
                 origin=Provenance(Making.RECORDED, note='libvirt'),
                 machine=Machine('x86_64', ''),
                 files={'/sys/devices/system/cpu/online': b'0\n'},
@@ -221,7 +222,7 @@ def compare_cpuinfo(folder: pathlib.Path) -> Iterator[Case]:
         content = path.read_bytes()
         report = probe_host(
             RecordedHost(
-                Snapshot(
+                a_snapshot(
                     origin=Provenance(Making.RECORDED, note=path.name),
                     machine=Machine(_ARCHS.get(arch, arch), ''),
                     files={'/proc/cpuinfo': content},

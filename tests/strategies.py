@@ -4,13 +4,8 @@
 from hypothesis import strategies as st
 
 from hvfilter.host import door
-from hvfilter.host.snapshot import (
-    KvmAnswers,
-    Making,
-    Provenance,
-    Refusal,
-    Snapshot,
-)
+from hvfilter.host.answers import Refusal
+from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.finding import (
     Finding,
@@ -21,6 +16,7 @@ from hvfilter.model.finding import (
     State,
     Strength,
 )
+from tests.recordings import KvmAnswers, a_snapshot
 
 WORDS = st.text(max_size=20)
 U32 = st.integers(0, 2**32 - 1)
@@ -82,14 +78,13 @@ def _perhaps_refused(values, **kwargs):
 
 
 SNAPSHOTS = st.builds(
-    Snapshot,
+    a_snapshot,
     origin=st.builds(Provenance, st.sampled_from(Making), WORDS, WORDS, WORDS),
     machine=st.builds(door.Machine, WORDS, WORDS),
     files=_perhaps_refused(CONTENTS),
     directories=_perhaps_refused(
         st.lists(WORDS, max_size=5).map(lambda names: tuple(sorted(names)))
     ),
-    links=_perhaps_refused(WORDS),
     stats=_perhaps_refused(STATS),
     options=_perhaps_refused(OPTIONS),
     versions=_perhaps_refused(TEXTS),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hvfilter.host import words
+from hvfilter.host import question
 from hvfilter.host.door import Denied
 
 ACCOUNTS = '/etc/passwd'
@@ -24,7 +24,7 @@ def groups(user: str, read: Callable[[str], bytes]) -> tuple[str, ...]:
     accounts = _fields(read(ACCOUNTS), 4)
     own = next((gid for name, _, _, gid in accounts if name == user), None)
     if own is None:
-        raise Denied(words.groups(user), 'ENOENT')
+        raise Denied(str(question.groups(user)), 'ENOENT')
     first = own
     others = set()
     for name, _, gid, members in _fields(read(GROUP), 4):

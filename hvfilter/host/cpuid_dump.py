@@ -21,19 +21,28 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import functools
 import re
+from typing import Any, TypeVar, cast
 
-from hvfilter.host import cpuid, cpuid_lines, cpulist, words
-from hvfilter.host.combined import UNKNOWN
-from hvfilter.host.door import NOT_RECORDED, CpuidRegs, Denied, Machine
-from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import (
-    Leaf,
-    Making,
-    Provenance,
-    Refusal,
-    Snapshot,
+from hvfilter.host import cpuid, cpuid_lines, cpulist
+from hvfilter.host import question as questions
+from hvfilter.host.answers import Refusal
+from hvfilter.host.door import (
+    NOT_RECORDED,
+    UNKNOWN,
+    CpuidRegs,
+    Denied,
+    Machine,
 )
+from hvfilter.host.question import Kind, Question
+from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.snapshot import Making, Provenance, Snapshot
+
+FactT = TypeVar('FactT')
+
+Leaf = tuple[int, int]
+"""CPUID leaf and subleaf."""
 
 ONLINE = '/sys/devices/system/cpu/online'
 
@@ -218,30 +227,40 @@ class DumpHost(RecordedHost):
     def __init__(self, text: str, origin: str) -> None:
         dump = parse(text)
         online = cpulist.render(dump.cpus)
+        answers: dict[Question[Any], object] = {
+            questions.file(ONLINE): f'{online}\n'.encode()
+        }
+        for cpu, leaves in dump.cpus.items():
+            for at, regs in leaves.items():
+                answers[questions.cpuid(cpu, *at)] = regs
+        for cpu, msrs in dump.msrs_by_cpu().items():
+            for index, value in msrs.items():
+                answers[questions.msr(cpu, index)] = value
         snapshot = Snapshot(
             Provenance(Making.RECORDED, note=origin),
             Machine(_arch(dump), UNKNOWN),
-            files={ONLINE: f'{online}\n'.encode()},
-            cpuid=dump.cpus,
-            msrs=dump.msrs_by_cpu(),
+            answers,
         )
         super().__init__(snapshot, origin)
 
-    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
+    def ask(self, question: Question[FactT]) -> FactT:
         """A leaf that the processor does not have is denied as a live one
         is, with ENXIO."""
-
-        def execute(leaf: int, subleaf: int) -> CpuidRegs:
-            # Dumps give each leaf as many subleaves as matter.
-            return super(DumpHost, self).cpuid(cpu, leaf, subleaf)
-
-        what = words.cpuid(cpu, leaf, subleaf)
+        if question.kind is not Kind.CPUID:
+            return super().ask(question)
+        cpu, leaf, subleaf = question.key
+        # Dumps give each leaf as many subleaves as matter.
+        execute = functools.partial(self._recorded, cpu)
         try:
-            return cpuid.checked(execute, leaf, subleaf, what)
+            regs = cpuid.checked(execute, leaf, subleaf, str(question))
         except Denied as denied:
             if denied.error == NOT_RECORDED:
-                raise Denied(what, NOT_RECORDED) from denied
+                raise Denied(str(question), NOT_RECORDED) from denied
             raise
+        return cast(FactT, regs)
+
+    def _recorded(self, cpu: int, leaf: int, subleaf: int) -> CpuidRegs:
+        return super().ask(questions.cpuid(cpu, leaf, subleaf))
 
 
 def _arch(dump: Dump) -> str:

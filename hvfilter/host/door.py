@@ -13,8 +13,12 @@ import enum
 import errno
 import os
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from hvfilter.host import words
+from hvfilter.host import question as questions
+from hvfilter.host.question import Options, Question
+
+FactT = TypeVar('FactT')
 
 READ_LIMIT = 16 * 1024 * 1024
 """Bytes of one file that are looked at; the rest is cut off. A cpuinfo of
@@ -65,6 +69,9 @@ class Denied(Exception):
 
 
 NOT_RECORDED = 'NOTRECORDED'
+
+UNKNOWN = 'unknown'
+"""What a recording says of a machine that it does not know."""
 
 
 def error_text(error: str) -> str:
@@ -163,14 +170,11 @@ class SmokeRun:
     attempts: int = 1
 
 
-Options = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""Section to option name to its values, in the order of the file."""
-
-
 class Host(abc.ABC):
-    """One machine. Every method returns the fact or raises :class:`Denied`.
+    """One machine: answers questions, or raises :class:`Denied`.
 
-    Nothing on the machine is changed by any of them.
+    Nothing on the machine is changed by any question. The methods beside
+    :meth:`ask` are its questions by name.
     """
 
     origin: str
@@ -181,22 +185,21 @@ class Host(abc.ABC):
         """What kind of machine and kernel it is."""
 
     @abc.abstractmethod
+    def ask(self, question: Question[FactT]) -> FactT:
+        """The fact; NOT_RECORDED denies what this host has no way to know."""
+
     def read(self, path: str) -> bytes:
         """The content of a file, at most READ_LIMIT bytes."""
+        return self.ask(questions.file(path))
 
-    @abc.abstractmethod
     def listdir(self, path: str) -> tuple[str, ...]:
         """The names in a directory, sorted, at most LIST_LIMIT."""
+        return self.ask(questions.directory(path))
 
-    @abc.abstractmethod
-    def readlink(self, path: str) -> str:
-        """Where a symbolic link points, unresolved."""
-
-    @abc.abstractmethod
     def stat(self, path: str) -> FileStat:
         """Kind, permissions and owners of a path."""
+        return self.ask(questions.stat(path))
 
-    @abc.abstractmethod
     def options(
         self, path: str, wanted: Mapping[str, Sequence[str]]
     ) -> Options:
@@ -205,6 +208,7 @@ class Host(abc.ABC):
         :param wanted: section to option names; what the file does not set
             is left out of the answer
         """
+        return self.ask(questions.options(path, wanted))
 
     def versions(self, package: str) -> tuple[str, ...]:
         """The installed versions of a Python package; sorted as text.
@@ -212,42 +216,42 @@ class Host(abc.ABC):
         :raises Denied: ENOENT when none is installed where packages usually
             lie, which proves nothing where it may run in a container
         """
-        raise Denied(words.versions(package), NOT_RECORDED)
+        return self.ask(questions.versions(package))
 
     def groups(self, user: str) -> tuple[str, ...]:
         """The names of the groups of a local account, the first its own.
 
         :raises Denied: ENOENT when there is no such account
         """
-        raise Denied(words.groups(user), NOT_RECORDED)
+        return self.ask(questions.groups(user))
 
-    @abc.abstractmethod
     def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
         """One CPUID leaf of one logical processor, as it is."""
+        return self.ask(questions.cpuid(cpu, leaf, subleaf))
 
-    @abc.abstractmethod
     def msr(self, cpu: int, index: int) -> int:
         """One model-specific register of one logical processor."""
+        return self.ask(questions.msr(cpu, index))
 
-    @abc.abstractmethod
     def kvm_api_version(self) -> int:
         """KVM_GET_API_VERSION: proves that /dev/kvm opens."""
+        return self.ask(questions.KVM_API_VERSION)
 
-    @abc.abstractmethod
     def kvm_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION on /dev/kvm; 0 means not there."""
+        return self.ask(questions.kvm_extension(capability))
 
-    @abc.abstractmethod
     def kvm_supported_cpuid(self) -> tuple[CpuidEntry, ...]:
         """KVM_GET_SUPPORTED_CPUID: what guests can be given."""
+        return self.ask(questions.KVM_SUPPORTED_CPUID)
 
-    @abc.abstractmethod
     def kvm_feature_msrs(self) -> Mapping[int, int]:
         """KVM_GET_MSR_FEATURE_INDEX_LIST and KVM_GET_MSRS on /dev/kvm.
 
         An index that is listed but cannot be read is left out.
         """
+        return self.ask(questions.KVM_FEATURE_MSRS)
 
-    @abc.abstractmethod
     def smoke(self) -> SmokeRun:
         """Run a tiny guest, bounded in time, and leave nothing behind."""
+        return self.ask(questions.SMOKE)

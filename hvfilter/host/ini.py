@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from hvfilter.host import words
+from hvfilter.host import question
 from hvfilter.host.door import Denied
 
 MALFORMED = 'EBADMSG'
@@ -57,7 +57,7 @@ def options(
     try:
         return wanted_options(text_of(data), wanted)
     except MalformedFile as error:
-        what = words.options(path)
+        what = str(question.options(path, wanted))
         raise Denied(what, MALFORMED, str(error)) from None
 
 

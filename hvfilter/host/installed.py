@@ -14,7 +14,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterator
 
-from hvfilter.host import words
+from hvfilter.host import question
 from hvfilter.host.door import Denied
 
 PLACES = (
@@ -67,7 +67,7 @@ def versions(package: str, listdir: ListDir, read: Read) -> tuple[str, ...]:
         return tuple(sorted(found))
     if refused:
         raise refused[0]
-    raise Denied(words.versions(package), 'ENOENT')
+    raise Denied(str(question.versions(package)), 'ENOENT')
 
 
 def _places(listdir: ListDir, refused: list[Denied]) -> Iterator[str]:

@@ -10,7 +10,8 @@ import os
 import pathlib
 import pwd
 import stat as modes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 from hvfilter.host import (
     accounts,
@@ -26,6 +27,10 @@ from hvfilter.host import (
     smoke_riscv64,
     smoke_x86,
 )
+from hvfilter.host import question as questions
+from hvfilter.host.question import Kind, Options, Question, Wanted
+
+FactT = TypeVar('FactT')
 
 SMOKE_GUESTS: Mapping[str, type[smoke.Guest]] = {
     'x86_64': smoke_x86.Guest,
@@ -49,114 +54,59 @@ class LiveHost(door.Host):
     origin = 'live'
 
     def __init__(self, *, smoke: bool = True, devices: str = DEVICES) -> None:
-        self._smoke = smoke
+        self._run_guests = smoke
         self._kvm = f'{devices}/kvm'
         self._cpus = f'{devices}/cpu'
+        self._how: Mapping[Kind, Callable[..., Any]] = {
+            Kind.FILE: _read,
+            Kind.DIRECTORY: _list,
+            Kind.STAT: _stat,
+            Kind.OPTIONS: _options,
+            Kind.VERSIONS: self._versions,
+            Kind.GROUPS: lambda user: accounts.groups(user, self.read),
+            Kind.CPUID: lambda cpu, leaf, sub: cpuid.read(
+                cpu, leaf, sub, self._cpus
+            ),
+            Kind.MSR: lambda cpu, index: msr.read(cpu, index, self._cpus),
+            Kind.KVM_API_VERSION: self._of_kvm(kvm.Device.api_version),
+            Kind.KVM_EXTENSION: self._of_kvm(kvm.Device.extension),
+            Kind.KVM_SUPPORTED_CPUID: self._of_kvm(kvm.Device.supported_cpuid),
+            Kind.KVM_FEATURE_MSRS: self._of_kvm(kvm.Device.feature_msrs),
+            Kind.SMOKE: self._smoke,
+        }
 
     def machine(self) -> door.Machine:
         """As of ``uname``."""
         names = os.uname()
         return door.Machine(names.machine, names.release)
 
-    def read(self, path: str) -> bytes:
-        """Regular files only.
+    def ask(self, question: Question[FactT]) -> FactT:
+        """See each kind's function below for what denies it."""
+        return cast(FactT, self._how[question.kind](*question.key))
 
-        :raises Denied: EINVAL for a device, as reading one may block or
-            change something
-        """
-        # Opening a FIFO would wait for a writer.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        with _denying(f'read {path}'):
-            _refuse_devices(path)
-            descriptor = os.open(path, flags)
-            try:
-                return _content(descriptor)
-            finally:
-                os.close(descriptor)
-
-    def listdir(self, path: str) -> tuple[str, ...]:
-        """Sorted by name."""
-        with _denying(f'list {path}'):
-            names = sorted(
-                entry.name for entry in pathlib.Path(path).iterdir()
-            )
-        return tuple(names[: door.LIST_LIMIT])
-
-    def readlink(self, path: str) -> str:
-        """As the link says, which may be relative."""
-        with _denying(f'read the link {path}'):
-            return str(pathlib.Path(path).readlink())
-
-    def stat(self, path: str) -> door.FileStat:
-        """Links followed; the path is not opened."""
-        with _denying(f'stat {path}'):
-            status = pathlib.Path(path).stat()
-        return door.FileStat(
-            kind=_kind(status.st_mode),
-            mode=modes.S_IMODE(status.st_mode),
-            owner=_user(status.st_uid),
-            group=_group(status.st_gid),
-            acl=acl.entries(path, _user, _group),
-        )
-
-    def options(
-        self, path: str, wanted: Mapping[str, Sequence[str]]
-    ) -> door.Options:
-        """Read as oslo.config reads; what is not wanted is dropped."""
-        return ini.options(path, self.read(path), wanted)
-
-    def versions(self, package: str) -> tuple[str, ...]:
+    def _versions(self, package: str) -> tuple[str, ...]:
         """Of the whole host; a program may have its own environment."""
         return installed.versions(package, self.listdir, self.read)
 
-    def groups(self, user: str) -> tuple[str, ...]:
-        """Local accounts only: services have such, and nobody is asked
-        over the network."""
-        return accounts.groups(user, self.read)
+    def _of_kvm(self, ask: Callable[..., FactT]) -> Callable[..., FactT]:
+        """Opens /dev/kvm for one question; ENOTTY or EINVAL where KVM has
+        no such."""
 
-    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> door.CpuidRegs:
-        """Executed here, or else read from the ``cpuid`` module.
+        def asked(*key: int) -> FactT:
+            with kvm.Device(self._kvm) as device:
+                return ask(device, *key)
 
-        :raises Denied: ENXIO for a leaf the processor does not have
-        """
-        return cpuid.read(cpu, leaf, subleaf, self._cpus)
+        return asked
 
-    def msr(self, cpu: int, index: int) -> int:
-        """From the ``msr`` module.
-
-        :raises Denied: EIO when the processor refuses the register
-        """
-        return msr.read(cpu, index, self._cpus)
-
-    def kvm_api_version(self) -> int:
-        """12 since 2007."""
-        with kvm.Device(self._kvm) as device:
-            return device.api_version()
-
-    def kvm_extension(self, capability: int) -> int:
-        """0 when KVM does not have it."""
-        with kvm.Device(self._kvm) as device:
-            return device.extension(capability)
-
-    def kvm_supported_cpuid(self) -> tuple[door.CpuidEntry, ...]:
-        """On x86; elsewhere denied with ENOTTY or EINVAL."""
-        with kvm.Device(self._kvm) as device:
-            return device.supported_cpuid()
-
-    def kvm_feature_msrs(self) -> dict[int, int]:
-        """On x86; elsewhere denied with ENOTTY or EINVAL."""
-        with kvm.Device(self._kvm) as device:
-            return device.feature_msrs()
-
-    def smoke(self) -> door.SmokeRun:
+    def _smoke(self) -> door.SmokeRun:
         """Milliseconds; at most ``smoke.LIMIT_NS``, unless KVM itself hangs.
 
         :raises Denied: ECANCELED when told not to run, EOPNOTSUPP when
             there is no guest for this architecture, and what opening
             /dev/kvm met
         """
-        what = 'run a small guest'
-        if not self._smoke:
+        what = str(questions.SMOKE)
+        if not self._run_guests:
             raise door.Denied(what, 'ECANCELED', 'told not to run')
         arch = self.machine().arch
         guest = SMOKE_GUESTS.get(arch)
@@ -166,8 +116,50 @@ class LiveHost(door.Host):
             return smoke.run(device, guest)
 
 
+def _read(path: str) -> bytes:
+    """Regular files only.
+
+    :raises Denied: EINVAL for a device, as reading one may block or change
+        something
+    """
+    # Opening a FIFO would wait for a writer.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    with _denying(questions.file(path)):
+        _refuse_devices(path)
+        descriptor = os.open(path, flags)
+        try:
+            return _content(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _list(path: str) -> tuple[str, ...]:
+    with _denying(questions.directory(path)):
+        names = sorted(entry.name for entry in pathlib.Path(path).iterdir())
+    return tuple(names[: door.LIST_LIMIT])
+
+
+def _stat(path: str) -> door.FileStat:
+    """Links followed; the path is not opened."""
+    with _denying(questions.stat(path)):
+        status = pathlib.Path(path).stat()
+    return door.FileStat(
+        kind=_kind(status.st_mode),
+        mode=modes.S_IMODE(status.st_mode),
+        owner=_user(status.st_uid),
+        group=_group(status.st_gid),
+        acl=acl.entries(path, _user, _group),
+    )
+
+
+def _options(path: str, wanted: Wanted) -> Options:
+    """Read as oslo.config reads; what is not wanted is dropped."""
+    return ini.options(path, _read(path), dict(wanted))
+
+
 @contextlib.contextmanager
-def _denying(what: str) -> Iterator[None]:
+def _denying(question: Question[Any]) -> Iterator[None]:
+    what = str(question)
     try:
         yield
     except OSError as error:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from hvfilter.host.cmdline import CommandLine
-from hvfilter.host.door import Denied, Host, Options
+from hvfilter.host.door import Denied, Host
+from hvfilter.host.question import Options
 from hvfilter.host.recorded import RecordedHost
 
 _FILES = (

@@ -13,11 +13,13 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any
 
+from hvfilter.host.answers import Refusal
 from hvfilter.host.cmdline import CommandLine, Parameter
 from hvfilter.host.door import CpuidRegs
-from hvfilter.host.snapshot import OptionValues, Refusal, Snapshot
+from hvfilter.host.question import Kind, Options, Question
+from hvfilter.host.snapshot import Snapshot
 
 GONE = '(redacted)'
 
@@ -27,8 +29,8 @@ SECRET_LEAVES = frozenset({0x3})
 SECRET_MSRS = frozenset({0x4E, 0x4F, 0xC00102F0, 0xC00102F1})
 """MSRs that hold a protected processor inventory number (PPIN)."""
 
-FactT = TypeVar('FactT')
-ShownT = TypeVar('ShownT')
+_OF_PATHS = (Kind.FILE, Kind.DIRECTORY, Kind.STAT, Kind.OPTIONS)
+"""Kinds whose key is a path."""
 
 _COMMON_WORDS = frozenset(
     re.findall(
@@ -109,38 +111,47 @@ class Redaction:
 
     def snapshot(self, recorded: Snapshot) -> Snapshot:
         """The whole recording, fit to be shown."""
-        paths = _Paths(self, recorded.directories)
-        return dataclasses.replace(
-            recorded,
-            origin=dataclasses.replace(
+        paths = _Paths(self, recorded.facts(Kind.DIRECTORY))
+        return Snapshot(
+            dataclasses.replace(
                 recorded.origin,
                 where=self.text(recorded.origin.where),
                 note=self.text(recorded.origin.note),
             ),
-            machine=dataclasses.replace(
+            dataclasses.replace(
                 recorded.machine, kernel=self.name(recorded.machine.kernel)
             ),
-            files=self._table(recorded.files, self.content, paths),
-            directories=self._table(
-                recorded.directories, paths.listing, paths
-            ),
-            links=self._table(
-                recorded.links, lambda _, target: self.text(target), paths
-            ),
-            stats=self._table(recorded.stats, lambda _, stat: stat, paths),
-            options=self._table(
-                recorded.options, lambda _, found: self._options(found), paths
-            ),
-            cpuid={
-                cpu: {leaf: _registers(leaf[0], a) for leaf, a in t.items()}
-                for cpu, t in recorded.cpuid.items()
-            },
-            msrs={
-                cpu: {i: a for i, a in t.items() if i not in SECRET_MSRS}
-                for cpu, t in recorded.msrs.items()
-                if not SECRET_MSRS.issuperset(t)
+            {
+                self._question(question, paths): self._answer(
+                    question, answer, paths
+                )
+                for question, answer in recorded.answers.items()
+                if question.kind is not Kind.MSR
+                or question.key[1] not in SECRET_MSRS
             },
         )
+
+    @staticmethod
+    def _question(question: Question[Any], paths: _Paths) -> Question[Any]:
+        if question.kind not in _OF_PATHS:
+            return question
+        return Question(question.kind, (paths.path(question.key[0]),))
+
+    def _answer(
+        self, question: Question[Any], answer: Any, paths: _Paths
+    ) -> Any:
+        if isinstance(answer, Refusal):
+            return self._refusal(answer)
+        kind, key = question.kind, question.key
+        if kind is Kind.FILE:
+            return self.content(key[0], answer)
+        if kind is Kind.DIRECTORY:
+            return paths.listing(key[0], answer)
+        if kind is Kind.OPTIONS:
+            return self._options(answer)
+        if kind is Kind.CPUID and key[1] in SECRET_LEAVES:
+            return CpuidRegs(0, 0, 0, 0)
+        return answer
 
     def content(self, path: str, data: bytes) -> bytes:
         """A file's content.
@@ -175,19 +186,6 @@ class Redaction:
         """A word that may be made of a name, such as a kernel's release."""
         return self._names.sub(GONE, text) if self._names else text
 
-    def _table(
-        self,
-        facts: Mapping[str, FactT | Refusal],
-        show: Callable[[str, FactT], ShownT],
-        paths: _Paths,
-    ) -> dict[str, ShownT | Refusal]:
-        return {
-            paths.path(at): self._refusal(fact)
-            if isinstance(fact, Refusal)
-            else show(at, fact)
-            for at, fact in facts.items()
-        }
-
     def _refusal(self, refusal: Refusal) -> Refusal:
         return dataclasses.replace(
             refusal,
@@ -195,7 +193,7 @@ class Redaction:
             text=self.text(refusal.text),
         )
 
-    def _options(self, options: OptionValues) -> OptionValues:
+    def _options(self, options: Options) -> Options:
         return {
             section: {
                 name: tuple(self.text(_option(name, v)) for v in values)
@@ -230,11 +228,11 @@ class _Paths:
     def __init__(
         self,
         redaction: Redaction,
-        directories: Mapping[str, Iterable[str] | Refusal],
+        directories: Mapping[tuple[str], Iterable[str] | Refusal],
     ) -> None:
         self._hide = redaction.name
         self._renamed: dict[tuple[str, str], str] = {}
-        for at, names in directories.items():
+        for (at,), names in directories.items():
             if not isinstance(names, Refusal):
                 self._list(at, sorted(names))
 
@@ -277,11 +275,6 @@ def _telling(name: str) -> bool:
         and name.lower() not in _COMMON_WORDS
         and not name.isdigit()
     )
-
-
-def _registers(leaf: int, answer: CpuidRegs | Refusal) -> CpuidRegs | Refusal:
-    secret = leaf in SECRET_LEAVES and isinstance(answer, CpuidRegs)
-    return CpuidRegs(0, 0, 0, 0) if secret else answer
 
 
 # The kernel's command line

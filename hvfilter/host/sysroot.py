@@ -14,26 +14,27 @@ import itertools
 import os
 import re
 import stat as modes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
-from hvfilter.host import accounts, ini, installed, words
-from hvfilter.host.combined import UNKNOWN
+from hvfilter.host import accounts, ini, installed
+from hvfilter.host import question as questions
 from hvfilter.host.door import (
     LINES_LIMIT,
     LIST_LIMIT,
     NOT_RECORDED,
     READ_LIMIT,
     SMALL_LIMIT,
-    CpuidEntry,
-    CpuidRegs,
+    UNKNOWN,
     Denied,
     FileKind,
     FileStat,
     Host,
     Machine,
-    Options,
-    SmokeRun,
 )
+from hvfilter.host.question import Kind, Options, Question, Wanted
+
+FactT = TypeVar('FactT')
 
 TOTAL_LIMIT = 8 * 1024 * 1024
 """Bytes that all files but the cpuinfo may hold together."""
@@ -134,6 +135,14 @@ class SysrootHost(Host):
         self.origin = f'sysroot {root}'
         self._root = root
         self._left = TOTAL_LIMIT
+        self._how: Mapping[Kind, Callable[..., Any]] = {
+            Kind.FILE: self._content,
+            Kind.DIRECTORY: self._list,
+            Kind.STAT: self._stat,
+            Kind.OPTIONS: self._options,
+            Kind.VERSIONS: self._versions,
+            Kind.GROUPS: self._groups,
+        }
         os.close(self._open_root())
 
     def _open_root(self) -> int:
@@ -179,26 +188,34 @@ class SysrootHost(Host):
         except Denied:
             return ''
 
-    def read(self, path: str) -> bytes:
+    def ask(self, question: Question[FactT]) -> FactT:
+        """Registers, /dev/kvm and a smoke run are not in a directory."""
+        how = self._how.get(question.kind)
+        if how is None:
+            raise Denied(str(question), NOT_RECORDED)
+        return cast(FactT, how(*question.key))
+
+    def _content(self, path: str) -> bytes:
         """Only a cpuinfo may be large.
 
         :raises Denied: EFBIG for one with more than LINES_LIMIT lines, for
             another file that is larger than SMALL_LIMIT, and when all others
             together are larger than TOTAL_LIMIT
         """
+        what = str(questions.file(path))
         if path == '/proc/cpuinfo':
             cpuinfo = self._read(path, READ_LIMIT)
             if cpuinfo.count(b'\n') > LINES_LIMIT:
-                raise Denied(words.read(path), 'EFBIG')
+                raise Denied(what, 'EFBIG')
             return cpuinfo
         data = self._read(path, SMALL_LIMIT + 1)
         self._left -= len(data)
         if len(data) > SMALL_LIMIT or self._left < 0:
-            raise Denied(words.read(path), 'EFBIG')
+            raise Denied(what, 'EFBIG')
         return data
 
     def _read(self, path: str, limit: int) -> bytes:
-        with self._found(path, words.read(path)) as (parent, name):
+        with self._found(questions.file(path)) as (parent, name):
             kind = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
             # Opening a device could do something.
             if modes.S_ISDIR(kind):
@@ -209,8 +226,8 @@ class SysrootHost(Host):
             with open(descriptor, 'rb') as file:
                 return file.read(limit)
 
-    def listdir(self, path: str) -> tuple[str, ...]:
-        with self._found(path, words.listdir(path)) as (parent, name):
+    def _list(self, path: str) -> tuple[str, ...]:
+        with self._found(questions.directory(path)) as (parent, name):
             flags = _READ | os.O_DIRECTORY
             descriptor = os.open(name, flags, dir_fd=parent)
             try:
@@ -220,14 +237,9 @@ class SysrootHost(Host):
             finally:
                 os.close(descriptor)
 
-    def readlink(self, path: str) -> str:
-        what = words.readlink(path)
-        with self._found(path, what, last_link=True) as (parent, name):
-            return os.readlink(name, dir_fd=parent)
-
-    def stat(self, path: str) -> FileStat:
+    def _stat(self, path: str) -> FileStat:
         """Owners are numbers: who copied the files has other names."""
-        with self._found(path, words.stat(path)) as (parent, name):
+        with self._found(questions.stat(path)) as (parent, name):
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         kinds = {
             modes.S_IFREG: FileKind.FILE,
@@ -241,12 +253,10 @@ class SysrootHost(Host):
             str(found.st_gid),
         )
 
-    def options(
-        self, path: str, wanted: Mapping[str, Sequence[str]]
-    ) -> Options:
-        return ini.options(path, self.read(path), wanted)
+    def _options(self, path: str, wanted: Wanted) -> Options:
+        return ini.options(path, self.read(path), dict(wanted))
 
-    def versions(self, package: str) -> tuple[str, ...]:
+    def _versions(self, package: str) -> tuple[str, ...]:
         try:
             return installed.versions(package, self.listdir, self.read)
         except Denied as denied:
@@ -255,41 +265,16 @@ class SysrootHost(Host):
                 raise Denied(denied.what, NOT_RECORDED) from denied
             raise
 
-    def groups(self, user: str) -> tuple[str, ...]:
+    def _groups(self, user: str) -> tuple[str, ...]:
         return accounts.groups(user, self.read)
 
-    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
-        raise Denied(words.cpuid(cpu, leaf, subleaf), NOT_RECORDED)
-
-    def msr(self, cpu: int, index: int) -> int:
-        raise Denied(words.msr(cpu, index), NOT_RECORDED)
-
-    def kvm_api_version(self) -> int:
-        raise Denied(words.KVM_API_VERSION, NOT_RECORDED)
-
-    def kvm_extension(self, capability: int) -> int:
-        raise Denied(words.kvm_extension(capability), NOT_RECORDED)
-
-    def kvm_supported_cpuid(self) -> tuple[CpuidEntry, ...]:
-        raise Denied(words.KVM_SUPPORTED_CPUID, NOT_RECORDED)
-
-    def kvm_feature_msrs(self) -> Mapping[int, int]:
-        raise Denied(words.KVM_FEATURE_MSRS, NOT_RECORDED)
-
-    def smoke(self) -> SmokeRun:
-        raise Denied(words.SMOKE, NOT_RECORDED)
-
     @contextlib.contextmanager
-    def _found(
-        self, path: str, what: str, *, last_link: bool = False
-    ) -> Iterator[tuple[int, str]]:
-        """A path as a directory's descriptor and a name in it.
-
-        :param last_link: do not follow a link at the end of the path
-        """
+    def _found(self, question: Question[Any]) -> Iterator[tuple[int, str]]:
+        """A question's path as a directory's descriptor and a name in it."""
         walk = _Walk(self._open_root())
+        what = str(question)
         try:
-            yield walk.to(path, last_link)
+            yield walk.to(question.key[0])
         except OSError as error:
             if error.errno == errno.ENOENT and walk.where in _COMMON:
                 raise Denied(what, NOT_RECORDED) from error
@@ -320,7 +305,7 @@ class _Walk:
         while self._descriptors:
             os.close(self._descriptors.pop())
 
-    def to(self, path: str, last_link: bool) -> tuple[int, str]:
+    def to(self, path: str) -> tuple[int, str]:
         """The directory and the name in it that a path leads to."""
         left = _parts(path)[::-1]
         links = seen = 0
@@ -333,7 +318,7 @@ class _Walk:
                 self._up()
                 continue
             target = self._target(name)
-            if target is not None and (left or not last_link):
+            if target is not None:
                 links += 1
                 if links > _LINKS_LIMIT:
                     raise _error(errno.ELOOP)

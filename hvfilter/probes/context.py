@@ -6,18 +6,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from hvfilter.host import cmdline, cpulist
+from hvfilter.host.cached import CachedHost
 from hvfilter.host.cmdline import CommandLine, Parameter
-from hvfilter.host.door import (
-    CpuidEntry,
-    CpuidRegs,
-    Denied,
-    FileStat,
-    Host,
-    SmokeRun,
-)
+from hvfilter.host.door import CpuidEntry, Denied, Host
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.cpuinfo import CpuInfo
 
@@ -28,12 +22,9 @@ _LONGEST_RELEASE = 64
 """Characters that uname(2) has room for: __NEW_UTS_LEN."""
 
 
-class Look:
-    """A host, and what has been asked of it so far.
+class Look(CachedHost):
+    """A host that is asked everything once, and what follows from it.
 
-    Every fact is asked once; a denial is remembered and raised again.
-
-    :ivar host: the door
     :ivar nova_config: nova-compute's configuration files and directories, in
         order; None for those that :mod:`hvfilter.probes.nova_files` finds
     :ivar nova_release: the major version of Nova, where somebody stated it
@@ -45,35 +36,32 @@ class Look:
         nova_config: tuple[str, ...] | None = None,
         nova_release: int | None = None,
     ) -> None:
-        self.host = host
+        super().__init__(host)
         self.nova_config = nova_config
         self.nova_release = nova_release
-        self._asked: dict[object, object] = {}
-
-    def _once(self, key: object, ask: Callable[[], T]) -> T:
-        if key not in self._asked:
-            try:
-                self._asked[key] = ask()
-            except Denied as denied:
-                self._asked[key] = denied
-        answer = self._asked[key]
-        if isinstance(answer, Denied):
-            # Without the traceback, to which each raise would add.
-            raise answer.with_traceback(None)
-        return answer  # type: ignore[return-value]  # as ask() gave it
+        self._derived: dict[str, object] = {}
 
     def derived(self, key: str, derive: Callable[[], T]) -> T:
-        """A conclusion that several probes need, drawn once.
+        """A conclusion that several probes need, drawn once; a denial is
+        raised again.
 
         :param key: its name, such as ``module.function``
         """
-        return self._once(('derived', key), derive)
+        if key not in self._derived:
+            try:
+                self._derived[key] = derive()
+            except Denied as denied:
+                self._derived[key] = denied
+        found = self._derived[key]
+        if isinstance(found, Denied):
+            raise found.with_traceback(None)
+        return cast(T, found)
 
     @functools.cached_property
     def arch(self) -> Arch:
         """The architecture's family."""
         try:
-            return Arch.from_machine(self.host.machine().arch)
+            return Arch.from_machine(self.machine().arch)
         except Denied:
             return Arch.OTHER
 
@@ -81,7 +69,7 @@ class Look:
     def kernel(self) -> str:
         """The kernel's release; '' when not known."""
         try:
-            return self.host.machine().kernel[:_LONGEST_RELEASE]
+            return self.machine().kernel[:_LONGEST_RELEASE]
         except Denied:
             return ''
 
@@ -94,20 +82,18 @@ class Look:
     @property
     def cpuinfo(self) -> CpuInfo:
         """``/proc/cpuinfo``; raises Denied."""
-        path = '/proc/cpuinfo'
-        return self._once('cpuinfo', lambda: CpuInfo(self.host.read(path)))
+        return self.derived(
+            'cpuinfo', lambda: CpuInfo(self.read('/proc/cpuinfo'))
+        )
 
     def text(self, path: str) -> str:
         """A small text file without its last newline; raises Denied."""
-        return self._once(
-            ('text', path),
-            lambda: self.host.read(path).decode('utf-8', 'replace').strip(),
-        )
+        return self.read(path).decode('utf-8', 'replace').strip()
 
     @property
     def cmdline(self) -> CommandLine:
         """The kernel's command line; raises Denied."""
-        return self._once('cmdline', self._cmdline)
+        return self.derived('cmdline', self._cmdline)
 
     def _cmdline(self) -> CommandLine:
         return CommandLine(self.text(cmdline.PATH))
@@ -132,12 +118,12 @@ class Look:
 
     def names(self, path: str) -> tuple[str, ...]:
         """The names in a directory; raises Denied."""
-        return self._once(('names', path), lambda: self.host.listdir(path))
+        return self.listdir(path)
 
     @property
     def cpus(self) -> tuple[int, ...]:
         """The numbers of the processors that are online, at least one."""
-        return self._once('cpus', self._cpus)
+        return self.derived('cpus', self._cpus)
 
     def _cpus(self) -> tuple[int, ...]:
         try:
@@ -151,19 +137,6 @@ class Look:
         found = tuple(n for n in map(number, numbers) if n is not None)
         return found or (0,)
 
-    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
-        """A CPUID leaf of one processor; raises Denied."""
-        return self._once(
-            ('cpuid', cpu, leaf, subleaf),
-            lambda: self.host.cpuid(cpu, leaf, subleaf),
-        )
-
-    def msr(self, cpu: int, index: int) -> int:
-        """A model-specific register of one processor; raises Denied."""
-        return self._once(
-            ('msr', cpu, index), lambda: self.host.msr(cpu, index)
-        )
-
     def module_parameter(self, module: str, name: str) -> str:
         """The effective value of a kernel module's parameter, as printed."""
         return self.text(parameter_path(module, name))
@@ -172,50 +145,15 @@ class Look:
         """Whether the kernel has the module, loaded or built in."""
         return module in self.names('/sys/module')
 
-    def versions(self, package: str) -> tuple[str, ...]:
-        """The installed versions of a Python package; raises Denied."""
-        return self._once(
-            ('versions', package), lambda: self.host.versions(package)
-        )
-
-    def stat(self, path: str) -> FileStat:
-        """Kind, permissions and owners of a path; raises Denied."""
-        return self._once(('stat', path), lambda: self.host.stat(path))
-
-    def groups(self, user: str) -> tuple[str, ...]:
-        """The groups of a local account; raises Denied."""
-        return self._once(('groups', user), lambda: self.host.groups(user))
-
-    def kvm_api_version(self) -> int:
-        """KVM_GET_API_VERSION; raises Denied when /dev/kvm won't open."""
-        return self._once('kvm api', self.host.kvm_api_version)
-
-    def kvm_extension(self, capability: int) -> int:
-        """KVM_CHECK_EXTENSION; raises Denied."""
-        return self._once(
-            ('kvm extension', capability),
-            lambda: self.host.kvm_extension(capability),
-        )
-
-    def kvm_supported_cpuid(
-        self,
-    ) -> Mapping[tuple[int, int], CpuidEntry]:
+    def guest_cpuid(self) -> Mapping[tuple[int, int], CpuidEntry]:
         """KVM_GET_SUPPORTED_CPUID by leaf and subleaf; raises Denied."""
-        return self._once(
-            'kvm cpuid',
+        return self.derived(
+            'guest_cpuid',
             lambda: {
                 (entry.leaf, entry.subleaf): entry
-                for entry in self.host.kvm_supported_cpuid()
+                for entry in self.kvm_supported_cpuid()
             },
         )
-
-    def kvm_feature_msrs(self) -> Mapping[int, int]:
-        """The feature MSRs that KVM offers to guests; raises Denied."""
-        return self._once('kvm msrs', self.host.kvm_feature_msrs)
-
-    def smoke(self) -> SmokeRun:
-        """The smoke run, once; raises Denied."""
-        return self._once('smoke', self.host.smoke)
 
     @property
     def kvm_registered(self) -> bool:

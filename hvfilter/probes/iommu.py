@@ -316,7 +316,7 @@ def _dmar(look: Look) -> Iterator[Observation]:
         Stage.FIRMWARE, Strength.REGISTER, path, 'flags bit 0 INTR_REMAP'
     )
     try:
-        table = look.host.read(path)
+        table = look.read(path)
     except Denied:
         return
     if len(table) <= _DMAR_FLAGS:

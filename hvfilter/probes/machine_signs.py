@@ -317,7 +317,7 @@ class Survey:
         DSP0134 sec. 7.1.2.2. Where it is not set nothing follows.
         """
         try:
-            table = self._look.host.read(SMBIOS)
+            table = self._look.read(SMBIOS)
         except Denied as denied:
             self._withhold(SMBIOS, denied)
             return

@@ -118,7 +118,7 @@ def _of_units(look: Look) -> Iterator[Layout]:
         for folder in _UNIT_FOLDERS:
             path = f'{folder}/{unit}'
             try:
-                found = look.host.options(path, {'Service': ('ExecStart',)})
+                found = look.options(path, {'Service': ('ExecStart',)})
             except Denied as denied:
                 if denied.refused:
                     raise

@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from hvfilter.host.door import NOT_RECORDED, Denied, Options
+from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.question import Options
 from hvfilter.probes import nova_files
 from hvfilter.probes.context import Look
 from hvfilter.probes.nova_files import Layout
@@ -204,7 +205,7 @@ def _sections(look: Look, path: str) -> Options:
     for today; what it holds is used.
     """
     try:
-        return look.host.options(path, WANTED)
+        return look.options(path, WANTED)
     except Denied as denied:
         if denied.error != NOT_RECORDED:
             raise
@@ -214,7 +215,7 @@ def _sections(look: Look, path: str) -> Options:
     for section, names in WANTED.items():
         for name in names:
             try:
-                part = look.host.options(path, {section: (name,)})
+                part = look.options(path, {section: (name,)})
             except Denied:
                 continue
             recorded = True

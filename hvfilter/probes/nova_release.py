@@ -61,7 +61,7 @@ def _stated(look: Look, options: NovaOptions) -> Release | None:
         return Release(None, DIRECTORY, str(denied))
     for path in paths:
         try:
-            sections = look.host.options(path, {SECTION: (OPTION,)})
+            sections = look.options(path, {SECTION: (OPTION,)})
         except Denied as denied:
             if denied.missing or denied.error == NOT_RECORDED:
                 # Recordings of earlier releases do not hold it.

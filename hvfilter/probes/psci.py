@@ -34,5 +34,5 @@ def hvc_by_acpi(look: Look) -> str:
 
 def _flags(look: Look) -> int:
     """0 where the table is too short to have any: older than ACPI 5.1."""
-    table = look.host.read(FADT)
+    table = look.read(FADT)
     return int.from_bytes(table[_FLAGS : _FLAGS + 2], 'little')

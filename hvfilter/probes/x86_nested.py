@@ -68,7 +68,7 @@ def _ioctl(name: str, item: str) -> Source:
 
 def _offered(look: Look) -> Iterator[Observation]:
     try:
-        table = look.kvm_supported_cpuid()
+        table = look.guest_cpuid()
     except Denied as denied:
         for key in ('nested', 'nested_slat'):
             reason = 'KVM could not be asked what it offers to guests'

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishing beside everybody else who writes to a provider."""
 
-import dataclasses
 import pathlib
 
 from hvfilter.host import snapshot
@@ -11,6 +10,7 @@ from hvfilter.probes.host_report import probe_host
 from tests.fakes.compute import ComputeHost
 from tests.fakes.placement import writes_traits
 from tests.functional import base, findings
+from tests.recordings import changed, tables
 
 NESTED = 'CUSTOM_HVFILTER_NESTED'
 FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
@@ -112,8 +112,8 @@ class SnapshotTest(ProviderTestCase):
         self.publish('node', probe_host(RecordedHost(recorded)))
         full = self.traits('node')
         self.assertIn('CUSTOM_HVFILTER_PML', full)
-        without = dataclasses.replace(
-            recorded, files={**recorded.files, PML: b'N\n'}
+        without = changed(
+            recorded, files={**tables(recorded).files, PML: b'N\n'}
         )
         self.gate.before(writes_traits, self.nova_goes_first)
         self.publish('node', probe_host(RecordedHost(without)))

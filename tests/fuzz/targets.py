@@ -8,22 +8,24 @@ one is seen.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
 from hvfilter.host import ini, snapshot
+from hvfilter.host.answers import Refusal
 from hvfilter.host.cpuid_dump import DumpHost, NoDump
 from hvfilter.host.door import Host, Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.redact import Redaction
-from hvfilter.host.snapshot import Making, Provenance, Refusal, Snapshot
+from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import run
 from hvfilter.probes.context import Look
 from hvfilter.rules import combine
+from tests import recordings
+from tests.recordings import changed, tables
 
 HOSTS = pathlib.Path(__file__).parent.parent / 'hosts'
 MACHINES = (
@@ -70,7 +72,7 @@ def cpuinfo(data: bytes) -> None:
     machine = MACHINES[data[0] % len(MACHINES)] if data else 'x86_64'
     look_at(
         RecordedHost(
-            Snapshot(
+            recordings.a_snapshot(
                 Provenance(Making.MADE),
                 Machine(machine, '6.1'),
                 files={'/proc/cpuinfo': data[1:]},
@@ -86,14 +88,14 @@ def one_file(data: bytes) -> None:
     good = hosts()[data[0] % len(hosts())]
     paths = [
         path
-        for path, content in sorted(good.files.items())
+        for path, content in sorted(tables(good).files.items())
         if not isinstance(content, Refusal)
     ]
     if not paths:
         return
     path = paths[data[1] % len(paths)]
     Redaction(['node17']).content(path, data[2:])
-    bad = dataclasses.replace(good, files={**good.files, path: data[2:]})
+    bad = changed(good, files={**tables(good).files, path: data[2:]})
     look_at(RecordedHost(bad))
 
 
@@ -111,7 +113,7 @@ def options(data: bytes) -> None:
         section: {name: found.get(section, {}).get(name, ()) for name in names}
         for section, names in wanted.items()
     }
-    bad = dataclasses.replace(good, options={'/etc/nova/nova.conf': conf})
+    bad = changed(good, options={'/etc/nova/nova.conf': conf})
     look_at(RecordedHost(bad), 'nova')
 
 

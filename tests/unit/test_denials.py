@@ -11,6 +11,7 @@ import collections
 import testtools
 
 from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.question import Kind
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import State
 from hvfilter.probes import run
@@ -22,11 +23,11 @@ ERRORS = ('EACCES', NOT_RECORDED)
 OPPOSITE = {State.PRESENT: State.ABSENT, State.ABSENT: State.PRESENT}
 
 ASKED_SINCE = {
-    ('kvm_extension', 0): 'kvm',
-    ('kvm_extension', 80): 'slat',
-    ('listdir', '/sys/bus/vmbus/devices'): 'bare_metal',
-    ('listdir', '/sys/bus/xen/devices'): 'bare_metal',
-    ('read', '/proc/bus/pci/devices'): 'bare_metal',
+    (Kind.KVM_EXTENSION, 0): 'kvm',
+    (Kind.KVM_EXTENSION, 80): 'slat',
+    (Kind.DIRECTORY, '/sys/bus/vmbus/devices'): 'bare_metal',
+    (Kind.DIRECTORY, '/sys/bus/xen/devices'): 'bare_metal',
+    (Kind.FILE, '/proc/bus/pci/devices'): 'bare_metal',
 }
 """Questions of later releases, and the capability that an earlier release's
 recording, which does not hold the answer, may show as present. Still wrong
@@ -46,11 +47,12 @@ class Withholding(RecordedHost):
         self.withheld, self.error = withheld, error
         self.answered = set()
 
-    def _ask(self, key, answer):
+    def ask(self, question):
+        key = together(question)
         if key == self.withheld:
-            raise Denied(' '.join(map(str, key)), self.error)
+            raise Denied(str(question), self.error)
         try:
-            found = answer()
+            found = super().ask(question)
         except Denied as denied:
             if denied.error != NOT_RECORDED:
                 self.answered.add(key)
@@ -58,42 +60,14 @@ class Withholding(RecordedHost):
         self.answered.add(key)
         return found
 
-    def options(self, path, wanted):
-        answer = super().options
-        return self._ask(('options', path), lambda: answer(path, wanted))
 
-    def cpuid(self, cpu, leaf, subleaf=0):
-        answer = super().cpuid
-        return self._ask(('cpuid',), lambda: answer(cpu, leaf, subleaf))
-
-    def msr(self, cpu, index):
-        answer = super().msr
-        return self._ask(('msr', index), lambda: answer(cpu, index))
-
-
-def _withhold(name):
-    ask = getattr(RecordedHost, name)
-
-    def method(self, *args):
-        return self._ask((name, *args), lambda: ask(self, *args))
-
-    setattr(Withholding, name, method)
-
-
-for _name in (
-    'read',
-    'listdir',
-    'readlink',
-    'stat',
-    'versions',
-    'groups',
-    'kvm_api_version',
-    'kvm_extension',
-    'kvm_supported_cpuid',
-    'kvm_feature_msrs',
-    'smoke',
-):
-    _withhold(_name)
+def together(question):
+    """What is withheld with a question: the same for all of these."""
+    if question.kind is Kind.CPUID:
+        return (question.kind,)
+    if question.kind is Kind.MSR:
+        return question.kind, question.key[1]
+    return question.kind, *question.key[:1]
 
 
 def states(recorded, said):

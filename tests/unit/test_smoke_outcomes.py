@@ -6,21 +6,21 @@ whatever weaker evidence says. A module that is loaded is a witness only where
 no guest was to be run.
 """
 
-import dataclasses
 import itertools
 from unittest import mock
 
 import testtools
 
 from hvfilter.host import door, kvm, smoke
+from hvfilter.host.answers import Refusal
 from hvfilter.host.live import SMOKE_GUESTS
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import Refusal
 from hvfilter.model.finding import State
 from hvfilter.probes import run, smoke_verdict
 from hvfilter.probes.context import Look
 from hvfilter.probes.smoke_verdict import Outcome
 from tests.fakes.timing import TimedMachine
+from tests.recordings import changed, tables
 from tests.unit.test_denials import Withholding, states
 from tests.unit.test_hosts import recorded_hosts
 
@@ -111,7 +111,7 @@ def kvm_states(recorded, runs):
         if asked.called:
             askers.append((at, probe))
     for one in runs:
-        host = RecordedHost(dataclasses.replace(recorded, smoke=one))
+        host = RecordedHost(changed(recorded, smoke=one))
         for at, probe in askers:
             said[at] = run.observe(Look(host, None, None), [probe])
         yield one, states(recorded, said)['kvm']
@@ -142,7 +142,7 @@ class TestSmokeOutcomes(testtools.TestCase):
         denials = [Refusal(error) for error in DENIALS]
         for name, recorded in recorded_hosts():
             runs = [*not_native(recorded.machine.arch, ONE_OF_EACH), *denials]
-            if isinstance(recorded.kvm.api_version, int):
+            if isinstance(tables(recorded).kvm.api_version, int):
                 # Files alone, of a host that nobody asked, hold no run.
                 runs.append(None)
             for one, state in kvm_states(recorded, runs):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hvfilter.host.answers import Refusal
 from hvfilter.host.door import CpuidRegs, FileKind, FileStat
-from hvfilter.host.snapshot import Refusal
 from tests.hosts.made import others
 from tests.hosts.made.machine import FORBIDDEN, MISSING, Made, failed
 from tests.hosts.made.x86 import Amd, Intel

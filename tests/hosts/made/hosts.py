@@ -6,8 +6,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
+from hvfilter.host.answers import Refusal
 from hvfilter.host.door import FileKind, FileStat
-from hvfilter.host.snapshot import KvmAnswers, Refusal
 from tests.hosts.made import causes, clouds, elsewhere, nova_conf, others
 from tests.hosts.made.machine import (
     FORBIDDEN,
@@ -18,6 +18,7 @@ from tests.hosts.made.machine import (
     timed,
 )
 from tests.hosts.made.x86 import SECONDARY, SVM_ALL, Amd, Intel
+from tests.recordings import KvmAnswers
 
 NO_EPT = (0, 3, 4, 6)
 NO_TSC_SCALING = tuple(bit for bit in SECONDARY if bit != 25)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TypeVar, cast
 
 from hvfilter.host import door
+from hvfilter.host.answers import Refusal
 from hvfilter.host.door import (
     CpuidEntry,
     CpuidRegs,
@@ -17,17 +18,13 @@ from hvfilter.host.door import (
     Sample,
     SmokeRun,
 )
+from hvfilter.host.question import Kind, Question
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
-from hvfilter.host.snapshot import (
-    KvmAnswers,
-    Making,
-    Provenance,
-    Refusal,
-    Snapshot,
-)
+from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.probes.host_report import probe_host
 from hvfilter.probes.nova_options import WANTED
+from tests.recordings import KvmAnswers, a_snapshot, tables
 
 T = TypeVar('T')
 
@@ -46,7 +43,6 @@ class Made:
         self.machine = Machine(arch, kernel)
         self.files: dict[str, bytes | Refusal] = {}
         self.directories: dict[str, tuple[str, ...] | Refusal] = {}
-        self.links: dict[str, str | Refusal] = {}
         self.stats: dict[str, FileStat | Refusal] = {}
         self.options: dict[
             str, dict[str, dict[str, tuple[str, ...]]] | Refusal
@@ -144,41 +140,21 @@ class Made:
         world = _Refusing if self.refusing else _ClosedWorld
         recording = RecordingHost(world(given), None)
         probe_host(recording)
-        asked = recording.snapshot(given.origin)
-        return dataclasses.replace(
-            given,
-            files={**asked.files, **given.files},
-            directories={**asked.directories, **given.directories},
-            links={**asked.links, **given.links},
-            stats={**asked.stats, **given.stats},
-            options={**asked.options, **given.options},
-            versions={**asked.versions, **given.versions},
-            groups={**asked.groups, **given.groups},
-            cpuid=asked.cpuid,
-            msrs=asked.msrs,
-            smoke=_first(given.smoke, asked.smoke),
-            kvm=dataclasses.replace(
-                given.kvm,
-                api_version=_first(
-                    given.kvm.api_version, asked.kvm.api_version
-                ),
-                extensions={**asked.kvm.extensions, **given.kvm.extensions},
-                supported_cpuid=_first(
-                    given.kvm.supported_cpuid, asked.kvm.supported_cpuid
-                ),
-                feature_msrs=_first(
-                    given.kvm.feature_msrs, asked.kvm.feature_msrs
-                ),
-            ),
+        answers = {**recording.snapshot(given.origin).answers}
+        # What nobody asks a processor for would only make it longer.
+        answers.update(
+            (question, answer)
+            for question, answer in given.answers.items()
+            if question.kind not in (Kind.CPUID, Kind.MSR)
         )
+        return dataclasses.replace(given, answers=answers)
 
     def _given(self) -> Snapshot:
-        return Snapshot(
+        return a_snapshot(
             origin=Provenance(Making.MADE, by='hand', note=self.note),
             machine=self.machine,
             files=self.files,
             directories=self.directories,
-            links=self.links,
             stats=self.stats,
             options=self.options,
             versions=self.versions,
@@ -190,80 +166,50 @@ class Made:
         )
 
 
-def _first(given: Any, asked: Any) -> Any:
-    return asked if given is None else given
+_ERRORS: Mapping[Kind, str] = {
+    Kind.KVM_SUPPORTED_CPUID: 'ENOTTY',
+    Kind.KVM_FEATURE_MSRS: 'ENOTTY',
+}
+"""What denies a fact of a kind that was not given; ENOENT denies others."""
 
 
 class _ClosedWorld(RecordedHost):
     """What was not given is not there, as on a machine."""
 
-    def read(self, path: str) -> bytes:
-        return self._or(super().read, 'ENOENT', path)
+    def ask(self, question: Question[T]) -> T:
+        if question.kind is Kind.KVM_EXTENSION:
+            return cast(T, self._extension(*question.key))
+        try:
+            return super().ask(question)
+        except door.Denied as denied:
+            error = self._error(question.kind)
+            if denied.error == door.NOT_RECORDED and error:
+                raise door.Denied(denied.what, error) from None
+            raise
 
-    def listdir(self, path: str) -> tuple[str, ...]:
-        return self._or(super().listdir, 'ENOENT', path)
-
-    def readlink(self, path: str) -> str:
-        return self._or(super().readlink, 'ENOENT', path)
-
-    def stat(self, path: str) -> door.FileStat:
-        return self._or(super().stat, 'ENOENT', path)
-
-    def options(
-        self, path: str, wanted: Mapping[str, Sequence[str]]
-    ) -> door.Options:
-        return self._or(super().options, 'ENOENT', path, wanted)
-
-    def versions(self, package: str) -> tuple[str, ...]:
-        return self._or(super().versions, 'ENOENT', package)
-
-    def groups(self, user: str) -> tuple[str, ...]:
-        return self._or(super().groups, 'ENOENT', user)
-
-    def cpuid(self, cpu: int, leaf: int, subleaf: int = 0) -> CpuidRegs:
-        error = 'ENXIO' if self.snapshot.cpuid else 'EOPNOTSUPP'
-        return self._or(super().cpuid, error, cpu, leaf, subleaf)
-
-    def msr(self, cpu: int, index: int) -> int:
-        error = 'EIO' if self.snapshot.msrs else 'ENOENT'
-        return self._or(super().msr, error, cpu, index)
-
-    def kvm_extension(self, capability: int) -> int:
-        known = self.snapshot.kvm.extensions.get(capability, 0)
+    def _extension(self, number: int) -> int:
+        known = tables(self.snapshot).kvm.extensions.get(number, 0)
         if isinstance(known, Refusal):
             raise known.denied('open /dev/kvm')
         self.kvm_api_version()
         return known
 
-    def kvm_supported_cpuid(self) -> tuple[CpuidEntry, ...]:
-        return self._or(super().kvm_supported_cpuid, 'ENOTTY')
-
-    def kvm_feature_msrs(self) -> Mapping[int, int]:
-        return self._or(super().kvm_feature_msrs, 'ENOTTY')
-
-    def _or(self, ask: Callable[..., T], error: str, *question: Any) -> T:
-        try:
-            return ask(*question)
-        except door.Denied as denied:
-            if denied.error == door.NOT_RECORDED:
-                raise door.Denied(denied.what, self._error(error)) from None
-            raise
-
-    def _error(self, error: str) -> str:
-        return error
+    def _error(self, kind: Kind) -> str:
+        given = tables(self.snapshot)
+        if kind in (Kind.KVM_API_VERSION, Kind.SMOKE):
+            return ''
+        if kind is Kind.CPUID:
+            return 'ENXIO' if given.cpuid else 'EOPNOTSUPP'
+        if kind is Kind.MSR:
+            return 'EIO' if given.msrs else 'ENOENT'
+        return _ERRORS.get(kind, 'ENOENT')
 
 
 class _Refusing(_ClosedWorld):
     """What was not given may not be looked at."""
 
-    def _error(self, error: str) -> str:
+    def _error(self, kind: Kind) -> str:
         return 'EACCES'
-
-    def smoke(self) -> SmokeRun:
-        return self._or(super().smoke, '')
-
-    def kvm_api_version(self) -> int:
-        return self._or(super().kvm_api_version, '')
 
 
 def entries(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hvfilter.host import ini
-from hvfilter.host.snapshot import Refusal
+from hvfilter.host.answers import Refusal
 from tests.hosts.made import others
 from tests.hosts.made.machine import Made
 from tests.hosts.made.x86 import Amd, Intel

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hvfilter.host import cpulist
-from hvfilter.host.snapshot import KvmAnswers, Refusal
+from hvfilter.host.answers import Refusal
 from tests.hosts.made.machine import Made, timed
+from tests.recordings import KvmAnswers
 
 NO_GUEST = Refusal('EOPNOTSUPP', what='run a guest')
 

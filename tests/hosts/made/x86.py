@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from hvfilter.host.answers import Refusal
 from hvfilter.host.door import CpuidRegs
-from hvfilter.host.snapshot import KvmAnswers, Refusal
 from tests.hosts.made.machine import Made, bits, entries, timed
+from tests.recordings import KvmAnswers
 
 _COMMON = (
     'fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat '

@@ -2,11 +2,12 @@
 
 from hvfilter.cli import check
 from hvfilter.host.door import Machine
-from hvfilter.host.snapshot import Making, Provenance, Snapshot
+from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.problem import Problem
+from tests.recordings import a_snapshot
 from tests.unit.cli.base import CommandTestCase
 
-BLANK = Snapshot(Provenance(Making.MADE), Machine('x86_64', '6.1'))
+BLANK = a_snapshot(Provenance(Making.MADE), Machine('x86_64', '6.1'))
 """A host of which nothing was recorded."""
 
 

@@ -52,13 +52,10 @@ class TestDiff(CommandTestCase):
         self.assertIn('cannot migrate', features['Why'])
 
     def test_told_when_a_recording_does_not_hold_the_set(self):
-        import dataclasses
 
-        from hvfilter.host.snapshot import KvmAnswers
+        from tests.recordings import KvmAnswers, changed
 
-        blind = dataclasses.replace(
-            self.load('intel-all-on'), kvm=KvmAnswers()
-        )
+        blind = changed(self.load('intel-all-on'), kvm=KvmAnswers())
         ran = self.run_command(
             'diff', self.host('intel-all-on'), self.store(blind), '-f', 'csv'
         )

@@ -9,6 +9,7 @@ from hvfilter.host.snapshot import Provenance
 from hvfilter.model import document
 from hvfilter.probes.host_report import probe_host
 from tests.hosts import make
+from tests.recordings import changed, tables
 from tests.unit.cli.base import CommandTestCase, Terminal
 
 EVIL = '\033[2J\033]0;x\a\x9b31m\u202eEVIL\r\n\u2066\x85'
@@ -22,27 +23,27 @@ def evil_everywhere(recorded):
             return dataclasses.replace(data, what=EVIL, text=EVIL)
         return data.rstrip(b'\n') + b' ' + EVIL.encode() + b'\n'
 
-    return dataclasses.replace(
+    return changed(
         recorded,
         origin=Provenance(recorded.origin.how, EVIL, EVIL, EVIL),
         machine=Machine(recorded.machine.arch, f'6.12{EVIL}'),
         files={
             path: lines(data)
-            for path, data in recorded.files.items()
+            for path, data in tables(recorded).files.items()
             if path != '/sys/devices/system/cpu/online'
         },
         stats={
             path: stat
             if not hasattr(stat, 'owner')
             else dataclasses.replace(stat, owner=EVIL, group=EVIL)
-            for path, stat in recorded.stats.items()
+            for path, stat in tables(recorded).stats.items()
         },
         options={
             path: {
                 section: dict.fromkeys(names, (EVIL,))
                 for section, names in options.items()
             }
-            for path, options in recorded.options.items()
+            for path, options in tables(recorded).options.items()
             if isinstance(options, dict)
         },
     )

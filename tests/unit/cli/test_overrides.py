@@ -6,14 +6,17 @@ import testtools
 
 from hvfilter.cli import overrides
 from hvfilter.host import ini
-from hvfilter.host.door import Denied
+from hvfilter.host.door import Denied, Host, Machine
+from hvfilter.host.question import Kind
 from hvfilter.model.finding import State
 from hvfilter.model.problem import Problem
 from tests.fakes import reports
 
 
-class Files:
+class Files(Host):
     """A host that has these files."""
+
+    origin = 'files'
 
     def __init__(self, **files):
         self.files = {
@@ -21,17 +24,16 @@ class Files:
             '/etc/hvfilter/hvfilter.conf': files.get('ours'),
         }
 
-    def options(self, path, wanted):
-        if self.files.get(path) is None:
-            raise Denied(f'read {path}', 'ENOENT')
-        return ini.wanted_options(self.files[path], wanted)
+    def machine(self):
+        return Machine('x86_64', '6.12')
 
-    def stat(self, path):
+    def ask(self, question):
+        path, *wanted = question.key
         if self.files.get(path) is None:
-            raise Denied(f'stat {path}', 'ENOENT')
-
-    def listdir(self, path):
-        raise Denied(f'list {path}', 'ENOENT')
+            raise Denied(str(question), 'ENOENT')
+        if question.kind is Kind.OPTIONS:
+            return ini.wanted_options(self.files[path], dict(*wanted))
+        return None
 
 
 class AsPublishedTest(testtools.TestCase):

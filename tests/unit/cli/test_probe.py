@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import csv
-import dataclasses
 import io
 import json
 from unittest import mock
@@ -11,6 +10,7 @@ import yaml
 from hvfilter.host.door import Machine
 from hvfilter.model import document
 from hvfilter.model.finding import State
+from tests.recordings import changed, tables
 from tests.unit.cli.base import CommandTestCase, Terminal
 from tests.unit.host.test_cpuid_dump import TOOL
 from tests.unit.model.test_document import SCHEMA
@@ -91,11 +91,11 @@ class TestProbe(CommandTestCase):
 
     def test_escaped_when_a_recording_holds_escape_sequences(self):
         recorded = self.load('intel-nested-off')
-        hostile = dataclasses.replace(
+        hostile = changed(
             recorded,
             machine=Machine('x86_64\033]0;owned\a', recorded.machine.kernel),
             files={
-                **recorded.files,
+                **tables(recorded).files,
                 '/sys/module/kvm_intel/parameters/nested': b'\033[2J\n',
             },
         )

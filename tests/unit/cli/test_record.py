@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import dataclasses
 import os
 from unittest import mock
 
@@ -9,6 +8,7 @@ from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making
 from hvfilter.probes.host_report import probe_host
+from tests.recordings import changed, tables
 from tests.unit.cli.base import CommandTestCase
 
 
@@ -17,10 +17,10 @@ class TestRecord(CommandTestCase):
         super().setUp()
         self.path = self.folder / 'new.json'
         recorded = self.load('intel-nested-off')
-        self.source = dataclasses.replace(
+        self.source = changed(
             recorded,
             files={
-                **recorded.files,
+                **tables(recorded).files,
                 '/proc/cmdline': b'root=/dev/mapper/node17 intel_iommu=on\n',
             },
         )
@@ -71,12 +71,12 @@ class TestRecord(CommandTestCase):
 
     def test_names_stay_when_asked_for(self):
         hostname = {'/proc/sys/kernel/hostname': b'node17\n'}
-        self.source = dataclasses.replace(
-            self.source, files={**self.source.files, **hostname}
+        self.source = changed(
+            self.source, files={**tables(self.source).files, **hostname}
         )
         self.record(self.path, '--keep-names')
         recorded = snapshot.loads(self.path.read_text())
-        self.assertIn(b'node17', recorded.files['/proc/cmdline'])
+        self.assertIn(b'node17', tables(recorded).files['/proc/cmdline'])
         self.assertEqual('node17', recorded.origin.where)
 
     def test_on_standard_output_when_so_asked(self):

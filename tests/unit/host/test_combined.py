@@ -3,18 +3,20 @@
 import testtools
 
 from hvfilter.host import door
+from hvfilter.host.answers import Refusal
 from hvfilter.host.combined import CombinedHost
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import Making, Provenance, Refusal, Snapshot
+from hvfilter.host.snapshot import Making, Provenance
+from tests.recordings import a_snapshot
 from tests.unit.host.test_recording import ask_all
 from tests.unit.host.test_snapshot import FULL
 
-OTHER = Snapshot(
+OTHER = a_snapshot(
     Provenance(Making.MADE),
     door.Machine('other', '1'),
     files={'/a': b'a\n', '/b': Refusal('EACCES')},
 )
-LAST = Snapshot(
+LAST = a_snapshot(
     Provenance(Making.MADE),
     door.Machine('last', '1'),
     files={'/a': b'never\n', '/b': b'never\n', '/c': b'c\n'},
@@ -35,7 +37,7 @@ class TestCombinedHost(testtools.TestCase):
     def test_machine_is_told_by_the_first_that_knows(self):
         def host(arch, kernel):
             machine = door.Machine(arch, kernel)
-            return RecordedHost(Snapshot(OTHER.origin, machine))
+            return RecordedHost(a_snapshot(OTHER.origin, machine))
 
         for hosts, machine in (
             ([host('unknown', '6.1'), host('x86_64', '6.2')], 'x86_64 6.1'),
@@ -57,7 +59,7 @@ class TestCombinedHost(testtools.TestCase):
     def test_every_question_is_passed_on_when_asked(self):
         from hvfilter.host.recording import RecordingHost
 
-        empty = RecordedHost(Snapshot(OTHER.origin, FULL.machine))
+        empty = RecordedHost(a_snapshot(OTHER.origin, FULL.machine))
         host = RecordingHost(CombinedHost([empty, RecordedHost(FULL)]), None)
         ask_all(host, FULL)
         self.assertEqual(FULL, host.snapshot(FULL.origin))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.host import cpuid_dump, door
+from hvfilter.host.answers import Refusal
 from hvfilter.host.cpuid_dump import DumpHost, NoDump
-from hvfilter.host.snapshot import Refusal
 
 TOOL = """\
 Disclaimer: cpuid may not support decoding of all cpuid registers.

@@ -34,7 +34,6 @@ class FilesTest(testtools.TestCase):
         for method in (
             self.host.read,
             self.host.listdir,
-            self.host.readlink,
             self.host.stat,
         ):
             self.assertEqual('ENOENT', self._error(method, path))
@@ -69,12 +68,6 @@ class FilesTest(testtools.TestCase):
         for name in ('b', 'a', 'c'):
             (self.folder / name).touch()
         self.assertEqual(('a', 'b', 'c'), self.host.listdir(str(self.folder)))
-
-    def test_link_unresolved_when_read(self):
-        (self.folder / 'link').symlink_to('../else/where')
-        self.assertEqual(
-            '../else/where', self.host.readlink(f'{self.folder}/link')
-        )
 
     def test_kind_and_mode_when_asked(self):
         (self.folder / 'a').touch(mode=0o640)

@@ -5,12 +5,13 @@ import testtools
 from hvfilter.host import own_names
 from hvfilter.host.door import Machine
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import Making, Provenance, Snapshot
+from hvfilter.host.snapshot import Making, Provenance
+from tests.recordings import a_snapshot
 
 
 def names(files=(), options=(), where=''):
     """The names of a recorded host."""
-    recorded = Snapshot(
+    recorded = a_snapshot(
         Provenance(Making.RECORDED, where=where),
         Machine('x86_64', '6.1'),
         files={path: text.encode() for path, text in dict(files).items()},

@@ -4,17 +4,13 @@ import testtools
 from hypothesis import given
 
 from hvfilter.host import door
+from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
-from hvfilter.host.snapshot import (
-    KvmAnswers,
-    Making,
-    Provenance,
-    Refusal,
-    Snapshot,
-)
+from hvfilter.host.snapshot import Making, Provenance
 from tests import strategies
+from tests.recordings import KvmAnswers, a_snapshot, tables
 from tests.unit.host.test_snapshot import FULL
 
 ORIGIN = Provenance(Making.RECORDED, 'a test')
@@ -23,37 +19,45 @@ ORIGIN = Provenance(Making.RECORDED, 'a test')
 def ask_all(host, snapshot):
     """Every question that the snapshot answers, and a few that it doesn't."""
     questions = [
-        *((host.read, (path,)) for path in [*snapshot.files, '/no']),
-        *((host.listdir, (path,)) for path in [*snapshot.directories, '/no']),
-        *((host.readlink, (path,)) for path in [*snapshot.links, '/no']),
-        *((host.stat, (path,)) for path in [*snapshot.stats, '/no']),
+        *((host.read, (path,)) for path in [*tables(snapshot).files, '/no']),
+        *(
+            (host.listdir, (path,))
+            for path in [*tables(snapshot).directories, '/no']
+        ),
+        *((host.stat, (path,)) for path in [*tables(snapshot).stats, '/no']),
         *(
             (host.options, (path, options))
-            for path, options in snapshot.options.items()
+            for path, options in tables(snapshot).options.items()
             if not isinstance(options, Refusal)
         ),
         *(
             (host.options, (path, {}))
-            for path, options in snapshot.options.items()
+            for path, options in tables(snapshot).options.items()
             if isinstance(options, Refusal)
         ),
         (host.options, ('/no', {'a': ('b',)})),
-        *((host.versions, (name,)) for name in [*snapshot.versions, 'no']),
-        *((host.groups, (user,)) for user in [*snapshot.groups, 'no']),
+        *(
+            (host.versions, (name,))
+            for name in [*tables(snapshot).versions, 'no']
+        ),
+        *((host.groups, (user,)) for user in [*tables(snapshot).groups, 'no']),
         *(
             (host.cpuid, (cpu, *leaf))
-            for cpu, table in snapshot.cpuid.items()
+            for cpu, table in tables(snapshot).cpuid.items()
             for leaf in table
         ),
         (host.cpuid, (99, 1, 0)),
         *(
             (host.msr, (cpu, index))
-            for cpu, table in snapshot.msrs.items()
+            for cpu, table in tables(snapshot).msrs.items()
             for index in table
         ),
         (host.msr, (99, 1)),
         (host.kvm_api_version, ()),
-        *((host.kvm_extension, (n,)) for n in [*snapshot.kvm.extensions, -1]),
+        *(
+            (host.kvm_extension, (n,))
+            for n in [*tables(snapshot).kvm.extensions, -1]
+        ),
         (host.kvm_supported_cpuid, ()),
         (host.kvm_feature_msrs, ()),
         (host.smoke, ()),
@@ -82,7 +86,7 @@ class TestRecordingHost(testtools.TestCase):
         self.assertRaises(door.Denied, host.read, '/sys/kernel/secret')
         self.assertEqual(
             {'/sys/kernel/secret': Refusal('EACCES')},
-            host.snapshot(ORIGIN).files,
+            tables(host.snapshot(ORIGIN)).files,
         )
 
     def test_options_add_up_when_asked_twice(self):
@@ -92,7 +96,7 @@ class TestRecordingHost(testtools.TestCase):
         host.options(conf, {'libvirt': ('cpu_mode',)})
         self.assertEqual(
             {conf: {'libvirt': {'virt_type': ('kvm',), 'cpu_mode': ()}}},
-            host.snapshot(ORIGIN).options,
+            tables(host.snapshot(ORIGIN)).options,
         )
 
     def test_origin_is_the_hosts_when_asked(self):
@@ -104,11 +108,10 @@ class TestRecordingHost(testtools.TestCase):
 class TestRedactedRecording(testtools.TestCase):
     def setUp(self):
         super().setUp()
-        self.source = Snapshot(
+        self.source = a_snapshot(
             ORIGIN,
             door.Machine('x86_64', '6.1-node17'),
             files={'/proc/cmdline': b'root=/dev/sda1 kvm.nested=1\n'},
-            links={'/a': '/by-host/node17', '/b': Refusal('EACCES')},
             cpuid={
                 0: {
                     (3, 0): door.CpuidRegs(1, 2, 3, 4),
@@ -127,27 +130,24 @@ class TestRedactedRecording(testtools.TestCase):
 
     def test_asker_gets_it_as_it_is_when_redacted(self):
         self.assertEqual(
-            self.source.files['/proc/cmdline'],
+            tables(self.source).files['/proc/cmdline'],
             self.host.read('/proc/cmdline'),
         )
         self.assertEqual(1, self.host.cpuid(0, 3, 0).eax)
 
     def test_snapshot_holds_no_serial_number_when_redacted(self):
         zeros = door.CpuidRegs(0, 0, 0, 0)
-        self.assertEqual(zeros, self.snapshot.cpuid[0][3, 0])
+        self.assertEqual(zeros, tables(self.snapshot).cpuid[0][3, 0])
         self.assertEqual(
-            self.source.cpuid[0][4, 0], self.snapshot.cpuid[0][4, 0]
+            tables(self.source).cpuid[0][4, 0],
+            tables(self.snapshot).cpuid[0][4, 0],
         )
-        self.assertEqual(Refusal('EIO'), self.snapshot.cpuid[1][3, 0])
-        self.assertEqual({1: {0x3A: 5}}, self.snapshot.msrs)
+        self.assertEqual(Refusal('EIO'), tables(self.snapshot).cpuid[1][3, 0])
+        self.assertEqual({1: {0x3A: 5}}, tables(self.snapshot).msrs)
 
     def test_snapshot_holds_no_name_when_redacted(self):
         self.assertEqual('6.1-(redacted)', self.snapshot.machine.kernel)
         self.assertEqual(
-            {'/a': '/by-host/(redacted)', '/b': Refusal('EACCES')},
-            self.snapshot.links,
-        )
-        self.assertEqual(
             b'root=(redacted) kvm.nested=1\n',
-            self.snapshot.files['/proc/cmdline'],
+            tables(self.snapshot).files['/proc/cmdline'],
         )

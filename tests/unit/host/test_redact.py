@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.host import door, snapshot
+from hvfilter.host.answers import Refusal
 from hvfilter.host.redact import Redaction
-from hvfilter.host.snapshot import Refusal
+from tests.recordings import a_snapshot, tables
 
 UUID = '0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f'
 
@@ -175,7 +176,7 @@ class TestRedaction(testtools.TestCase):
         )
 
     def test_order_of_files_is_kept_when_names_are_hidden(self):
-        recorded = snapshot.Snapshot(
+        recorded = a_snapshot(
             snapshot.Provenance(snapshot.Making.RECORDED),
             door.Machine('x86_64', '6.1'),
             directories={
@@ -203,16 +204,18 @@ class TestRedaction(testtools.TestCase):
                     'EACCES', 'list /(redacted)/e.d', 'of (redacted)'
                 ),
             },
-            shown.directories,
+            tables(shown).directories,
         )
         self.assertEqual(
             {
                 '/c.d/00001-(redacted).conf': {'a': {'b': ('1',)}},
                 '/c.d/00002-(redacted).conf': {'a': {'b': ('2',)}},
             },
-            shown.options,
+            tables(shown).options,
         )
-        self.assertEqual(['/d.d/(redacted)/(redacted)'], list(shown.stats))
+        self.assertEqual(
+            ['/d.d/(redacted)/(redacted)'], list(tables(shown).stats)
+        )
 
     def test_only_files_to_read_are_kept_of_a_unit(self):
         for told, kept in (
@@ -226,12 +229,12 @@ class TestRedaction(testtools.TestCase):
             ('', ''),
         ):
             options = {'Service': {'ExecStart': (told,)}}
-            recorded = snapshot.Snapshot(
+            recorded = a_snapshot(
                 snapshot.Provenance(snapshot.Making.RECORDED),
                 door.Machine('x86_64', '6.1'),
                 options={'/u': options},
             )
-            shown = Redaction().snapshot(recorded).options['/u']
+            shown = tables(Redaction().snapshot(recorded)).options['/u']
             self.assertEqual((kept,), shown['Service']['ExecStart'])
 
     def test_ignored_when_a_name_is_too_short(self):

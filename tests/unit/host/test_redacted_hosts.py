@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is left out of a recording never changes what is found."""
 
-import dataclasses
-
 import testtools
 
 from hvfilter.host import own_names, snapshot, survey
@@ -13,6 +11,7 @@ from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.probes.host_report import probe_host
 from tests.hosts import make
+from tests.recordings import changed, tables
 
 NAMES = ('node17', 'node17.example.org')
 WORDS = (
@@ -49,19 +48,19 @@ class TestRedactedHosts(testtools.TestCase):
     def test_same_states_when_its_name_is_everywhere(self):
         for name, recorded in self.hosts():
             with self.subTest(name):
-                told = dataclasses.replace(
+                told = changed(
                     recorded,
                     machine=Machine(
                         recorded.machine.arch,
                         f'{recorded.machine.kernel}-node17',
                     ),
                     files={
-                        **recorded.files,
+                        **tables(recorded).files,
                         '/proc/sys/kernel/hostname': b'node17\n',
                     },
                     options={
                         path.replace('nova.conf.d/', 'nova.conf.d/node17-'): o
-                        for path, o in recorded.options.items()
+                        for path, o in tables(recorded).options.items()
                     },
                 )
                 live, again = reports(RecordedHost(told))
@@ -70,12 +69,12 @@ class TestRedactedHosts(testtools.TestCase):
     def test_same_report_whatever_the_command_line_says(self):
         for name, recorded in self.hosts():
             with self.subTest(name):
-                before = recorded.files.get('/proc/cmdline')
+                before = tables(recorded).files.get('/proc/cmdline')
                 text = before if isinstance(before, bytes) else b''
-                told = dataclasses.replace(
+                told = changed(
                     recorded,
                     files={
-                        **recorded.files,
+                        **tables(recorded).files,
                         '/proc/cmdline': text.rstrip() + b' ' + WORDS.encode(),
                     },
                 )

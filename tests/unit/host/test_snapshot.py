@@ -11,16 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter import host
-from hvfilter.host import door, snapshot
-from hvfilter.host.snapshot import (
-    KvmAnswers,
-    Making,
-    Provenance,
-    Refusal,
-    Snapshot,
-)
+from hvfilter.host import door, rows, snapshot
+from hvfilter.host.answers import Refusal
+from hvfilter.host.question import Kind
+from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model import form
 from tests import strategies
+from tests.recordings import KvmAnswers, a_snapshot
 
 SCHEMA = json.loads(
     importlib.resources.files(host).joinpath(snapshot.SCHEMA_FILE).read_text()
@@ -29,7 +26,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 REGS = door.CpuidRegs(0xD, 0x756E6547, 0x6C65746E, 0x49656E69)
 REGS_TEXT = 'eax=0x0000000d ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69'
 
-FULL = Snapshot(
+FULL = a_snapshot(
     origin=Provenance(Making.MADE, 'hand', 'nowhere', 'nested is off'),
     machine=door.Machine('x86_64', '6.12.1'),
     files={
@@ -41,7 +38,6 @@ FULL = Snapshot(
         '/sys/module': ('kvm', 'kvm_intel'),
         '/sys/none': Refusal('ENOENT'),
     },
-    links={'/sys/class/iommu/dmar0': '../../devices/virtual/iommu/dmar0'},
     stats={
         '/dev/kvm': door.FileStat(door.FileKind.CHAR, 0o660, 'root', 'kvm')
     },
@@ -131,7 +127,7 @@ class TestDocument(testtools.TestCase):
         )
 
     def test_nothing_but_the_head_when_nothing_was_asked(self):
-        bare = Snapshot(Provenance(Making.RECORDED), FULL.machine)
+        bare = a_snapshot(Provenance(Making.RECORDED), FULL.machine)
         self.assertEqual(
             {
                 'schema': 'hvfilter/snapshot/1',
@@ -142,7 +138,7 @@ class TestDocument(testtools.TestCase):
         )
 
     def test_few_lines_when_there_are_256_processors(self):
-        many = Snapshot(
+        many = a_snapshot(
             Provenance(Making.RECORDED),
             FULL.machine,
             cpuid={
@@ -178,6 +174,21 @@ class TestRoundTrip(testtools.TestCase):
         self.assertEqual(text, snapshot.dumps(again))
         VALIDATOR.validate(json.loads(text))
 
+    def test_links_are_left_out_when_an_earlier_release_recorded_them(self):
+        document = snapshot.to_document(FULL)
+        document['links'] = {'/a': '/b', '/c': {'error': 'ENOENT'}}
+        VALIDATOR.validate(document)
+        self.assertEqual(FULL, snapshot.loads(json.dumps(document)))
+
+    def test_every_kind_has_one_row(self):
+        self.assertEqual(list(Kind), [row.kind for row in rows.ROWS])
+
+    def test_every_kind_is_in_the_schema(self):
+        for row in rows.ROWS:
+            place = SCHEMA
+            for member in row.member:
+                place = place['properties'][member]
+
     def test_schema_is_one_when_checked(self):
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
@@ -199,8 +210,8 @@ class TestComplaints(testtools.TestCase):
             (
                 {'file': {}},
                 'file: no such member; there are: schema, origin, machine, '
-                'files, directories, links, stats, options, versions, '
-                'groups, cpuid, msrs, kvm, smoke',
+                'files, directories, stats, options, versions, groups, '
+                'cpuid, msrs, kvm, smoke, links',
             ),
             (
                 {'origin': {'how': 'guessed'}},

@@ -5,9 +5,11 @@ import dataclasses
 import testtools
 
 from hvfilter.host import door, survey
+from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
-from hvfilter.host.snapshot import Making, Provenance, Refusal, Snapshot
+from hvfilter.host.snapshot import Making, Provenance
+from tests.recordings import a_snapshot, changed, tables
 from tests.unit.host.test_snapshot import FULL
 
 ORIGIN = Provenance(Making.RECORDED)
@@ -17,7 +19,7 @@ def regs(eax):
     return door.CpuidRegs(eax, 0, 0, 0)
 
 
-SOURCE = Snapshot(
+SOURCE = a_snapshot(
     ORIGIN,
     door.Machine('x86_64', '6.1'),
     files={
@@ -34,7 +36,7 @@ SOURCE = Snapshot(
         }
     },
     msrs={0: {0x3A: 5, 0x480: Refusal('EIO')}},
-    kvm=FULL.kvm,
+    kvm=tables(FULL).kvm,
 )
 
 
@@ -47,25 +49,29 @@ class TestSurvey(testtools.TestCase):
     def test_everything_is_recorded_when_it_can_be_had(self):
         found = self.ask(SOURCE)
         for part in ('files', 'directories', 'cpuid', 'msrs'):
-            self.assertEqual(getattr(SOURCE, part), getattr(found, part))
-        self.assertEqual(12, found.kvm.api_version)
-        self.assertEqual(FULL.kvm.feature_msrs, found.kvm.feature_msrs)
+            self.assertEqual(
+                getattr(tables(SOURCE), part), getattr(tables(found), part)
+            )
+        self.assertEqual(12, tables(found).kvm.api_version)
+        self.assertEqual(
+            tables(FULL).kvm.feature_msrs, tables(found).kvm.feature_msrs
+        )
 
     def test_no_register_is_asked_when_it_is_not_x86(self):
         other = dataclasses.replace(
             SOURCE, machine=door.Machine('aarch64', '6.1')
         )
         found = self.ask(other)
-        self.assertEqual(({}, {}), (found.cpuid, found.msrs))
+        self.assertEqual(({}, {}), (tables(found).cpuid, tables(found).msrs))
 
     def test_no_guest_is_run_when_asked(self):
         self.assertIsNone(
-            self.ask(dataclasses.replace(SOURCE, smoke=FULL.smoke)).smoke
+            tables(self.ask(changed(SOURCE, smoke=tables(FULL).smoke))).smoke
         )
 
     def test_leaves_are_bounded_when_the_highest_is_absurd(self):
-        absurd = dataclasses.replace(
+        absurd = changed(
             SOURCE,
             cpuid={0: {(leaf, 0): regs(2**32 - 1) for leaf in range(200)}},
         )
-        self.assertTrue(len(self.ask(absurd).cpuid[0]) < 100)
+        self.assertTrue(len(tables(self.ask(absurd)).cpuid[0]) < 100)

@@ -3,18 +3,14 @@
 
 import testtools
 
+from hvfilter.host.answers import Refusal
 from hvfilter.host.door import CpuidEntry, CpuidRegs, Machine
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import (
-    KvmAnswers,
-    Making,
-    Provenance,
-    Refusal,
-    Snapshot,
-)
+from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import BY_KEY, Stage
 from hvfilter.model.finding import State, Strength
 from hvfilter.probes.context import Look
+from tests.recordings import KvmAnswers, a_snapshot
 
 ENOENT = Refusal('ENOENT')
 EACCES = Refusal('EACCES')
@@ -69,7 +65,7 @@ def look_at(
     online = b'0\n' if cpus == 1 else f'0-{cpus - 1}\n'.encode()
     return Look(
         RecordedHost(
-            Snapshot(
+            a_snapshot(
                 origin=Provenance(Making.MADE),
                 machine=Machine(arch, kernel),
                 files={

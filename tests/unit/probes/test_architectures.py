@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from testtools.matchers import Contains, StartsWith
 
 from hvfilter.host.door import SmokeRun
-from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State
 from hvfilter.probes import arm64, per_arch, ppc64, psci, riscv64, s390x
@@ -22,6 +21,7 @@ from hvfilter.probes.single_kvm import HARDWARE
 from hvfilter.rules import combine
 from tests.fakes.timing import TimedMachine
 from tests.hosts.made.machine import failed, timed
+from tests.recordings import KvmAnswers
 from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
 
 CMDLINE = '/proc/cmdline'

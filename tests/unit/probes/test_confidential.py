@@ -2,7 +2,6 @@
 
 from testtools.matchers import Contains
 
-from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Stage
 from hvfilter.probes.confidential import (
     KEYID_PARTITIONING,
@@ -15,6 +14,7 @@ from hvfilter.probes.confidential import (
 )
 from hvfilter.probes.context import parameter_path
 from hvfilter.rules.combine import decide
+from tests.recordings import KvmAnswers
 from tests.unit.probes.base import (
     EACCES,
     EIO,

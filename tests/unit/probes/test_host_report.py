@@ -6,12 +6,13 @@ import testtools
 
 from hvfilter.host.door import Denied, Machine
 from hvfilter.host.recorded import RecordedHost
-from hvfilter.host.snapshot import Making, Provenance, Snapshot
+from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.finding import State
 from hvfilter.probes.host_report import probe_host
+from tests.recordings import a_snapshot
 
-BLANK = Snapshot(
+BLANK = a_snapshot(
     Provenance(Making.MADE, note='blank'), Machine('x86_64', '6.1')
 )
 

@@ -2,12 +2,13 @@
 
 from testtools.matchers import Contains
 
+from hvfilter.host.answers import Refusal
 from hvfilter.host.door import FileKind, FileStat, Sample, SmokeRun
-from hvfilter.host.snapshot import KvmAnswers, Refusal
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import State, Strength
 from hvfilter.probes.kvm_device import KvmDevice
 from tests.hosts.made.machine import failed, timed
+from tests.recordings import KvmAnswers
 from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
 
 OPEN = KvmAnswers(api_version=12)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-from hvfilter.host.snapshot import Refusal
+from hvfilter.host.answers import Refusal
 from hvfilter.model.catalogue import Stage
 from hvfilter.probes.nova_confidential import CAPACITY, NAMES, SINCE
 from tests.unit.probes.base import EACCES, ENOENT
@@ -27,14 +27,12 @@ class ConfidentialTestCase(NovaTestCase):
     def look(self, versions=None, files=OFF, options=None, **values):
         """A host with these versions installed, host-passthrough set."""
         values.setdefault('cpu_mode', 'host-passthrough')
-        look = nova(
+        return nova(
             files={**INTEL, **files},
             options={AGENT: ENOENT, **(options or {})},
+            versions=versions,
             **values,
         )
-        if versions is not None:
-            look.host.snapshot.versions['nova'] = versions
-        return look
 
 
 class TestRelease(ConfidentialTestCase):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from testtools.matchers import Contains, StartsWith
 
 from hvfilter.host import ini
-from hvfilter.host.snapshot import Refusal
+from hvfilter.host.answers import Refusal
 from hvfilter.model.catalogue import Stage
 from hvfilter.probes import nova_files, nova_options
 from hvfilter.probes.nova_config import NovaConfig
@@ -56,9 +56,13 @@ def nova(
     arch='x86_64',
     directories=None,
     nova_config=None,
+    versions=None,
     **values,
 ):
-    """A host whose nova.conf sets the values, and nothing else is there."""
+    """A host whose nova.conf sets the values, and nothing else is there.
+
+    :param versions: of Nova, that are installed; None for not recorded
+    """
     facts = {MAIN: one_file(**values), SECOND: ENOENT, KOLLA: ENOENT}
     facts.update(options or {})
     return look_at(
@@ -71,6 +75,7 @@ def nova(
         },
         options=facts,
         nova_config=nova_config,
+        versions={} if versions is None else {'nova': versions},
     )
 
 

@@ -2,11 +2,11 @@
 
 from testtools.matchers import Contains
 
-from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes.x86_features import SVM_FLAGS, VMX_FLAGS
 from hvfilter.probes.x86_firmware import FEATURE_CONTROL, VM_CR, X86Firmware
+from tests.recordings import KvmAnswers
 from tests.unit.probes.base import (
     DELL,
     EACCES,

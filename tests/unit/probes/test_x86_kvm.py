@@ -2,11 +2,11 @@
 
 from testtools.matchers import Contains
 
-from hvfilter.host.snapshot import KvmAnswers
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Strength
 from hvfilter.probes.context import parameter_path
 from hvfilter.probes.x86_kvm import PARAMETERS, X86Kvm
+from tests.recordings import KvmAnswers
 from tests.unit.probes.base import EACCES, ENOENT, ProbeTestCase, look_at
 
 INTEL = {'kvm', 'kvm_intel'}
