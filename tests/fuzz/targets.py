@@ -157,13 +157,13 @@ def seeds(target: str) -> Iterator[bytes]:
         elif target == 'report':
             yield document.dumps(look_at(RecordedHost(host))).encode()
         elif target == 'cpuinfo':
-            content = host.files.get('/proc/cpuinfo')
+            content = tables(host).files.get('/proc/cpuinfo')
             if isinstance(content, bytes):
                 yield bytes([index]) + content
         elif target == 'file':
             contents = [
                 (path, content)
-                for path, content in sorted(host.files.items())
+                for path, content in sorted(tables(host).files.items())
                 if isinstance(content, bytes)
             ]
             for number, (path, content) in enumerate(contents[:256]):
@@ -171,7 +171,7 @@ def seeds(target: str) -> Iterator[bytes]:
                     seen.add(path)
                     yield bytes([index, number]) + content
         elif target == 'cpuid':
-            for cpu, table in host.cpuid.items():
+            for cpu, table in tables(host).cpuid.items():
                 lines = [f'CPU {cpu}:']
                 lines += [
                     f'   0x{leaf:08x} 0x{subleaf:02x}: '

@@ -14,6 +14,7 @@ import testtools
 from hvfilter.host import door, kvm, smoke
 from hvfilter.host.answers import Refusal
 from hvfilter.host.live import SMOKE_GUESTS
+from hvfilter.host.question import SMOKE, Kind
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import State
 from hvfilter.probes import run, smoke_verdict
@@ -105,10 +106,10 @@ def kvm_states(recorded, runs):
     """
     said, askers = [], []
     for at, probe in enumerate(run.registered()):
-        host = Withholding(recorded, ('smoke',), 'EAGAIN')
-        with mock.patch.object(host, 'smoke', wraps=host.smoke) as asked:
+        host = Withholding(recorded, (Kind.SMOKE,), 'EAGAIN')
+        with mock.patch.object(host, 'ask', wraps=host.ask) as asked:
             said.append(run.observe(Look(host, None, None), [probe]))
-        if asked.called:
+        if mock.call(SMOKE) in asked.mock_calls:
             askers.append((at, probe))
     for one in runs:
         host = RecordedHost(changed(recorded, smoke=one))
