@@ -7,22 +7,12 @@ import dataclasses
 import enum
 
 
-class Source(enum.Enum):
-    """Where the knowledge of a host comes from."""
-
-    PLACEMENT = 'placement'
-    LAST_KNOWN = 'last known'
-    INFERRED = 'inferred'
-    NONE = 'none'
-
-
 @dataclasses.dataclass(frozen=True)
 class HostCapabilities:
     """What a host is known to have.
 
     :ivar capabilities: keys of the catalogue that are PRESENT
     :ivar reported: the host carries the marker trait
-    :ivar source: where the best of this knowledge comes from
     :ivar undecided: keys of which nobody can tell; what is neither here nor
         in ``capabilities`` is lacking
     :ivar unknown: those of ``undecided`` that the host itself reported as
@@ -39,11 +29,11 @@ class HostCapabilities:
         too long ago: it counts as a host that never reported
     :ivar machine: the host's architecture, in Nova's name; '' when that is
         not known
+    :ivar unreachable: Placement is unreachable and nothing recent is cached
     """
 
     capabilities: frozenset[str]
     reported: bool
-    source: Source
     undecided: frozenset[str] = frozenset()
     native: frozenset[str] | None = None
     kvm_host: bool = True
@@ -51,6 +41,7 @@ class HostCapabilities:
     expired: str = ''
     unknown: frozenset[str] = frozenset()
     machine: str = ''
+    unreachable: bool = False
 
 
 class Cause(enum.Enum):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
 
@@ -54,11 +53,6 @@ class CpuInfo:
     def first(self, key: str) -> str:
         """The first value of a key; '' when there is none."""
         return next(iter(self.values(key)), '')
-
-    @functools.cached_property
-    def processors(self) -> int:
-        """How many processors are listed."""
-        return len(self.values('processor'))
 
     def words(self, key: str) -> tuple[frozenset[str], ...]:
         """The values of a key as sets of words, one for each line."""

@@ -34,7 +34,6 @@ WANTED = {
 DEPRECATED = {'cpu_model': 'cpu_models'}
 """Older names that Nova still reads, and what they are called today."""
 
-VIRT_TYPES = frozenset({'kvm', 'lxc', 'qemu', 'parallels'})
 CPU_MODES = frozenset({'host-model', 'host-passthrough', 'custom', 'none'})
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from hvfilter.model import catalogue
 from hvfilter.model.catalogue import Arch, Stage, Vendor
 from hvfilter.model.policy import Policy, WhenUnknown
-from hvfilter.model.verdict import HostCapabilities, Source
+from hvfilter.model.verdict import HostCapabilities
 
 _LONGEST_CPU_INFO = 1 << 20
 """Nova's column holds 64 KiB; what is longer is none of Nova's."""
@@ -175,17 +175,15 @@ def advertised(
     *,
     unknown: Iterable[str] = (),
     unheard: frozenset[str] = frozenset(),
-    stale: bool = False,
     expired: str = '',
 ) -> HostCapabilities:
     """All that is known of one host, for :func:`hvfilter.rules.judge.judge`.
 
     :param capabilities: those whose traits the host's provider carries; None
-        when Placement is out of reach and nothing recent is remembered
+        when Placement is unreachable and nothing recent is cached
     :param reported: whether the provider carries the marker trait
     :param unknown: capabilities that the host reported as unknown
     :param unheard: capabilities of which Placement could not be asked
-    :param stale: Placement is out of reach; this is what was last known
     :param expired: the week of a report that is too old to be believed; the
         host then neither reported nor has any of ``capabilities``
     """
@@ -196,10 +194,8 @@ def advertised(
         # A trait is older than what Nova reads from the host now.
         denied = known & ruled_out
     doubts: dict[WhenUnknown, frozenset[str]] = {}
-    source = Source.LAST_KNOWN if stale else Source.PLACEMENT
     if capabilities is None:
         doubts[policy.unreachable] = _ALL
-        source = Source.NONE
     elif reported or not facts.kvm_host:
         # Nobody reports from hosts without KVM: what they do not have
         # according to Placement, they do not have.
@@ -208,8 +204,6 @@ def advertised(
         doubts[policy.unreachable] = unheard | more
     else:
         doubts[policy.unreported] = _ALL
-        if policy.unreported is WhenUnknown.INFER:
-            source = Source.INFERRED
     undecided = frozenset[str]()
     for when_unknown, keys in doubts.items():
         inferred = (
@@ -219,7 +213,6 @@ def advertised(
     return HostCapabilities(
         known,
         reported,
-        source,
         undecided,
         facts.native,
         facts.kvm_host,
@@ -227,6 +220,7 @@ def advertised(
         expired=expired,
         unknown=undecided.intersection(unknown) - unheard,
         machine=facts.machine,
+        unreachable=capabilities is None,
     )
 
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""May a guest land on a host: the one function that decides it.
-
-The scheduler filter, ``explain`` and ``audit`` all call :func:`judge`.
-"""
+"""Whether a guest may land on a host: :func:`judge` alone decides it."""
 
 from __future__ import annotations
 
@@ -19,7 +16,6 @@ from hvfilter.model.verdict import (
     Cause,
     HostCapabilities,
     Reason,
-    Source,
     Verdict,
 )
 
@@ -134,7 +130,7 @@ def _out_of_reach(advertised: HostCapabilities) -> bool:
     """
     if advertised.reported or not advertised.kvm_host:
         return True
-    return advertised.source is Source.NONE
+    return advertised.unreachable
 
 
 def _spoils(

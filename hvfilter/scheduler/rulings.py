@@ -127,7 +127,6 @@ class Ruling:
             self.policy,
             unknown=kind.unknown,
             unheard=self._unheard,
-            stale=snapshot.stale,
             expired=kind.expired,
         )
         return judge(self.requirements, advertised, self.policy)

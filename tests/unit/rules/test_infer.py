@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy, WhenUnknown
-from hvfilter.model.verdict import Source
 from hvfilter.rules import infer
 
 KVM_GUESTS = [['x86_64', 'kvm', 'hvm'], ['x86_64', 'qemu', 'hvm']]
@@ -242,19 +241,17 @@ class HostCapabilitiesTest(testtools.TestCase):
     def test_all_is_decided_when_host_reported(self):
         found = self.advertised({'kvm'}, True)
         self.assertEqual(frozenset(), found.undecided)
-        self.assertIs(Source.PLACEMENT, found.source)
+        self.assertFalse(found.unreachable)
 
     def test_what_placement_was_not_asked_is_undecided(self):
-        found = self.advertised(
-            {'kvm'}, True, unheard=frozenset({'nested'}), stale=True
-        )
+        found = self.advertised({'kvm'}, True, unheard=frozenset({'nested'}))
         self.assertEqual({'nested'}, found.undecided)
-        self.assertIs(Source.LAST_KNOWN, found.source)
+        self.assertFalse(found.unreachable)
 
     def test_all_else_is_undecided_when_host_did_not_report(self):
         found = self.advertised({'nested'}, False)
         self.assertEqual(self.ALL - {'nested'}, found.undecided)
-        self.assertIs(Source.INFERRED, found.source)
+        self.assertFalse(found.unreachable)
 
     def test_absent_is_decided_only_when_inferring(self):
         facts = infer.HostFacts(native=frozenset())
@@ -270,7 +267,7 @@ class HostCapabilitiesTest(testtools.TestCase):
     def test_nothing_is_known_when_placement_is_out_of_reach(self):
         found = self.advertised(None, False)
         self.assertEqual(self.ALL, found.undecided)
-        self.assertIs(Source.NONE, found.source)
+        self.assertTrue(found.unreachable)
 
     def test_ignorance_of_each_kind_is_treated_as_the_policy_says(self):
         """Placement's silence on a reporter, and the silence of others."""

@@ -13,7 +13,7 @@ from hvfilter.model.requirement import (
     Requirement,
     Requirements,
 )
-from hvfilter.model.verdict import Cause, HostCapabilities, Reason, Source
+from hvfilter.model.verdict import Cause, HostCapabilities, Reason
 from hvfilter.rules.judge import judge
 
 NEEDS_NESTED = Requirement(
@@ -27,13 +27,11 @@ POLICY_KVM = Requirement(
 
 
 def reported(*keys, **more):
-    return HostCapabilities(frozenset(keys), True, Source.PLACEMENT, **more)
+    return HostCapabilities(frozenset(keys), True, **more)
 
 
-def unreported(*undecided, source=Source.INFERRED, **more):
-    return HostCapabilities(
-        frozenset(), False, source, frozenset(undecided), **more
-    )
+def unreported(*undecided, **more):
+    return HostCapabilities(frozenset(), False, frozenset(undecided), **more)
 
 
 def causes(items, advertised, policy=None, **more):
@@ -141,7 +139,7 @@ class IgnoranceTest(testtools.TestCase):
             self.assertEqual(expected, found, (ignorance, item))
 
     def test_unreachable_placement_is_taken_as_the_policy_says(self):
-        host = unreported('kvm', 'nested', source=Source.NONE)
+        host = unreported('kvm', 'nested', unreachable=True)
         for ignorance, item in itertools.product(
             WhenUnknown, (POLICY_KVM, NEEDS_NESTED)
         ):
@@ -174,9 +172,7 @@ class IgnoranceTest(testtools.TestCase):
 
 
 class OtherHypervisorTest(testtools.TestCase):
-    HOST = HostCapabilities(
-        frozenset(), False, Source.PLACEMENT, kvm_host=False
-    )
+    HOST = HostCapabilities(frozenset(), False, kvm_host=False)
 
     def test_policy_leaves_it_alone(self):
         self.assertEqual([], causes([POLICY_KVM], self.HOST))
@@ -350,7 +346,7 @@ class ArchitectureTest(testtools.TestCase):
 class NoKvmTest(testtools.TestCase):
     def test_silence_of_placement_is_not_the_host_s(self):
         """Nobody reports from a host without KVM."""
-        host = unreported('nested', source=Source.PLACEMENT, kvm_host=False)
+        host = unreported('nested', kvm_host=False)
         for unreachable, found in (
             (WhenUnknown.ACCEPT, []),
             (WhenUnknown.REJECT, [Cause.NO_KNOWLEDGE]),
