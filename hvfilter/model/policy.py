@@ -38,6 +38,8 @@ class Policy:
     :ivar reserved: capability keys whose hosts are kept for guests that ask
         for them
     :ivar mode: whether verdicts are carried out; it does not change them
+    :ivar required_by: where ``required`` was set, for reasons
+    :ivar reserved_by: where ``reserved`` was set, likewise
     """
 
     required: tuple[str, ...] = ('kvm',)
@@ -45,3 +47,10 @@ class Policy:
     unreachable: WhenUnknown = WhenUnknown.INFER
     reserved: frozenset[str] = frozenset()
     mode: Mode = Mode.ENFORCING
+    required_by: str = '[hvfilter] required'
+    reserved_by: str = '[hvfilter] reserved'
+
+    @property
+    def reserved_words(self) -> str:
+        """What is reserved and where that was set, for reasons."""
+        return f'{self.reserved_by} = {",".join(sorted(self.reserved))}'

@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+from hvfilter.model.requirement import Origin
+
 
 @dataclasses.dataclass(frozen=True)
 class HostCapabilities:
@@ -66,11 +68,13 @@ class Reason:
     :ivar subject: the capability key, the architecture, or the words that
         were not understood; '' when the cause says all
     :ivar asked_by: who asked for it, in the words used
+    :ivar origin: the kind of who asked for it; None when the cause says all
     """
 
     cause: Cause
     subject: str
     asked_by: str = ''
+    origin: Origin | None = None
 
     @property
     def summary(self) -> str:

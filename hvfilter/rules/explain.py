@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from hvfilter.model.policy import Policy
+from hvfilter.model.requirement import Origin, Requirements
 from hvfilter.model.verdict import Cause, Verdict
 
 _MOST_GROUPS = 6
@@ -109,6 +111,28 @@ def line(
     if permissive:
         text += f'; {permissive} of them passed anyway (mode = permissive)'
     return text
+
+
+def by_aggregates(
+    rejected: Iterable[Verdict], requirements: Requirements, policy: Policy
+) -> str:
+    """What a policy decided that is not the configured one: that of
+    aggregate metadata.
+
+    :param requirements: those under the configured policy
+    :returns: the words, of bounded number; '' if there are none
+    """
+    configured = {item.words for item in requirements.items}
+    configured.add(policy.reserved_words)
+    words = dict.fromkeys(
+        reason.asked_by
+        for verdict in rejected
+        for reason in verdict.reasons
+        if reason.origin is Origin.POLICY
+    )
+    others = [each for each in words if each not in configured]
+    more = ', ...' if len(others) > _MOST_GROUPS else ''
+    return ', '.join(others[:_MOST_GROUPS]) + more
 
 
 def _name(host: str) -> str:

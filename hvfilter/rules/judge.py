@@ -65,14 +65,18 @@ def _unmet(
             # Whether this matters hangs on what Nova makes of the guest.
             doubtful = 'tcg'
         elif item.demand is Demand.REQUIRED:
-            yield Reason(Cause.LACKS, item.capability, item.words)
+            yield _reason(Cause.LACKS, item.capability, item)
             continue
         else:
-            yield Reason(Cause.HAS_FORBIDDEN, item.capability, item.words)
+            yield _reason(Cause.HAS_FORBIDDEN, item.capability, item)
             continue
         if _spoils(doubtful, item, advertised, policy):
             doubts[_doubt(doubtful, item, advertised)] = None
     yield from doubts
+
+
+def _reason(cause: Cause, key: str, item: Requirement) -> Reason:
+    return Reason(cause, key, item.words, item.origin)
 
 
 def _meets(item: Requirement, advertised: HostCapabilities) -> bool:
@@ -115,7 +119,7 @@ def _doubt(
 ) -> Reason:
     """The reason when not knowing whether a host has a capability rejects."""
     if key in advertised.unknown:
-        return Reason(Cause.UNKNOWN, key, item.words)
+        return _reason(Cause.UNKNOWN, key, item)
     if _out_of_reach(advertised):
         return Reason(Cause.NO_KNOWLEDGE, '')
     if advertised.expired:
@@ -188,4 +192,9 @@ def _reserved(
         return
     kept_for = sorted(policy.reserved & advertised.capabilities)
     if kept_for and not requirements.asked.intersection(kept_for):
-        yield Reason(Cause.RESERVED, ', '.join(kept_for))
+        yield Reason(
+            Cause.RESERVED,
+            ', '.join(kept_for),
+            policy.reserved_words,
+            Origin.POLICY,
+        )

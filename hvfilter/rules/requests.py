@@ -275,7 +275,7 @@ def _defaults(
                 key,
                 Demand.REQUIRED,
                 Origin.POLICY,
-                f'[hvfilter] required = {key}',
+                f'{policy.required_by} = {key}',
                 explicit=False,
             )
 

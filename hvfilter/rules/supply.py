@@ -104,8 +104,7 @@ def requested(requirements: Requirements, policy: Policy) -> str:
     if requirements.architecture:
         words.append(f'hw_architecture={requirements.architecture} (image)')
     if policy.reserved and not requirements.in_place:
-        keys = ','.join(sorted(policy.reserved))
-        words.append(f'[hvfilter] reserved = {keys} (policy)')
+        words.append(f'{policy.reserved_words} (policy)')
     if len(words) > _MOST_ITEMS:
         rest = len(words) - _MOST_ITEMS
         words[_MOST_ITEMS:] = [f'{rest} more']

@@ -29,6 +29,7 @@ SCOPE = 'hvfilter:'
 _OURS = SCOPE[:-1]
 _MOST_COMPLAINTS = 100
 _MOST_AGGREGATES = 20_000
+_MOST_NAMED = 3
 
 
 def register() -> None:
@@ -73,20 +74,29 @@ def for_host(
     :param complain: gets a text about metadata that makes no sense; the last
         value that made sense stays in force, if this process saw one
     """
-    said: dict[str, list[Any]] = {}
+    said: dict[str, dict[str, Any]] = {}
     for aggregate in aggregates:
         for name, word in _last_words(aggregate, complain).items():
             if name in _FIELDS:
-                said.setdefault(name, []).append(word)
+                said.setdefault(name, {})[str(aggregate.name)] = word
     if not said:
         return base
-    return dataclasses.replace(
-        base,
-        **{
-            _FIELDS[name]: _MOST_CAREFUL[name](values)
-            for name, values in said.items()
-        },
-    )
+    changes: dict[str, Any] = {
+        _FIELDS[name]: _MOST_CAREFUL[name](list(values.values()))
+        for name, values in said.items()
+    }
+    for name in said.keys() & {'required', 'reserved'}:
+        changes[f'{name}_by'] = _said_by(name, said[name])
+    return dataclasses.replace(base, **changes)
+
+
+def _said_by(name: str, aggregates: Iterable[str]) -> str:
+    """Where a value was set, for reasons: the metadata and who has it."""
+    names = sorted(map(_short, aggregates))
+    noun = 'aggregate' if len(names) == 1 else 'aggregates'
+    shown = ', '.join(names[:_MOST_NAMED])
+    more = ', ...' if len(names) > _MOST_NAMED else ''
+    return f'{SCOPE}{name} of {noun} {shown}{more}'
 
 
 def multiplier(

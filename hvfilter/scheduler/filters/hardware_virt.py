@@ -150,16 +150,19 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             verdict: [host.host for host in hosts]
             for verdict, hosts in against.items()
         }
+        requirements, policy = question.requirements, question.policy
+        changed = explain.by_aggregates(against, requirements, policy)
         LOG.info(
-            '%s: %s; %s',
+            '%s: %s; %s%s',
             server,
             explain.line(names, len(candidates), permissive=let_pass),
             followed.context(
-                question.requirements,
-                question.policy,
+                requirements,
+                policy,
                 knowledge.current().holders.peek(),
                 candidates,
             ),
+            f'; by aggregate metadata: {changed}' if changed else '',
         )
         whole = followed.current()
         if whole is not None:

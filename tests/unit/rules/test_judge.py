@@ -97,9 +97,14 @@ class ReportedTest(testtools.TestCase):
         self.assertEqual(
             (
                 Reason(Cause.NOT_UNDERSTOOD, 'hvfilter:x=y', 'no such'),
-                Reason(Cause.HAS_FORBIDDEN, 'nested', 'no'),
+                Reason(Cause.HAS_FORBIDDEN, 'nested', 'no', Origin.FLAVOR),
                 Reason(Cause.ARCHITECTURE, 'x86_64', 'hw_architecture=x86_64'),
-                Reason(Cause.RESERVED, 'nested, tdx'),
+                Reason(
+                    Cause.RESERVED,
+                    'nested, tdx',
+                    '[hvfilter] reserved = nested,tdx',
+                    Origin.POLICY,
+                ),
             ),
             found.reasons,
         )

@@ -419,6 +419,44 @@ class AggregateTest(base.SchedulerTestCase):
         self.clock.pass_s(30)
         self.assertEqual(4, len(self.passing(hosts, spec())))
 
+    def test_reason_names_the_aggregate_that_decided(self):
+        self.flags(reserved=['slat'])
+        for metadata, words in (
+            (
+                {'required': 'kvm, nested'},
+                'hvfilter:required of aggregate strict = nested',
+            ),
+            (
+                {'required': '', 'reserved': 'kvm'},
+                'hvfilter:reserved of aggregate strict = kvm',
+            ),
+        ):
+            strict = aggregate('strict', **metadata)
+            hosts = [host('flat', aggregates=[strict])]
+            self.assertEqual([], self.passing(hosts, spec()))
+            line = self.log.output.splitlines()[-1]
+            self.assertTrue(
+                line.endswith(f'; by aggregate metadata: {words}'), line
+            )
+
+    def test_reason_names_some_of_many_aggregates(self):
+        many = [
+            aggregate(name, required='nested') for name in ('d', 'c', 'b', 'a')
+        ]
+        hosts = [host('flat', aggregates=many)]
+        self.assertEqual([], self.passing(hosts, spec()))
+        self.assertIn(
+            'hvfilter:required of aggregates a, b, c, ... = nested',
+            self.log.output,
+        )
+
+    def test_aggregate_is_not_named_when_the_configuration_decided(self):
+        self.flags(required=['nested'])
+        lax = aggregate('lax', unreported='accept')
+        hosts = [host('flat', aggregates=[lax]), host('flat')]
+        self.assertEqual([], self.passing(hosts, spec()))
+        self.assertNotIn('aggregate', self.log.output)
+
     def test_aggregate_replaces_the_other_words(self):
         for metadata, passing in (
             ({'reserved': 'nested'}, ['flat', 'new']),
