@@ -30,6 +30,7 @@ class CachedHost(Host):
             try:
                 self._answers[question] = self.host.ask(question)
             except Denied as denied:
+                denied.question = question
                 self._answers[question] = denied
         answer = self._answers[question]
         if isinstance(answer, Denied):

@@ -13,7 +13,7 @@ import enum
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hvfilter.host import question as questions
 from hvfilter.host.question import Options, Question
@@ -43,7 +43,10 @@ class Denied(Exception):
     :ivar error: the errno's name, such as ``EACCES``; ``NOTRECORDED`` when
         a recording does not hold the fact
     :ivar text: the errno's text
+    :ivar question: what a cached host was asked when it was denied
     """
+
+    question: Question[Any] | None = None
 
     def __init__(self, what: str, error: str, text: str = '') -> None:
         self.what = what

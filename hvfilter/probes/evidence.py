@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.question import Kind
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.remedies import NONE, Advice, Remedy
@@ -112,18 +113,34 @@ ON_THE_HOST = Remedy(
 )
 
 
+_OF_KVM = frozenset(
+    {
+        Kind.KVM_API_VERSION,
+        Kind.KVM_EXTENSION,
+        Kind.KVM_SUPPORTED_CPUID,
+        Kind.KVM_FEATURE_MSRS,
+        Kind.SMOKE,
+    }
+)
+_OF_A_PATH = frozenset({Kind.FILE, Kind.DIRECTORY, Kind.STAT})
+
+
 def access(denied: Denied) -> Advice:
     """What a person can do to have the fact after all; NONE when nothing."""
     if denied.error == NOT_RECORDED:
         return RECORD_AGAIN()
-    if denied.refused and '/dev/kvm' in denied.what:
+    question = denied.question
+    kind = question.kind if question else None
+    if denied.refused and kind in _OF_KVM:
         return KVM_GROUP()
-    if 'MSR' in denied.what and (denied.refused or denied.missing):
+    if kind is Kind.MSR and (denied.refused or denied.missing):
         return MSR_AS_ROOT()
     if denied.refused:
         return AS_ROOT(what=denied.what)
-    if denied.missing and '/sys/' in denied.what:
-        return ON_THE_HOST()
+    if denied.missing and question and kind in _OF_A_PATH:
+        path, *_ = question.key
+        if path.startswith('/sys/'):
+            return ON_THE_HOST()
     return NONE
 
 

@@ -2,10 +2,12 @@
 
 import testtools
 
+from hvfilter.host import question
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.evidence import SHOWN, Source, access, shortened
+from tests.unit.probes.base import EACCES, look_at
 
 SOURCE = Source(Stage.KVM, Strength.IOCTL, 'ioctl', 'bit 1')
 
@@ -56,29 +58,48 @@ class TestQuestion(testtools.TestCase):
         )
 
 
+def denial(asked, error):
+    """As a cached host raises it."""
+    denied = Denied(str(asked), error)
+    denied.question = asked
+    return denied
+
+
 class TestAccess(testtools.TestCase):
     def test_remedy_for_each_denial(self):
-        for what, error, words in (
-            ('read /a', 'NOTRECORDED', 'record the host again'),
-            ('open /dev/kvm', 'EACCES', 'member of its group'),
-            ('open /dev/kvm', 'EPERM', 'member of its group'),
-            ('read MSR 0x3a from /dev/cpu/0/msr', 'ENOENT', 'modprobe msr'),
-            ('read MSR 0x3a from /dev/cpu/0/msr', 'EACCES', 'modprobe msr'),
-            ('read /proc/cmdline', 'EACCES', 'root, who may read /proc/cm'),
-            ('list /sys/module', 'ENOENT', 'not in a container'),
+        for asked, error, words in (
+            (question.file('/a'), 'NOTRECORDED', 'record the host again'),
+            (question.KVM_API_VERSION, 'EACCES', 'member of its group'),
+            (question.KVM_API_VERSION, 'EPERM', 'member of its group'),
+            (question.msr(0, 0x3A), 'ENOENT', 'modprobe msr'),
+            (question.msr(0, 0x3A), 'EACCES', 'modprobe msr'),
+            (
+                question.file('/proc/cmdline'),
+                'EACCES',
+                'root, who may read /proc/cm',
+            ),
+            (question.directory('/sys/module'), 'ENOENT', 'not in a cont'),
         ):
-            self.assertIn(words, access(Denied(what, error)), (what, error))
+            self.assertIn(words, access(denial(asked, error)), (asked, error))
 
     def test_no_remedy_when_there_is_none(self):
-        for what, error in (
-            ('read MSR 0x3a from /dev/cpu/0/msr', 'EIO'),
-            ('read /proc/x', 'ENOENT'),
-            ('open /dev/kvm', 'ENOENT'),
-            ('CPUID', 'ENXIO'),
+        for asked, error in (
+            (question.msr(0, 0x3A), 'EIO'),
+            (question.file('/proc/x'), 'ENOENT'),
+            (question.KVM_API_VERSION, 'ENOENT'),
+            (question.cpuid(0, 1, 0), 'ENXIO'),
+            (question.groups('nova'), 'ENOENT'),
         ):
-            self.assertEqual('', access(Denied(what, error)), (what, error))
+            self.assertEqual('', access(denial(asked, error)), (asked, error))
+        self.assertEqual('', access(Denied('read /sys/x', 'ENOENT')))
 
     def test_remedy_when_given(self):
-        denied = Denied('open /dev/kvm', 'EACCES')
+        denied = denial(question.KVM_API_VERSION, 'EACCES')
         self.assertEqual('do', SOURCE.denied('k', denied, 'why', 'do').remedy)
         self.assertIn('group', SOURCE.denied('k', denied, 'why').remedy)
+
+    def test_question_when_a_cached_host_is_denied(self):
+        host = look_at(files={'/x': EACCES})
+        for _ in range(2):
+            denied = self.assertRaises(Denied, host.read, '/x')
+            self.assertEqual(question.file('/x'), denied.question)
