@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter check``: can this host do all that is asked? For scripts."""
+"""``hvfilter check``: exit status by capability, for scripts and units."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ABLE = 0
 UNABLE = 1
 NOT_FOUND_OUT = 2
 FAIL_UNIT = 255
-"""The one status with which ExecCondition= fails a unit; with any other but
-0, systemd skips the unit as if that were right."""
+"""The only status with which ExecCondition= fails a unit; with any other but
+0, systemd skips the unit."""
 
 CONDITION = '--condition'
 
@@ -28,9 +28,9 @@ CONDITION = '--condition'
 class Check(host_command.HostCommand, Command):
     """Exit status 0 if a host has all required capabilities.
 
-    1: it has not. 2: it could not be found out. 64: wrong usage or unusable
-    input. Each capability that fails gets one line: why, and what to do about
-    it.
+    1: it lacks one. 2: the state of one is not known. 64: wrong usage or
+    unusable input. For each capability that fails, one line gives the reason
+    and the remedy.
     """
 
     error_status = exit_codes.WRONG_USAGE
@@ -60,7 +60,7 @@ class Check(host_command.HostCommand, Command):
             CONDITION,
             action='store_true',
             help='For ExecCondition= of a systemd unit: exit with 255, which '
-            'fails the unit, unless the answer is a clear yes or no',
+            'fails the unit, if the state of a capability is not known',
         )
         return parser
 
@@ -95,7 +95,7 @@ class Check(host_command.HostCommand, Command):
 def parse_keys(lists: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """Capability keys out of comma-separated lists.
 
-    :raises Problem: when there is no such capability
+    :raises Problem: there is no such capability
     """
     names = [name.strip() for text in lists for name in text.split(',')]
     for name in names:
@@ -108,7 +108,7 @@ def parse_keys(lists: list[str] | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def format_finding(finding: Finding, wanted: State) -> str:
-    """One line on a capability that is not as wanted."""
+    """One line about a capability that is not in the required state."""
     where = finding.deciding.stage.value
     state = finding.state.value
     if finding.state is not State.PRESENT:

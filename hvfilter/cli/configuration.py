@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which configuration files count: one list for all commands.
+"""The configuration files that all commands read.
 
 nova-compute's own, found as the probes find them, then hvfilter's. Imports
-neither oslo.config nor keystoneauth1: looking at a host needs none.
+neither oslo.config nor keystoneauth1: probing needs none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OWN_DIRECTORY = '/etc/hvfilter/hvfilter.conf.d'
 
 
 def add_arguments(parser: argparse._ActionsContainer) -> None:
-    """How the files are named; all end up in ``config_paths``, in order."""
+    """Options that name files; all are in ``config_paths``, in order."""
     for options, metavar, text in (
         (
             ('--config-file',),
@@ -89,10 +89,10 @@ def named_paths(parsed_args: argparse.Namespace) -> tuple[str, ...] | None:
 
 
 def find_files(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
-    """The files that count on a host, each readable or refused.
+    """The existing files of a host, readable or not.
 
-    Of several configurations of nova-compute the first is taken; the report
-    says that they differ.
+    Of several configurations of nova-compute the first is used; the report
+    notes that they differ.
     """
     look = Look(host, named_paths(parsed_args))
     if look.nova_config is not None:
@@ -115,7 +115,7 @@ def find_files(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
 def option_values(
     parsed_args: argparse.Namespace, host: Host, section: str, option: str
 ) -> Iterator[tuple[str, str]]:
-    """What each file says of an option: path and value, the last one wins."""
+    """The values of an option: file and value; the last one takes effect."""
     config = find_files(parsed_args, host)
     look = Look(host)
     paths = list(config.files)
@@ -135,9 +135,9 @@ def option_values(
 
 
 def with_named_files(host: Host, paths: tuple[str, ...] | None) -> Host:
-    """A recorded host, together with files of this machine that are named.
+    """A recorded host with the named files of this machine added.
 
-    What the recording holds of such a file goes first.
+    Files in the recording take precedence.
     """
     if paths is None or isinstance(host, LiveHost):
         return host
@@ -147,7 +147,7 @@ def with_named_files(host: Host, paths: tuple[str, ...] | None) -> Host:
 
 
 def _recorded_files(paths: tuple[str, ...]) -> Host:
-    # Only here: a look at this host does without.
+    # Only here: probing this host does not need them.
     from hvfilter.host import snapshot
     from hvfilter.host.recorded import RecordedHost
     from hvfilter.host.recording import RecordingHost

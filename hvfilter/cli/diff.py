@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter diff``: in what do two hosts differ, for guests?"""
+"""``hvfilter diff``: differences of two hosts that matter to guests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DIFFERENT = 1
 class Diff(host_command.HostCommand, Lister):
     """Compare two hosts, or two recordings of hosts.
 
-    Shown are the capabilities that differ, and the virtualization features
-    that guests get: guests which use nested virtualization can only migrate
-    between hosts where these are the same. Exit status: 0 when nothing
-    differs, 1 when something does, 2 when they could not be compared.
+    Shows the capabilities that differ and the virtualization features that
+    guests get: a guest that uses nested virtualization can only migrate
+    between hosts where these are the same. Exit status: 0 if nothing differs,
+    1 if something differs, 2 if the hosts could not be compared.
     """
 
     error_status = exit_codes.UNUSABLE
@@ -51,7 +51,7 @@ class Diff(host_command.HostCommand, Lister):
         parser.add_argument(
             '--all',
             action='store_true',
-            help='Show also what does not differ',
+            help='Also show what does not differ',
         )
         return parser
 
@@ -90,7 +90,7 @@ def _facts(host: Host, parsed_args: argparse.Namespace) -> difference.Facts:
 
 
 def _nested(host: Host) -> tuple[nested_set.NestedSet | None, str]:
-    """What guests get of VMX or SVM, or why it cannot be told."""
+    """The VMX or SVM features that guests get, or why they are not known."""
     try:
         features = nested_set.vmx(host.kvm_feature_msrs())
         if features is None:

@@ -26,42 +26,42 @@ class HostCommand(configuration.ConfigCommand):
 
 
 def add_host_arguments(parser: argparse.ArgumentParser) -> None:
-    """How a host is chosen and looked at."""
+    """Options that choose the host and how it is probed."""
     group = parser.add_argument_group('the host')
     group.add_argument(
         '--snapshot',
         metavar='<file>',
-        help='Look at a recording that "hvfilter record" made, "-" for '
-        'standard input, and not at this host',
+        help='Probe a recording that "hvfilter record" wrote ("-" for '
+        'standard input) instead of this host',
     )
     group.add_argument(
         '--sysroot',
         metavar='<directory>',
-        help='Look at a copy of a host: a directory laid out like its root '
-        'file system, as far as it was copied (proc/cpuinfo, sys/...)',
+        help='Probe a copy of a host: a directory laid out like its root file '
+        'system, as far as it was copied (proc/cpuinfo, sys/...)',
     )
     group.add_argument(
         '--cpuid',
         metavar='<file>',
-        help='Look at the text that "cpuid -r" printed, "-" for standard '
-        'input; together with --sysroot or --snapshot it adds to those',
+        help='Probe the output of "cpuid -r" ("-" for standard input); '
+        'with --sysroot or --snapshot it is added to those',
     )
     add_probe_arguments(group)
 
 
 def add_probe_arguments(parser: argparse._ActionsContainer) -> None:
-    """How any host is looked at."""
+    """Options of how any host is probed."""
     parser.add_argument(
         '--no-smoke',
         action='store_true',
-        help='Do not run the tiny guest that shows whether KVM works',
+        help='Do not run the small guest that shows whether KVM works',
     )
     parser.add_argument(
         '--nova-release',
         metavar='<number>',
         type=_release,
-        help='Major version of the Nova that runs on the host, such as 34; it '
-        'decides which confidential guests can be started (default: '
+        help='Major version of Nova on the host, such as 34; it decides which '
+        'confidential guests can be started (default: '
         '[hvfilter] nova_release, else the installed package)',
     )
 
@@ -72,7 +72,7 @@ def _release(text: str) -> int:
     number = nova_release.number(text)
     if number is None:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no version of Nova, such as 34 or 34.0.0'
+            f'{text!r} is not a Nova version, such as 34 or 34.0.0'
         )
     return number
 
@@ -108,7 +108,7 @@ def host_from_args(parsed_args: argparse.Namespace) -> Host:
 
 
 def live_host(parsed_args: argparse.Namespace) -> Host:
-    """This very host."""
+    """This host."""
     from hvfilter.host.live import LiveHost
 
     return LiveHost(smoke=not parsed_args.no_smoke)
@@ -117,7 +117,7 @@ def live_host(parsed_args: argparse.Namespace) -> Host:
 def report_from_args(parsed_args: argparse.Namespace) -> HostReport:
     """The report on the host that the options choose.
 
-    What this host's configuration overrides is shown as overruled.
+    The overrides of this host's configuration are applied.
     """
     host = host_from_args(parsed_args)
     report = report_on(host, parsed_args)
@@ -140,7 +140,7 @@ def report_on(host: Host, parsed_args: argparse.Namespace) -> HostReport:
 
 
 def colours_wanted(stream: TextIO) -> bool:
-    """Whether a person looks at the stream and minds no colours.
+    """Whether the stream is a terminal whose user accepts colours.
 
     https://no-color.org: any non-empty NO_COLOR means none.
     """

@@ -17,9 +17,9 @@ COMPUTE_ID = 'compute_id'
 
 
 def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
-    """What this host knows about which resource provider is its own.
+    """The compute_id files and the names of this host.
 
-    nova-compute looks for its identity file beside each of its configuration
+    nova-compute searches its identity file beside each of its configuration
     files and in its state path.
     """
     folders = [Path(name).parent for name in conf.config_file or ()]
@@ -45,8 +45,8 @@ def _state_path(conf: cfg.ConfigOpts) -> tuple[str, list[tuple[str, str]]]:
     except cfg.Error:
         default = str(agent.NOVA_OPTS[0].default)
         reason = (
-            "it has a variable that only Nova's own code knows, such as "
-            f'$pybasedir; {default} was searched'
+            "it uses a variable that only Nova's own code defines, such as "
+            f'$pybasedir; searched {default} instead'
         )
         return default, [('[DEFAULT] state_path', reason)]
 
@@ -54,9 +54,9 @@ def _state_path(conf: cfg.ConfigOpts) -> tuple[str, list[tuple[str, str]]]:
 def host_names() -> tuple[str, ...]:
     """The names under which nova-compute may know this host.
 
-    The first is what libvirt tells (libvirt ``src/util/virutil.c``,
-    ``virGetHostname``), and with it nova-compute: the host name if it has a
-    dot, else its canonical form if that can be resolved.
+    The first is what libvirt reports to nova-compute (libvirt
+    ``src/util/virutil.c``, ``virGetHostname``): the host name if it has a dot,
+    else its canonical form if that can be resolved.
     """
     name = socket.gethostname()
     if '.' in name or name.startswith('localhost'):

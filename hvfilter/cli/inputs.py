@@ -35,7 +35,7 @@ def open_snapshot(path: str) -> Host:
 
 
 def open_sysroot(path: str) -> Host:
-    """A host of which a directory is a copy.
+    """A host whose files a directory holds.
 
     :raises Problem: when it is none
     """
@@ -52,7 +52,7 @@ def open_sysroot(path: str) -> Host:
 
 
 def open_cpuid(path: str) -> Host:
-    """A host of which a text with CPUID leaves is known.
+    """A host of which only CPUID leaves are known.
 
     :raises Problem: when there is none in it
     """
@@ -99,7 +99,7 @@ def _unreadable(path: str, reason: str) -> Problem:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """An input that does not block for ever: a pipe must have a writer."""
+    """An input that cannot block forever: a pipe must have a writer."""
     if path == '-':
         yield sys.stdin.buffer
         return

@@ -72,7 +72,7 @@ class Hvfilter(App):
                     tracebacks=to_file or self.options.debug,
                 )
             )
-        # What no handler wants need not be put together.
+        # Records that no handler prints need not be formatted.
         root.setLevel(min(handler.level for handler in root.handlers))
 
     def interact(self) -> None:
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             status = Hvfilter().run(given or ['help'])
         out.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing is left to flush.
+        # The reader closed the pipe; nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 128 + 13
     return status

@@ -18,7 +18,7 @@ from hvfilter.publish import base, publishers
 
 
 class PlacementCommand(config_files.ConfigCommand, Lister):
-    """A command that changes Placement, and lists what."""
+    """A command that changes Placement and lists the changes."""
 
     error_status = exit_codes.FAILED
 
@@ -28,23 +28,23 @@ class PlacementCommand(config_files.ConfigCommand, Lister):
         parser.add_argument(
             '--dry-run',
             action='store_true',
-            help='Only show what would be changed',
+            help='Show what would be changed, and change nothing',
         )
         return parser
 
     def say(self, text: str) -> None:
-        """One line for a person, beside the listing."""
+        """Print one line to standard error."""
         print(plain(text), file=self.app.stderr)
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """The exit status tells a monitor what to make of it."""
+        """See ``cliff.command.Command``: the status is that of the command."""
         self.status = 0
         super().run(parsed_args)
         return self.status
 
 
 class PublisherCommand(PlacementCommand):
-    """A command that asks publishers to do something, and lists what."""
+    """A command that runs publishers and lists their changes."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -53,14 +53,14 @@ class PublisherCommand(PlacementCommand):
             '--to',
             metavar='<publisher>',
             action='append',
-            help='Publisher to ask; may be repeated (default: those in '
-            '[hvfilter]publishers)',
+            help='Publisher to run; may be repeated (default: [hvfilter] '
+            'publishers)',
         )
         parser.add_argument(
             '--provider-uuid',
             metavar='<uuid>',
-            help="Uuid of this host's resource provider (default: as "
-            'nova-compute keeps it in a compute_id file)',
+            help="Uuid of this host's resource provider (default: that in "
+            "nova-compute's compute_id file)",
         )
         parser.add_argument(
             '--provider-name',
@@ -72,16 +72,16 @@ class PublisherCommand(PlacementCommand):
             '--wait',
             metavar='<seconds>',
             type=seconds,
-            help='How long to try again while Placement is out of reach or '
-            'busy, or the resource provider does not exist yet; 0 tries once '
-            '(default: [hvfilter]publish_deadline_s)',
+            help='How long to retry while Placement is unreachable or busy, '
+            'or the resource provider does not exist yet; 0 tries once '
+            '(default: [hvfilter] publish_deadline_s)',
         )
         return parser
 
     def list_result(
         self, result: publishers.Result, *, dry_run: bool
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
-        """The listing of what was done; its notes go to standard error."""
+        """The listing of the changes; notes go to standard error."""
         for outcome in result.outcomes:
             for line in format_outcome(outcome, dry_run=dry_run):
                 self.say(line)
@@ -96,7 +96,7 @@ def seconds(text: str) -> float:
 
 
 def load_config(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
-    """The configuration as the files have it.
+    """The configuration in the files.
 
     :raises hvfilter.model.problem.Problem: a file is not usable.
     """
@@ -105,7 +105,7 @@ def load_config(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
 
 
 def config_from_args(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
-    """The configuration, what the command line says included.
+    """The configuration in the files, overridden by the command line.
 
     :raises hvfilter.model.problem.Problem: a file is not usable.
     """
@@ -119,16 +119,16 @@ def config_from_args(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
         if value is not None:
             conf.set_override(option, value, agent.GROUP.name)
     if parsed_args.provider_name and not parsed_args.provider_uuid:
-        # What is named here beats what a file says of the uuid.
+        # A name on the command line takes precedence over a uuid in a file.
         conf.set_override('provider_uuid', None, agent.GROUP.name)
     return conf
 
 
 def exit_status(result: publishers.Result) -> int:
-    """The exit status that follows from how the publishers fared.
+    """The exit status that follows from the results of the publishers.
 
-    What is published is not what it should be: that is for the next run, and
-    for a monitor, too.
+    TRY_AGAIN, too, where traits are published that are not certain or that
+    come back: the next run may settle it, and a monitor sees it.
     """
     if not result.failures:
         settled = all(outcome.settled for outcome in result.outcomes)
@@ -137,7 +137,7 @@ def exit_status(result: publishers.Result) -> int:
 
 
 def change_rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
-    """One row for each trait name of ours, what changed first."""
+    """One row for each hvfilter trait, changes first."""
     for outcome in outcomes:
         if outcome.failure:
             yield (outcome.publisher, '', 'failed')
@@ -151,7 +151,7 @@ def change_rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
 
 
 def format_outcome(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
-    """What a person should know of one publisher's work, line by line."""
+    """The result of one publisher as lines of text."""
     if outcome.failure:
         yield f'{outcome.publisher}: {outcome.failure}'
         return
@@ -166,7 +166,7 @@ def format_outcome(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
 
 def _summary(outcome: base.Outcome) -> str:
     parts = []
-    # By name, for who reads this in a journal has no table.
+    # By name: the journal has no table.
     for names, label in (
         (outcome.added, 'added'),
         (outcome.removed, 'removed'),

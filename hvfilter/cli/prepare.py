@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter prepare``: make our trait names known, once for a cloud."""
+"""``hvfilter prepare``: create the trait names, once for a cloud."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hvfilter.placement import client, connect, fleet
 
 
 class Prepare(placement_command.PlacementCommand):
-    """Make every trait name of this release known to Placement.
+    """Create every trait name of this release in Placement.
 
-    Once for a cloud, before a flavor names a trait that no host has had yet:
-    Placement finds no host for a request with a name that it does not know,
-    even where the name is forbidden. No resource provider is changed, and
-    doing it again does nothing. Names of past weeks that no resource provider
-    carries any more are deleted.
+    Run it once for a cloud, and after each upgrade, before a flavor names a
+    trait that no host has had yet: Placement finds no host for a request with
+    an unknown trait name, even if the name is forbidden. No resource provider
+    is changed; running it again has no effect. Names of past weeks that no
+    resource provider has any more are deleted.
     """
 
     def take_action(
@@ -38,7 +38,7 @@ class Prepare(placement_command.PlacementCommand):
         self.say(
             f'{len(created)} trait names {would}created.'
             if created
-            else 'Placement knows all trait names of this release.'
+            else 'All trait names of this release exist in Placement.'
         )
         if deleted:
             self.say(

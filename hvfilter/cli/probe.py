@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter probe``: what can this host do for a KVM guest, and why not?"""
+"""``hvfilter probe``: the capabilities of a host, with reasons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ else:
 
 
 class ColouredState(Column):
-    """A state, in colour where a person reads it."""
+    """A state, in colour on a terminal."""
 
     def human_readable(self) -> str:
         """For the table."""
@@ -55,13 +55,13 @@ class Probe(host_command.HostCommand, Lister):
         group.add_argument(
             '--long',
             action='store_true',
-            help='Show the state of each stage, and capabilities that such a '
-            'machine cannot have',
+            help='Show the state of each stage, and capabilities of other '
+            'architectures',
         )
         group.add_argument(
             '--evidence',
             action='store_true',
-            help='Show everything that was observed, one row each',
+            help='Show all observations, one row each',
         )
         return parser
 
@@ -85,7 +85,7 @@ class Probe(host_command.HostCommand, Lister):
         column_names: Sequence[str],
         data: Iterable[Sequence[Any]],
     ) -> int:
-        """See ``cliff.lister.Lister``: formats for machines get it all."""
+        """See ``cliff.lister.Lister``: json and yaml get the whole report."""
         if parsed_args.formatter in DOCUMENT_FORMATS and not (
             parsed_args.columns
         ):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter publish``: examine this host and publish the result."""
+"""``hvfilter publish``: probe this host and publish the result."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ from hvfilter.publish import base, publishers
 from hvfilter.rules import traits
 
 NO_WEEK = (
-    "This host's clock, or the time of the report, is not in the years 2000 "
-    'to 2999: the week of the report is not published. Set the clock.'
+    "The week of the report is not published: this host's clock, or the time "
+    'of the report file, is not in the years 2000 to 2999. Set the clock.'
 )
 
 
 class Publish(host_command.HostCommand, placement_command.PublisherCommand):
-    """Look at this host and publish what it can do.
+    """Probe this host and publish its capabilities.
 
-    Exit status: 0 when everything is published; 75 when it failed for a
-    reason that may pass (the next run tries again), when a capability that
-    was published could not be determined now, or when something else adds
-    traits again that were removed; 1 when somebody has to fix something
-    first.
+    Exit status: 0 if everything is published; 75 if it failed for a temporary
+    reason (the next run tries again), if a published capability could not be
+    determined now, or if something else adds removed traits again; 1 if
+    somebody has to fix something first.
     """
 
     error_status = exit_codes.FAILED
@@ -50,9 +49,9 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
         parser.add_argument(
             '--report',
             metavar='<file>',
-            help='Publish this report, as "hvfilter probe -f json" wrote it, '
-            '"-" for standard input, and look at no host. A report or a '
-            'recording may be of another host, so --provider-uuid or '
+            help='Publish this report that "hvfilter probe -f json" wrote '
+            '("-" for standard input) and probe no host. A report or a '
+            'recording may describe another host, so --provider-uuid or '
             '--provider-name must name its resource provider',
         )
         return parser
@@ -97,9 +96,9 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
 def _report_and_identity(
     conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
 ) -> tuple[HostReport, base.Identity]:
-    """What was found, and which host it is about.
+    """The report and which host it describes.
 
-    Only what was looked at here and now is surely about this host.
+    Only a live report certainly describes this host.
     """
     if parsed_args.report is None:
         host = host_command.host_from_args(parsed_args)
@@ -128,7 +127,7 @@ def _read(path: str) -> HostReport:
 
 
 def _probed_s(report: str | None) -> float:
-    """When the host was looked at, as far as it can be told."""
+    """When the host was probed, as far as it is known."""
     if report is None or report == '-':
         return time.time()
     return Path(report).stat().st_mtime
@@ -145,22 +144,22 @@ def _kvm_unknown_line(kvm: Finding) -> str:
 def _unverified(
     report: HostReport, result: publishers.Result, max_age_weeks: int
 ) -> Iterator[str]:
-    """Why traits stay that nobody can vouch for any more."""
+    """Why traits stay whose state is unknown now."""
     names = frozenset[str]().union(
         *(outcome.unverified for outcome in result.outcomes)
     )
     stays = (
-        f'It is removed once it has been unknown for more than '
+        'It is removed once its state has been unknown for more than '
         f'{max_age_weeks} weeks ([hvfilter] report_max_age_weeks).'
         if max_age_weeks
-        else 'It stays until it is known, since [hvfilter] '
-        'report_max_age_weeks is 0.'
+        else 'It stays until the state is known, because [hvfilter] '
+        'report_max_age_weeks = 0.'
     )
     for name in sorted(names & catalogue.BY_TRAIT.keys()):
         finding = report[catalogue.BY_TRAIT[name].key]
         yield (
-            f'{name} was published earlier and is left unchanged, though it '
-            f'is unknown now whether the host has it: {finding.reason}.'
+            f'{name} was published earlier and is left unchanged, although '
+            f'its state is unknown now: {finding.reason}.'
             f'{_to_find_out(finding)} {stays}'
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter record``: keep all that was asked of a host, for others."""
+"""``hvfilter record``: write a snapshot of a host to a file."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _FORBIDDEN = ('EACCES', 'EPERM')
 
 
 class Record(host_command.HostCommand, Command):
-    """Record a host as a snapshot that can be looked at anywhere.
+    """Record a host as a snapshot that can be probed anywhere.
 
     Serial numbers, unique identifiers, MAC addresses and this host's names
-    are left out, so that anyone may post the file with a bug report; it is
-    one JSON file: read it first.
+    are redacted, so that the file can be attached to a bug report. It is one
+    JSON file: read it before you send it.
     """
 
     error_status = exit_codes.UNUSABLE
@@ -51,7 +51,7 @@ class Record(host_command.HostCommand, Command):
             '--note',
             metavar='<text>',
             default='',
-            help='What is remarkable about this host',
+            help='A comment about this host that the snapshot keeps',
         )
         parser.add_argument(
             '--keep-names',
@@ -68,7 +68,7 @@ class Record(host_command.HostCommand, Command):
         recording = RecordingHost(host, redaction)
         report = host_command.report_on(recording, parsed_args)
         if parsed_args.nova_release is not None:
-            # What was stated counts in the recording too.
+            # The recording must give the same result.
             recording.state_versions(
                 nova_release.PACKAGE, (str(parsed_args.nova_release),)
             )
@@ -92,8 +92,8 @@ class Record(host_command.HostCommand, Command):
         if changed:
             print(
                 f'The recording gives other states than the host for '
-                f'{", ".join(changed)}: something that was left out counts. '
-                'Report this as a bug in hvfilter, or use --keep-names.',
+                f'{", ".join(changed)}: a redacted item matters. Report this '
+                'as a bug in hvfilter, or use --keep-names.',
                 file=self.app.stderr,
             )
         return 0
@@ -112,9 +112,9 @@ class Record(host_command.HostCommand, Command):
                 'root for a complete recording.'
             )
         yield (
-            'To report a wrong answer, attach the file to an issue and say '
-            'which capability is wrong, and how you know: see "Sending a '
-            'host" in the documentation.'
+            'To report a wrong result, attach the file to an issue and name '
+            'the wrong capability and how you know: see "Sending a host" in '
+            'the documentation.'
         )
 
 
@@ -129,7 +129,7 @@ def _changed(before: HostReport, after: HostReport) -> list[str]:
 
 
 def _names(host: Host) -> tuple[str, ...]:
-    """The names by which the recorded host may be mentioned."""
+    """The names of the recorded host, to be redacted."""
     known = own_names.names(host)
     return (*known, *live_names()) if host.origin == 'live' else known
 
@@ -142,7 +142,7 @@ def _where(host: Host) -> str:
 
 
 def live_names() -> tuple[str, ...]:
-    """The names by which this host may be mentioned."""
+    """The names of this host, to be redacted."""
     names = [socket.gethostname(), os.uname().nodename]
     short = [name.partition('.')[0] for name in names]
     unlike = {'localhost', 'localdomain', ''}

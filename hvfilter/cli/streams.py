@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The edge between the commands and whoever reads their output.
+"""Output streams that escape what is not printable.
 
-What commands show comes from recordings, directories, servers and
-configuration files. Whatever of it is on its way to standard output, standard
-error or a log goes through here, and nothing unprintable comes out.
+The output of commands contains text from recordings, directories, servers and
+configuration files. All of it goes to standard output, standard error or a log
+through this module.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class PlainStream:
     """A text stream that only prints what is printable, and newlines.
 
     :ivar stream: what is written to
-    :ivar coloured: whether the colours of states are kept; to be set by
-        whoever escapes all other text before it gets here
+    :ivar coloured: whether the colours of states are kept; set by a command
+        that escapes all other text itself
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -61,13 +61,13 @@ def plain_stream(stream: TextIO) -> TextIO:
 
 
 def keep_colours(stream: TextIO) -> None:
-    """Let colours pass from now on; the caller escapes all other text."""
+    """Keep colours from now on; the caller escapes all other text."""
     if isinstance(stream, PlainStream):
         stream.coloured = True
 
 
 def rewrite_line(stream: TextIO, text: str) -> None:
-    """Put a text of our own in the place of the terminal's last line."""
+    """Replace the last line of the terminal by a trusted text."""
     raw = stream.stream if isinstance(stream, PlainStream) else stream
     raw.write(f'\r{text}')
     raw.flush()

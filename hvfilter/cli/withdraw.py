@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hvfilter withdraw``: leave nothing of ours behind."""
+"""``hvfilter withdraw``: remove what was published."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Listing = tuple[Sequence[str], Iterable[Sequence[str]]]
 
 
 class Withdraw(placement_command.PublisherCommand):
-    """Take back what was published, on this host or in the whole cloud.
+    """Remove what was published, on this host or in the whole cloud.
 
     For this host, every publisher in [hvfilter] publishers withdraws. With
     --all, hvfilter traits are removed from every resource provider and their
@@ -39,11 +39,13 @@ class Withdraw(placement_command.PublisherCommand):
         parser.add_argument(
             '--all',
             action='store_true',
-            help='From every resource provider of the cloud, not only from '
-            "this host's; asks first",
+            help='Remove from every resource provider of the cloud, not only '
+            "from this host's; asks for confirmation",
         )
         parser.add_argument(
-            '--yes', action='store_true', help='With --all: do not ask'
+            '--yes',
+            action='store_true',
+            help='With --all: skip the confirmation',
         )
         parser.add_argument(
             '--force',
@@ -55,9 +57,9 @@ class Withdraw(placement_command.PublisherCommand):
         parser.add_argument(
             '--keep-names',
             action='store_true',
-            help='With --all: leave the trait names in Placement, so that '
-            'requests which forbid one stay valid; those which require one '
-            'find no host all the same',
+            help='With --all: keep the trait names in Placement, so that '
+            'requests that forbid one remain valid; requests that require '
+            'one find no host',
         )
         return parser
 
@@ -135,7 +137,7 @@ class Withdraw(placement_command.PublisherCommand):
     def _check_again(
         self, placement: client.PlacementClient, result: fleet.CleanupResult
     ) -> None:
-        """A cloud is large: what was cleaned first may be back by now."""
+        """In a large cloud, the first providers may have traits again."""
         if result.failures or not result.cleaned:
             return
         back = fleet.trait_usage(placement).providers
@@ -151,7 +153,7 @@ class Withdraw(placement_command.PublisherCommand):
         else:
             self.say(
                 'Run this again after 15 minutes: exit status 0 with 0 '
-                'resource providers means that nothing has come back.'
+                'resource providers means that nothing publishes any more.'
             )
 
     def _confirm(self, usage: fleet.TraitUsage, *, keep_names: bool) -> None:
@@ -176,7 +178,7 @@ class Withdraw(placement_command.PublisherCommand):
 def _still_reporting(
     usage: fleet.TraitUsage, now: Week | None
 ) -> Iterator[str]:
-    """Who may publish again, as far as Placement shows it."""
+    """What may publish again, as far as Placement shows it."""
     reporting = usage.reported.get(now, 0) if now is not None else 0
     if reporting:
         yield (
@@ -187,24 +189,23 @@ def _still_reporting(
     dateless = len(usage.providers) - sum(usage.reported.values())
     if dateless > 0:
         yield (
-            f'{dateless} of them have no week of a report: they were '
-            'published by nova-compute from a provider.yaml, which it adds '
-            'again until the file is removed and it is restarted, or by a '
-            'release of hvfilter without weeks.'
+            f'{dateless} of them have no week of a report: nova-compute '
+            'published them from a provider.yaml, and adds them again until '
+            'the file is removed and nova-compute is restarted; or a release '
+            'of hvfilter without weeks published them.'
         )
 
 
 def _still_triggered(triggers: Sequence[str]) -> str:
     return (
-        f'{", ".join(triggers)}: starts hvfilter on this host, which would '
-        'publish again. Run "systemctl disable --now" for units, "systemctl '
-        f'mask {left_over.SERVICE}" where a udev rule stays; then withdraw '
-        'again.'
+        f'{", ".join(triggers)} would start "hvfilter publish" on this host '
+        'again. Run "systemctl disable --now" for units, and "systemctl mask '
+        f'{left_over.SERVICE}" if a udev rule stays; then withdraw again.'
     )
 
 
 _MOST_LISTED = 20
-"""So many of those who ask are listed; there may be thousands of servers."""
+"""The most users to list; there may be thousands of servers."""
 
 
 def _refuse_while_in_use(conf: cfg.ConfigOpts) -> None:
@@ -219,11 +220,12 @@ def _refuse_while_in_use(conf: cfg.ConfigOpts) -> None:
         listed = '; '.join(map(str, usage.users[:_MOST_LISTED]))
         more = len(usage.users) - _MOST_LISTED
         listed += f'; and {more} more' if more > 0 else ''
-        also = f' Besides, not all could be checked: {unchecked}.'
+        also = f' Not everything could be checked: {unchecked}.'
         raise Problem(
             f'hvfilter traits are still in use: {listed}',
-            'These would find no host any more, servers when they are moved '
-            'or unshelved. Remove the extra specs, properties and metadata '
+            'Without the traits no host would match them; servers fail when '
+            'they are moved or unshelved. Remove the extra specs, properties '
+            'and metadata '
             '("openstack flavor unset", "image unset", "aggregate unset"), '
             'resize the servers to flavors without them, rebuild those of '
             'the images from the changed images, or use --force to skip '
@@ -239,7 +241,7 @@ def _refuse_while_in_use(conf: cfg.ConfigOpts) -> None:
 
 
 class Bar:
-    """A progress bar, where a person looks on."""
+    """A progress bar on a terminal."""
 
     def __init__(self, stream: TextIO, total: int) -> None:
         self._stream = stream
@@ -254,6 +256,6 @@ class Bar:
             streams.rewrite_line(self._stream, f'[{bar}] {done}/{self._total}')
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """End the line of the bar."""
         if self._shown:
             print(file=self._stream)

@@ -22,13 +22,13 @@ from hvfilter.model.problem import Problem
 GROUP = cfg.OptGroup(
     'hvfilter',
     title='hvfilter',
-    help='Finding out and publishing which KVM guests a host can run.',
+    help='Detecting and publishing the virtualization capabilities of a host.',
 )
 
 PLACEMENT_GROUP = cfg.OptGroup(
     'placement',
     title='Placement',
-    help='How to reach Placement: the options that Nova reads too.',
+    help='How to reach Placement: the same options that Nova reads.',
 )
 
 
@@ -49,29 +49,29 @@ OPTS = [
         'publishers',
         default=['placement'],
         help="""
-Where "hvfilter publish" publishes to, in this order, by the names registered
-under the entry point namespace hvfilter.publishers.
+The publishers that "hvfilter publish" runs, in this order, by their names in
+the entry point namespace hvfilter.publishers.
 
 Possible values:
 
 * ``placement``: traits of this host's resource provider, through the REST API
 * ``provider-config``: a provider.yaml that nova-compute reads when it starts
 * ``textfile``: metrics for the textfile collector of Prometheus'
-  node_exporter; put it last, so that it tells how the others fared
+  node_exporter; list it last, so that it reports the results of the others
 """,
     ),
     cfg.StrOpt(
         'provider_uuid',
         help="""
-The uuid of this host's resource provider. Not needed where nova-compute keeps
-it in a compute_id file (from 2023.1 on), or where the name is found.
+The uuid of this host's resource provider. Unset: the uuid in nova-compute's
+compute_id file (since 2023.1); without it, the provider is looked up by name.
 """,
     ),
     cfg.StrOpt(
         'provider_name',
         help="""
 The name of this host's resource provider: what "openstack hypervisor list"
-shows. Unset: the host name as libvirt, and so nova-compute, tells it.
+shows. Unset: the host name as libvirt reports it to nova-compute.
 """,
     ),
     cfg.Opt(
@@ -79,8 +79,8 @@ shows. Unset: the host name as libvirt, and so nova-compute, tells it.
         type=Seconds(min=0),
         default=120.0,
         help="""
-For how many seconds to try again while Placement is out of reach or busy, or
-while the resource provider does not exist yet. 0 tries once.
+How long, in seconds, to retry while Placement is unreachable or busy, or while
+the resource provider does not exist yet. 0 tries once.
 """,
     ),
     cfg.Opt(
@@ -88,8 +88,8 @@ while the resource provider does not exist yet. 0 tries once.
         type=Seconds(min=0.1),
         default=30.0,
         help="""
-For how many seconds to wait for one answer of Placement or Keystone, where
-[placement]timeout is not set.
+How long, in seconds, to wait for one response of Placement or Keystone, where
+[placement] timeout is not set.
 """,
     ),
     cfg.IntOpt(
@@ -97,7 +97,7 @@ For how many seconds to wait for one answer of Placement or Keystone, where
         default=20,
         min=0,
         help="""
-How often to read the provider's traits again, and try anew, when another
+How many times to read the provider's traits again and retry when another
 writer (nova-compute, an operator) changed the provider in the meantime.
 """,
     ),
@@ -105,56 +105,56 @@ writer (nova-compute, an operator) changed the provider in the meantime.
         'provider_config_file',
         default='/etc/nova/provider_config/hvfilter.yaml',
         help="""
-The file that the publisher provider-config writes. It lies in nova-compute's
-[compute]provider_config_location and ends in ".yaml".
+The file that the publisher provider-config writes. It must be in the directory
+of nova-compute's [compute] provider_config_location and end in ".yaml".
 """,
     ),
     cfg.StrOpt(
         'provider_config_mode',
         default='0644',
         regex='^0?[0-7]{3}$',
-        help='Permissions of provider_config_file, octal.',
+        help='Octal permissions of [hvfilter] provider_config_file.',
     ),
     cfg.StrOpt(
         'textfile',
         default='/var/lib/prometheus/node-exporter/hvfilter.prom',
         help="""
-The file that the publisher textfile writes, in the folder which node_exporter
-was given with --collector.textfile.directory.
+The file that the publisher textfile writes. It must be in the directory that
+node_exporter's --collector.textfile.directory names and end in ".prom".
 """,
     ),
     cfg.StrOpt(
         'textfile_mode',
         default='0644',
         regex='^0?[0-7]{3}$',
-        help='Permissions of textfile, octal.',
+        help='Octal permissions of [hvfilter] textfile.',
     ),
     age.REPORT_MAX_AGE_WEEKS,
     cfg.StrOpt(
         'nova_release',
         help="""
-The major version of the Nova that runs on this host, such as ``34``. Which
-confidential guests (SEV-ES, SEV-SNP, TDX) can be started depends on it. Unset:
-the version of the installed package. Set it where nova-compute runs in a
-container or a snap, or where several versions are installed; until then these
-capabilities are unknown there.
+The major version of Nova on this host, such as ``34``. It decides which
+confidential guests (SEV-ES, SEV-SNP, TDX) can be started. Unset: the version
+of the installed package. Set it where nova-compute runs in a container or a
+snap, or where several versions are installed; otherwise these capabilities
+are unknown there.
 """,
     ),
     cfg.ListOpt(
         'overrule',
         default=[],
         help="""
-Publish these states whatever was found, as "<capability>=present" or
-"<capability>=absent", such as ``kvm=present``. The report goes on to show
-what was found, and that it was overruled.
+Override the detected state of capabilities: "<capability>=present" or
+"<capability>=absent", such as ``kvm=present``. The report still shows the
+detected state, marked as overridden.
 
-A capability that is published but not there sends guests to a host that
-cannot run them.
+Publishing a capability the host does not have will schedule guests onto a host
+that cannot run them.
 """,
     ),
 ]
 
-#: What of nova-compute's own options tells which provider is this host's.
+#: Options of nova-compute that identify this host's provider.
 NOVA_OPTS = [
     cfg.StrOpt('state_path', default='/var/lib/nova'),
     cfg.StrOpt('compute_driver'),
@@ -183,7 +183,7 @@ _VERSIONS = ('version', 'min_version', 'max_version')
 
 
 _VALUE_ERROR = re.compile(r"detail='([^']*)'\) is not valid: (.*)", re.DOTALL)
-"""A ``ConfigFileValueError`` in words; oslo_config/cfg.py, ``_do_get``."""
+"""The text of ``ConfigFileValueError``; oslo_config/cfg.py, ``_do_get``."""
 
 
 def load(
@@ -249,7 +249,7 @@ def _refuse_pipes(path: Path) -> None:
     try:
         odd = path.exists() and not path.is_file()
     except OSError:
-        # oslo.config says what is wrong with it.
+        # oslo.config reports what is wrong with it.
         return
     if odd and str(path) != os.devnull:
         raise _unusable(
@@ -260,7 +260,7 @@ def _refuse_pipes(path: Path) -> None:
 
 
 def _malformed(error: cfg.ConfigFileParseError) -> str:
-    """What is wrong, without the line itself: it may be a password's."""
+    """What is wrong, without the line itself: it may hold a password."""
     cause = error.__context__
     if isinstance(cause, iniparser.ParseError):
         where, problem = f', line {cause.lineno}', cause.msg
@@ -270,7 +270,7 @@ def _malformed(error: cfg.ConfigFileParseError) -> str:
 
 
 def _check_values(conf: cfg.ConfigOpts) -> None:
-    """Refuse at once what would fail later, with the option's name."""
+    """Reject invalid values at once, with the option's name."""
     for opt in OPTS:
         try:
             conf[GROUP.name][opt.dest]
@@ -286,13 +286,13 @@ def _check_values(conf: cfg.ConfigOpts) -> None:
 
 
 def register(conf: cfg.ConfigOpts) -> None:
-    """Make the options of the agent known to a configuration."""
+    """Register the options of the agent."""
     conf.register_group(_fresh(GROUP))
     conf.register_opts(OPTS, group=GROUP.name)
 
 
 def register_placement(conf: cfg.ConfigOpts) -> None:
-    """Make the options of keystoneauth1 known, under ``[placement]``.
+    """Register the options of keystoneauth1 under ``[placement]``.
 
     :raises hvfilter.model.problem.Problem: a value refers to an option that
         is not set.
@@ -304,8 +304,8 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     loading.register_session_conf_options(conf, name)
     loading.register_auth_conf_options(conf, name)
     conf.register_opts(_adapter_opts(), group=name)
-    # keystoneauth1 reads these too. Which version is needed is known to the
-    # code, not to the operator: what a file says of them is ignored.
+    # keystoneauth1 reads these too. The code knows the version that it needs,
+    # so values in files are ignored.
     ignored = [cfg.Opt(each, type=_nothing) for each in _VERSIONS]
     conf.register_opts(ignored, group=name)
     section = conf[name].auth_section or name
@@ -323,7 +323,7 @@ def _nothing(_: str) -> None:
 
 
 def _fresh(group: cfg.OptGroup) -> cfg.OptGroup:
-    """A group without options; configurations would share a given one's."""
+    """A copy without options: configurations would share those of a group."""
     return cfg.OptGroup(group.name, title=group.title, help=group.help)
 
 

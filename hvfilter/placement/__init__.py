@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement: what its REST API can tell and take, as far as traits go."""
+"""Clients of Placement, and of Nova and Glance where they name traits."""

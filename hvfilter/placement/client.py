@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A thin client of Placement's REST API: only what traits need.
 
-One method makes one request. Each asks for the lowest microversion that has
-what it uses, so that every Placement since Queens (2018) serves it, and no
-discovery request is needed: a Placement that is too old answers with 406.
+One method makes one request, with the lowest microversion that suffices, so
+that every Placement since Queens (2018) serves it and no discovery request is
+needed: an older Placement responds with 406.
 
-Nothing here retries; that is :mod:`hvfilter.placement.reconcile`'s part. What
-comes from the network is checked before it becomes a value.
+Nothing here retries; :mod:`hvfilter.placement.reconcile` does. Responses are
+checked before they become values.
 
 Source: Placement API reference; placement ``handlers/trait.py``,
 ``handlers/resource_provider.py``, ``rest_api_version_history.rst``.
@@ -39,7 +39,7 @@ _LONGEST_WAIT_S = 3600
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """One HTTP answer.
+    """One HTTP response.
 
     :param status: the HTTP status.
     :param headers: header names in lower case, and their values.
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Transport(Protocol):
-    """How a request reaches Placement.
+    """Sends requests to Placement.
 
     An implementation adds the endpoint, the token, TLS and a timeout. It
     follows no redirection (the token would travel with it), and turns its
@@ -69,14 +69,14 @@ class Transport(Protocol):
         microversion: str,
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Send one request and return its answer.
+        """Send one request and return its response.
 
         :param method: ``GET``, ``PUT`` or ``DELETE``.
         :param path: path and query below the endpoint, with leading slash,
             already quoted.
         :param microversion: as in ``1.6``.
         :param body: what to send as JSON.
-        :raises hvfilter.placement.errors.PlacementError: no answer came.
+        :raises hvfilter.placement.errors.PlacementError: no response came.
         """
 
 
@@ -152,7 +152,7 @@ class PlacementClient:
         )
 
     def uuids_with(self, trait: str) -> frozenset[str]:
-        """Return the uuids of the providers that carry a trait themselves.
+        """Return the uuids of the providers that have a trait themselves.
 
         As :meth:`providers_with`, for many thousand providers.
 
@@ -163,12 +163,12 @@ class PlacementClient:
     def uuids_with_any(
         self, names: Iterable[str], *, without: Iterable[str] = ()
     ) -> frozenset[str]:
-        """Return the uuids of the providers that carry any of these traits.
+        """Return the uuids of the providers that have any of these traits.
 
         As :meth:`providers_with`, for many thousand providers. Needs
         microversion 1.39 (Placement of Yoga, 2022).
 
-        :param without: leave out those that carry one of these.
+        :param without: exclude those that have one of these.
         :raises errors.UnknownTrait: Placement does not know one of the names.
         """
         query = 'required=in:' + ','.join(_trait(name) for name in names)
@@ -222,9 +222,9 @@ class PlacementClient:
     def traits_known(
         self, prefix: str, *, carried: bool = False
     ) -> frozenset[str]:
-        """Return the trait names Placement knows that begin so.
+        """Return the trait names in Placement with this prefix.
 
-        :param carried: only those that some provider carries.
+        :param carried: only those that some provider has.
         """
         about = f'trait names beginning with {prefix}'
         query = f'name=startswith:{_trait(prefix)}'
@@ -233,7 +233,7 @@ class PlacementClient:
         return _names(self._read(f'/traits?{query}', TRAITS, about), about)
 
     def ensure_trait(self, name: str) -> bool:
-        """Make the name known to Placement; harmless when it is.
+        """Create a trait name; no effect if it exists.
 
         :returns: whether it was new.
         """
@@ -243,10 +243,10 @@ class PlacementClient:
         return answer.status == 201
 
     def delete_trait(self, name: str) -> None:
-        """Make Placement forget a name.
+        """Delete a trait name.
 
-        :raises errors.Conflict: a provider still carries it.
-        :raises errors.NotFound: it is not known.
+        :raises errors.Conflict: a provider still has it.
+        :raises errors.NotFound: it does not exist.
         """
         self._send(
             'DELETE', f'/traits/{_custom(name)}', TRAITS, f'trait {name}'
@@ -282,7 +282,7 @@ class PlacementClient:
 def _listed(body: Mapping[str, Any], about: str) -> tuple[Provider, ...]:
     listed = body.get('resource_providers')
     if not isinstance(listed, list):
-        raise _misshapen(about, '"resource_providers" is no list')
+        raise _misshapen(about, '"resource_providers" is not a list')
     return tuple(_provider(item, about) for item in listed)
 
 
@@ -326,27 +326,27 @@ def _json_object(answer: Answer, about: str) -> dict[str, Any]:
             about, f'{len(answer.body)} bytes of {kind[:60]!r} are not JSON'
         )
     if not isinstance(value, dict):
-        raise _misshapen(about, 'the JSON is no object')
+        raise _misshapen(about, 'the JSON is not an object')
     return value
 
 
 def _misshapen(about: str, why: str) -> errors.BadAnswer:
     return errors.BadAnswer(
-        f'The answer about {about} is not one of Placement: {why}',
-        'Check that the endpoint is that of Placement and that no proxy '
-        'before it rewrites or cuts answers.',
+        f'The response about {about} is not from Placement: {why}',
+        'Check that the endpoint is that of Placement and that no proxy in '
+        'front of it rewrites or truncates responses.',
     )
 
 
 def _generation(value: Any, about: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _misshapen(about, 'the generation is no integer')
+        raise _misshapen(about, 'the generation is not an integer')
     return value
 
 
 def _provider(item: Any, about: str) -> Provider:
     if not isinstance(item, dict):
-        raise _misshapen(about, 'a resource provider is no object')
+        raise _misshapen(about, 'a resource provider is not an object')
     uuid, name = item.get('uuid'), item.get('name')
     if not isinstance(uuid, str) or not isinstance(name, str):
         raise _misshapen(about, 'a resource provider lacks uuid or name')
@@ -361,7 +361,7 @@ def _names(body: Mapping[str, Any], about: str) -> frozenset[str]:
     if not isinstance(names, list) or not all(
         isinstance(name, str) and _TRAIT.match(name) for name in names
     ):
-        raise _misshapen(about, '"traits" is no list of trait names')
+        raise _misshapen(about, '"traits" is not a list of trait names')
     return frozenset(names)
 
 
@@ -373,7 +373,7 @@ def _provider_traits(
 
 
 def _first_error(answer: Answer) -> dict[str, Any] | None:
-    """Placement's own account of an error, None if the body holds none."""
+    """Placement's own description of an error, None without one."""
     value = _json(answer)
     listed = value.get('errors') if isinstance(value, dict) else None
     if isinstance(listed, list) and listed and isinstance(listed[0], dict):
@@ -382,7 +382,7 @@ def _first_error(answer: Answer) -> dict[str, Any] | None:
 
 
 def _quote(text: Any) -> str:
-    """One short line of a server's text."""
+    """A server's text as one short line."""
     if not isinstance(text, str):
         return ''
     return plain(' '.join(text.split())[:_LONGEST_QUOTE])
@@ -429,24 +429,24 @@ def _error(
         )
     if status == 401:
         return errors.Unauthorized(
-            f'Placement does not accept the token for {about} (HTTP 401)',
+            f'Placement rejected the token for {about} (HTTP 401)',
             'Check the user, password and project in [placement], and that '
-            "Placement's [keystone_authtoken] asks the same Keystone.",
+            "Placement's [keystone_authtoken] names the same Keystone.",
         )
     if status == 403:
         return errors.Forbidden(
             f'Placement does not allow {method} of {about} (HTTP 403){quote}',
             'Give the user the role "service" or "admin" in its project, as '
-            "Placement's policy asks.",
+            "Placement's policy requires.",
         )
     if status == 404:
         if error is None:
             return errors.BadAnswer(
                 f'HTTP 404 for {about}, but the response is not from '
                 'Placement',
-                'The endpoint seems to belong to something else: check it '
-                'in the service catalogue, or set '
-                '[placement]endpoint_override.',
+                'The endpoint seems to be that of another service: check it '
+                'in the service catalogue, or set [placement] '
+                'endpoint_override.',
             )
         return errors.NotFound(
             f'Not found in Placement: {about}{quote}',
@@ -465,16 +465,16 @@ def _error(
         )
     if status == 409:
         return errors.Conflict(
-            f'Placement refuses {method} of {about} (HTTP 409){quote}',
-            'Somebody else changed or uses it: read it again.',
+            f'Placement rejected {method} of {about} (HTTP 409){quote}',
+            'Another client changed it or uses it: read it again.',
         )
     if status == 429 or status >= 500:
         after = retry_after_s(answer)
         return errors.Unavailable(
-            f'Placement cannot serve {method} of {about} '
-            f'now (HTTP {status}){quote}',
-            'Try again later; if it persists, see the logs of Placement '
-            'and of the load balancer in front of it.',
+            f'Placement is unavailable for {method} of {about} '
+            f'(HTTP {status}){quote}',
+            'Retry later; if it persists, see the logs of Placement and of '
+            'the load balancer in front of it.',
             status=status,
             retry_after_s=after,
         )
@@ -485,16 +485,15 @@ def _error(
     )
     if status == 400 and unknown:
         return errors.UnknownTrait(
-            f'Placement does not know all traits in a request for '
-            f'{about}{quote}',
-            'Create them first: "hvfilter publish" does, as does '
-            '"openstack trait create".',
+            f'A request for {about} names unknown traits{quote}',
+            'Create them first with "hvfilter prepare" or "openstack trait '
+            'create".',
             traits=frozenset(
                 re.findall(r'[A-Z0-9_]{2,255}', unknown.group(1))
             ),
         )
     return errors.Rejected(
-        f'Placement rejects {method} of {about} (HTTP {status}){quote}',
+        f'Placement rejected {method} of {about} (HTTP {status}){quote}',
         'This is a bug in hvfilter or in a proxy in front of Placement: '
         'report it with this line.',
     )

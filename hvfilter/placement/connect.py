@@ -22,15 +22,15 @@ def transport_of(
     environ: Mapping[str, str] = os.environ,
     service: str = PLACEMENT,
 ) -> client.Transport:
-    """How to reach Placement, as the configuration says.
+    """A transport to Placement, as configured.
 
-    ``[placement]`` as nova-compute has it, if it names a way to authenticate;
-    else a cloud of clouds.yaml (``OS_CLOUD``) or the environment's ``OS_*``.
+    Uses ``[placement]`` if it sets ``auth_type`` or ``auth_section``, else a
+    cloud of clouds.yaml (``OS_CLOUD``) or the environment's ``OS_*``.
 
-    :param service: the type of another service, to be reached with the same
+    :param service: the type of another service to connect to with the same
         credentials.
-    :raises hvfilter.placement.errors.PlacementError: none of these is given,
-        or it is not usable.
+    :raises hvfilter.placement.errors.PlacementError: there are no credentials
+        or they are not usable.
     """
     from hvfilter.placement import keystone
 
@@ -42,16 +42,17 @@ def transport_of(
         if 'OS_CLOUD' in environ or 'OS_AUTH_URL' in environ:
             return keystone.KeystoneTransport(_from_environment(conf, service))
     raise errors.Misconfigured(
-        'There are no credentials for Placement',
-        'Give the configuration file of nova-compute with --config-file '
+        'No credentials for Placement',
+        "Name nova-compute's configuration file with --config-file "
         '/etc/nova/nova.conf (its section [placement] is used), or name a '
-        'cloud of clouds.yaml in OS_CLOUD, or set OS_AUTH_URL and the like.',
+        'cloud of clouds.yaml in OS_CLOUD, or set OS_AUTH_URL and the other '
+        'OS_* variables.',
     )
 
 
 @contextlib.contextmanager
 def _translate_circles() -> Iterator[None]:
-    """oslo.config follows references for as long as there are any."""
+    """oslo.config follows references without end."""
     try:
         yield
     except RecursionError:
@@ -74,7 +75,7 @@ def _configured(conf: cfg.ConfigOpts, service: str) -> Any:
     session = loading.load_session_from_conf_options(
         conf, group, auth=auth, timeout=timeout_s
     )
-    # Its type and place in [placement] are those of Placement.
+    # [placement] has the type and endpoint of Placement.
     other: dict[str, Any] = (
         {}
         if service == PLACEMENT
@@ -93,8 +94,8 @@ def _from_environment(conf: cfg.ConfigOpts, service: str) -> Any:
         from openstack import exceptions as sdk
     except ImportError:
         raise errors.Misconfigured(
-            'openstacksdk is not installed, which reads clouds.yaml and the '
-            'environment',
+            'openstacksdk is not installed; it is needed to read clouds.yaml '
+            'and the environment',
             'Install it ("pip install openstacksdk"), or use --config-file.',
         ) from None
     try:
@@ -105,7 +106,7 @@ def _from_environment(conf: cfg.ConfigOpts, service: str) -> Any:
         region_name = region.get_region_name(service)
     except sdk.SDKException as error:
         raise errors.Misconfigured(
-            f'clouds.yaml or the environment is not usable: {error}',
+            f'Cannot use clouds.yaml or the environment: {error}',
             'Check it with "openstack --os-cloud <name> token issue".',
         ) from None
     _refuse_passwords_in_urls(
@@ -113,7 +114,7 @@ def _from_environment(conf: cfg.ConfigOpts, service: str) -> Any:
     )
     if session.timeout is None:
         session.timeout = conf.hvfilter.placement_timeout_s
-    # Not openstacksdk's own adapter: that one may answer from a cache.
+    # Not openstacksdk's own adapter, which may use a cache.
     return adapter.Adapter(
         session,
         service_type=service,
@@ -128,7 +129,7 @@ def _refuse_passwords_in_urls(*urls: str | None) -> None:
     for url in urls:
         if url and '@' in url.partition('//')[2].partition('/')[0]:
             raise errors.Misconfigured(
-                f'The URL of {client.without_secrets(url)} holds a user or '
-                'a password, which would be seen in logs',
-                'Write them as username and password beside it.',
+                f'The URL {client.without_secrets(url)} contains a user or a '
+                'password, which would appear in logs',
+                'Set them as username and password instead.',
             )

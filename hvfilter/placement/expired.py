@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which providers' last report is too old to be believed.
+"""The providers whose last report is too old.
 
-The week of the last report is a trait, and most of the weeks that any
-provider carries are this one. So: one request for the names there are, and
-one for the providers that carry an old one, if there is an old one at all.
+The week of the last report is a trait, and nearly all providers have that of
+the current week. So: one request for the names in use, and one for the
+providers with an old one, if there is any.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from hvfilter.model.week import Week, is_stale
 from hvfilter.placement import client, errors
 
 _NAMES_AT_ONCE = 50
-"""In one request: some 1,800 characters of its URL. Fewer than these weeks
-are in use at once in all but very odd clouds."""
+"""In one request: about 1,800 characters of its URL. Clouds have far fewer
+weeks in use at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Expired:
     """Providers whose last report is too old.
 
     :ivar uuids: theirs
-    :ivar weeks: of these reports, for a person
+    :ivar weeks: of these reports, as text
     """
 
     uuids: frozenset[str] = frozenset()
@@ -38,7 +38,7 @@ NONE = Expired()
 def split_stale(
     names: Iterable[str], now: Week, max_age_weeks: int
 ) -> tuple[list[dated.Dated], list[dated.Dated]]:
-    """The stale names of weeks and the others, the latest first. Pure."""
+    """The stale names of weeks and the fresh ones, the latest first. Pure."""
     marks = [
         mark
         for name in names
@@ -55,12 +55,12 @@ def reports(
 ) -> Expired:
     """The providers whose last report is more than so many weeks away.
 
-    A provider without a week was published to by a release that had none:
-    it never expires.
+    A provider without a week never expires: a release without weeks
+    published to it.
 
     :param now: this week; None: not known, and nothing is stale.
     :param max_age_weeks: 0: nothing ever is.
-    :raises errors.PlacementError: Placement did not answer.
+    :raises errors.PlacementError: a request failed.
     """
     if now is None or not max_age_weeks:
         return NONE
@@ -80,14 +80,14 @@ def _read(
     for start in range(0, len(stale), _NAMES_AT_ONCE):
         uuids |= placement.uuids_with_any(
             map(str, stale[start : start + _NAMES_AT_ONCE]),
-            # Should a provider ever carry two, the later counts.
+            # If a provider has two weeks, the later one counts.
             without=map(str, fresh),
         )
     return Expired(frozenset(uuids), _weeks(stale, now))
 
 
 def _weeks(stale: list[dated.Dated], now: Week) -> str:
-    """One request does not show which of several weeks a provider has."""
+    """The weeks as text; which provider has which is not requested."""
     if len(stale) < 2:
         return ''.join(str(mark.week) for mark in stale)
     first, last = stale[-1].week, stale[0].week
@@ -95,5 +95,5 @@ def _weeks(stale: list[dated.Dated], now: Week) -> str:
         return f'{last} or earlier'
     if first > now:
         return f'{first} or later'
-    # Of a clock that is wrong.
+    # Some clock is wrong.
     return f'{first} to {last}, not the last weeks'

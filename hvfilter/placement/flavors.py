@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which flavors would find no host without our traits.
+"""Flavors that use hvfilter traits or extra specs.
 
 Source: Nova API reference, ``GET /flavors/detail`` (2.61 shows extra specs);
 Nova ``nova/scheduler/utils.py`` (``trait:``, ``trait1:``, ``trait_group:``).
@@ -20,18 +20,18 @@ _TRAIT = re.compile(r'trait[A-Za-z0-9_-]{0,64}:(?P<name>[A-Z0-9_]+)\Z')
 
 @dataclasses.dataclass(frozen=True)
 class FlavorUse:
-    """A flavor and its extra specs that are about us."""
+    """A flavor and its extra specs that concern hvfilter."""
 
     flavor: str
     specs: tuple[str, ...]
 
 
 def using_traits(transport: client.Transport) -> tuple[FlavorUse, ...]:
-    """The flavors that name our traits or capabilities, private ones too.
+    """The flavors that name hvfilter traits, private flavors too.
 
     :param transport: how to reach the compute API.
     :raises errors.PlacementError: they could not be read; ``Forbidden`` where
-        Nova leaves out what this user may not see.
+        Nova omits what this user may not see.
     """
     uses = []
     for flavor in listing.pages(
@@ -44,7 +44,7 @@ def using_traits(transport: client.Transport) -> tuple[FlavorUse, ...]:
 
 
 def own_specs(flavor: Mapping[str, Any], of: str) -> tuple[str, ...]:
-    """What a flavor says about us, as in ``hvfilter:kvm=required``.
+    """A flavor's hvfilter extra specs, as in ``hvfilter:kvm=required``.
 
     :param of: whose flavor it is, for the error.
     :raises errors.PlacementError: it does not show its extra specs.
@@ -58,14 +58,14 @@ def own_specs(flavor: Mapping[str, Any], of: str) -> tuple[str, ...]:
         )
     if not isinstance(specs, dict):
         raise errors.BadAnswer(
-            f'The extra specs of {of} are no object',
+            f'The extra specs of {of} are not an object',
             'Check the endpoint of Nova in the service catalogue.',
         )
     return own_properties(specs)
 
 
 def own_properties(properties: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those of some extra specs, properties or metadata that are about us."""
+    """The extra specs, properties or metadata that concern hvfilter."""
     return tuple(
         f'{key}={value}'
         for key, value in sorted(properties.items())
@@ -74,7 +74,7 @@ def own_properties(properties: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def is_own_key(key: str) -> bool:
-    """Whether an extra spec is about one of our traits or capabilities."""
+    """Whether an extra spec names an hvfilter trait or capability."""
     match = _TRAIT.match(key)
     named = match is not None and is_own(match['name'])
     return named or key.startswith('hvfilter:')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All providers of a cloud at once."""
+"""Operations on all resource providers of a cloud."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hvfilter.rules import traits
 
 @dataclasses.dataclass(frozen=True)
 class TraitUsage:
-    """Where our traits are.
+    """The hvfilter traits of a cloud.
 
-    :ivar names: names of ours that Placement knows
-    :ivar providers: providers that carry any: uuid to name
+    :ivar names: hvfilter trait names in Placement
+    :ivar providers: providers that have any: uuid to name
     :ivar reported: week to the number of providers whose last report it holds
     """
 
@@ -29,10 +29,10 @@ class TraitUsage:
 
 @dataclasses.dataclass(frozen=True)
 class CleanupResult:
-    """What became of it.
+    """The result of removing all hvfilter traits.
 
-    :ivar cleaned: providers that carry none of ours any more
-    :ivar deleted: names that Placement has forgotten
+    :ivar cleaned: number of providers without any now
+    :ivar deleted: names that were deleted from Placement
     :ivar failures: what was not done: a provider's name or a trait's, and why
     """
 
@@ -42,9 +42,9 @@ class CleanupResult:
 
 
 def trait_usage(placement: client.PlacementClient) -> TraitUsage:
-    """Look for our traits: two requests, and one for each name carried.
+    """Find all hvfilter traits: two requests, and one for each name in use.
 
-    :raises errors.PlacementError: Placement did not answer.
+    :raises errors.PlacementError: a request failed.
     """
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
     names = catalogue.own(known)
@@ -62,10 +62,10 @@ def trait_usage(placement: client.PlacementClient) -> TraitUsage:
 
 @dataclasses.dataclass(frozen=True)
 class NameChanges:
-    """What is to be done about names, whoever carries them.
+    """Trait names to be created and to be deleted.
 
-    :ivar missing: those of this release that Placement does not know
-    :ivar outdated: those of a week gone by that no provider carries any more
+    :ivar missing: those of this release that do not exist
+    :ivar outdated: those of past weeks that no provider has any more
     """
 
     missing: frozenset[str]
@@ -78,7 +78,7 @@ def name_changes(
     """One request, and one more while there are names of other weeks.
 
     :param now: this week; None: not known, and no name is outdated.
-    :raises errors.PlacementError: Placement did not answer.
+    :raises errors.PlacementError: a request failed.
     """
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
     marks = {name: dated.parse(name) for name in known}
@@ -95,11 +95,12 @@ def name_changes(
 def create_names(
     placement: client.PlacementClient, missing: frozenset[str] | None = None
 ) -> frozenset[str]:
-    """Make all names of this release known, whether or not a host has them.
+    """Create all trait names of this release.
 
-    :param missing: those that are not, None to find out.
+    :param missing: those that do not exist, None to look them up.
     :returns: those that were new.
-    :raises errors.PlacementError: not all are known; the same again goes on.
+    :raises errors.PlacementError: some do not exist yet; calling it again
+        continues.
     """
     if missing is None:
         missing = reconcile.missing_names(placement)
@@ -111,12 +112,12 @@ def create_names(
 def delete_names(
     placement: client.PlacementClient, outdated: frozenset[str]
 ) -> frozenset[str]:
-    """Delete names that no provider carried when they were looked up.
+    """Delete names that no provider had when they were looked up.
 
-    Placement refuses to delete one that a provider has got meanwhile.
+    Placement refuses to delete one that a provider has meanwhile.
 
-    :returns: those that are gone.
-    :raises errors.PlacementError: not all are gone; the same again goes on.
+    :returns: those that were deleted.
+    :raises errors.PlacementError: some remain; calling it again continues.
     """
     gone = set()
     for name in sorted(outdated):
@@ -134,14 +135,14 @@ def withdraw(
     *,
     keep_names: bool = False,
 ) -> CleanupResult:
-    """Take our traits off every provider, then delete their names.
+    """Remove all hvfilter traits from every provider, then their names.
 
-    A provider that fails stops no other. Names that are still carried by one
-    stay, for Placement deletes no trait in use. A provider that has been
-    deleted meanwhile is clean.
+    A failure for one provider does not affect the others. Placement keeps
+    names that a provider still has. A provider that was deleted meanwhile
+    counts as clean.
 
     :param progress: called with the number of providers that are done.
-    :param keep_names: delete no name: requests that forbid one stay valid.
+    :param keep_names: delete no name: requests that forbid one remain valid.
     """
     failures: list[tuple[str, errors.PlacementError]] = []
     wanted = traits.withdrawn()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reaching Placement through keystoneauth1.
+"""Requests to Placement through keystoneauth1.
 
-Works over every adapter-like object of that library: its own ``Adapter``,
-openstacksdk's ``Proxy``, and what Nova makes of either.
+Works with every adapter-like object of that library: its own ``Adapter``,
+openstacksdk's ``Proxy``, and Nova's wrappers of either.
 """
 
 from __future__ import annotations
@@ -68,14 +68,15 @@ def _refuse_cut(answer: client.Answer) -> None:
         raise errors.Unreachable(
             f'The connection to Placement ended after {len(answer.body)} of '
             f'{length} bytes of a response',
-            'Check that Placement and the load balancer before it run.',
+            'Check that Placement and the load balancer in front of it are '
+            'running.',
         )
 
 
 def answer_of(response: Any) -> client.Answer:
-    """Take what is needed of a ``requests.Response``.
+    """Convert a ``requests.Response``.
 
-    :raises hvfilter.placement.errors.Unreachable: it is not whole.
+    :raises hvfilter.placement.errors.Unreachable: it is truncated.
     """
     headers = {
         str(name).lower(): str(value)
@@ -95,21 +96,22 @@ def translate_errors() -> Iterator[None]:
         yield
     except ksa.SSLError as error:
         raise errors.Misconfigured(
-            f'TLS to Placement or Keystone fails: {_harmless(error)}',
-            'Set [placement]cafile to the certificate authority that signed '
+            f'TLS to Placement or Keystone failed: {_harmless(error)}',
+            'Set [placement] cafile to the certificate authority that signed '
             "the server's certificate, and check the host name in the "
             'endpoint and the clock of this host.',
         ) from None
     except ksa.ConnectionError as error:
         raise errors.Unreachable(
-            f'No answer from Placement or Keystone: {_refused(error)}',
-            'Check that the service runs, that the endpoint and [placement] '
-            'auth_url are right, and that no firewall blocks them.',
+            f'No response from Placement or Keystone: {_refused(error)}',
+            'Check that the service is running, that the endpoint and '
+            '[placement] auth_url are right, and that no firewall blocks '
+            'them.',
         ) from None
     except ksa.DiscoveryFailure as error:
         raise errors.Unreachable(
             f'Keystone does not list its API versions: {_harmless(error)}',
-            'Check [placement]auth_url and that Keystone runs.',
+            'Check [placement] auth_url and that Keystone is running.',
         ) from None
     except ksa.HttpError as error:
         raise _keystone_error(error) from None
@@ -117,14 +119,14 @@ def translate_errors() -> Iterator[None]:
         raise errors.Misconfigured(
             'The service catalogue has no endpoint of Placement: '
             f'{_harmless(error)}',
-            'Check [placement]region_name and valid_interfaces against '
+            'Check [placement] region_name and valid_interfaces against '
             '"openstack endpoint list --service placement", or set '
-            '[placement]endpoint_override.',
+            '[placement] endpoint_override.',
         ) from None
     except ksa.InvalidResponse as error:
         raise errors.BadAnswer(
-            f'The response of Keystone is not a token: {_harmless(error)}',
-            'Check that [placement]auth_url is that of Keystone.',
+            f'Keystone did not return a token: {_harmless(error)}',
+            'Check that [placement] auth_url is that of Keystone.',
         ) from None
     except ksa.ClientException as error:
         raise errors.Misconfigured(
@@ -137,8 +139,7 @@ def _keystone_error(error: Any) -> errors.PlacementError:
     status = error.http_status
     if status == 401:
         return errors.Unauthorized(
-            'Keystone does not accept the user, password or project '
-            '(HTTP 401)',
+            'Keystone rejected the user, password or project (HTTP 401)',
             'Correct username, password, project_name and the domains in '
             '[placement], or in clouds.yaml if that is used.',
         )
@@ -155,19 +156,19 @@ def _keystone_error(error: Any) -> errors.PlacementError:
             else None
         )
         return errors.Unavailable(
-            f'Keystone cannot serve now (HTTP {status})',
-            'Try again later; if it persists, see the Keystone logs.',
+            f'Keystone is unavailable (HTTP {status})',
+            'Retry later; if it persists, see the Keystone logs.',
             status=status,
             retry_after_s=after,
         )
     return errors.Misconfigured(
         f'Keystone rejected the request (HTTP {status})',
-        'Check that [placement]auth_url is that of Keystone.',
+        'Check that [placement] auth_url is that of Keystone.',
     )
 
 
 def _refused(error: Exception) -> str:
-    """What the system said at the bottom of it, which others wrap in much."""
+    """The operating system's message inside the libraries' wrappers."""
     text = _harmless(error)
     bottom = _bottom(error, frozenset())
     where = _CONNECTING.match(text)
@@ -175,7 +176,7 @@ def _refused(error: Exception) -> str:
 
 
 def _bottom(error: BaseException, above: frozenset[int]) -> str:
-    """The system's own words, of the deepest error that has any."""
+    """The message of the innermost error of the operating system."""
     above |= {id(error)}
     within = (
         error.__cause__,

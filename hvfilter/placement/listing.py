@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading whole lists from Nova's and Glance's APIs, page after page."""
+"""Read whole lists from Nova's and Glance's APIs, page by page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pages(
     key: str,
     query: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """Every item of a list that takes ``limit`` and ``marker``.
+    """All items of a list that takes ``limit`` and ``marker``.
 
     :param path: as in ``/flavors/detail``
     :param key: of the list in the answer, as in ``flavors``
@@ -48,7 +48,7 @@ def pages(
 def items(
     transport: client.Transport, path: str, key: str
 ) -> list[dict[str, Any]]:
-    """The objects of one answer.
+    """The objects of one response.
 
     :raises errors.PlacementError: as for :func:`pages`.
     """
@@ -61,7 +61,7 @@ def items(
         )
     if answer.status != 200:
         raise errors.Rejected(
-            f'The list of {key} cannot be read (HTTP {answer.status})',
+            f'Cannot read the list of {key} (HTTP {answer.status})',
             'Check the service in the service catalogue and its log.',
         )
     try:
@@ -73,6 +73,6 @@ def items(
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise errors.BadAnswer(
-        f'The answer is not a list of {key}',
+        f'The response is not a list of {key}',
         'Check the endpoint of the service in the service catalogue.',
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a resource provider is this host's, and the errors if it is not.
+"""Whether a resource provider belongs to this host, and errors if not.
 
-A host is known by the uuid in nova-compute's compute_id file (Nova
-``nova/virt/node.py``) and by its name. Where the two disagree, nothing is
+A host is identified by the uuid in nova-compute's compute_id file (Nova
+``nova/virt/node.py``) and by its name. If the two disagree, nothing is
 written: the file may be a copy of another host's.
 """
 
@@ -16,9 +16,8 @@ from hvfilter.placement import client, errors
 def has_name(provider: str, names: Sequence[str]) -> bool:
     """Whether a provider's name is one of a host's names. Pure.
 
-    The domain is compared only where both are known: nova-compute takes the
-    name from libvirt, which asks the resolver, and that may have answered
-    otherwise then.
+    The domain is compared only if both are known: libvirt, from which
+    nova-compute takes the name, may have got another answer from DNS.
     """
     name = provider.lower().rstrip('.')
     known = {each.lower().rstrip('.') for each in names}
@@ -34,14 +33,14 @@ def uuid_of_other_host(
     provider: client.Provider,
     own: Sequence[client.Provider],
 ) -> errors.WrongProvider:
-    """The error for a uuid whose provider bears another host's name.
+    """The error for a uuid whose provider has another host's name.
 
     :param origin: the file that the uuid was read from.
-    :param own: the providers that do bear one of this host's names.
+    :param own: the providers that have one of this host's names.
     """
     here = ' or '.join(names)
     problem = (
-        f'{origin} holds the uuid of the resource provider '
+        f'{origin} contains the uuid of the resource provider '
         f'{provider.name} ({provider.uuid}), but this host is named {here}'
     )
     if own:
@@ -68,12 +67,12 @@ def uuid_without_provider(
 ) -> errors.WrongProvider:
     """The error for a uuid that no provider has, though one has the name.
 
-    :param other: the provider that bears a name of this host.
+    :param other: the provider that has a name of this host.
     """
     return errors.WrongProvider(
-        f'{origin} holds the uuid {uuid}, which no resource '
+        f'{origin} contains the uuid {uuid}, which no resource '
         f'provider has; the one named {other.name} has {other.uuid}',
-        'The host was probably installed anew. nova-compute cannot create '
+        'The host was probably reinstalled. nova-compute cannot create '
         'a second resource provider of that name: stop it, write '
         f'{other.uuid} into {origin} and start it again; or, if no '
         'guest of it is left, delete the old compute service ("openstack '
@@ -84,10 +83,10 @@ def uuid_without_provider(
 def ambiguous_names(
     providers: Sequence[client.Provider],
 ) -> errors.WrongProvider:
-    """The error for names of this host that several providers bear."""
+    """The error for names of this host that several providers have."""
     listed = ' and '.join(f'{each.name} ({each.uuid})' for each in providers)
     return errors.WrongProvider(
-        f'Two resource providers bear a name of this host: {listed}',
+        f'Two resource providers have a name of this host: {listed}',
         'One is left over from before the host name changed. Set [hvfilter] '
         'provider_name to the one that "openstack hypervisor list" shows, '
         'and delete the other with "openstack resource provider delete". '

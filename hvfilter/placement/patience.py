@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long one piece of work may wait for Placement, in all it does.
+"""A time limit for all waiting of one piece of work.
 
-Several questions may be asked for one scheduling request. Each of them can
-wait as long as the whole may, so the limit belongs to the whole: it is set
-where the work begins and read where somebody waits, in the same thread or
-green thread.
+One scheduling request may need several requests to Placement. The limit is for
+all of them together: it is set where the work begins and read where it waits,
+in the same thread or green thread.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def of(seconds: float, clock: Clock) -> Iterator[None]:
 
 
 def left_s() -> float | None:
-    """How many seconds are left, 0 or more; None when nobody set a limit."""
+    """How many seconds are left, 0 or more; None without a limit."""
     limit = _limit.get()
     if limit is None:
         return None

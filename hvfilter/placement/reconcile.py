@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing a provider's traits into line with what was found.
+"""Update the hvfilter traits of a resource provider.
 
 Placement replaces the whole trait set of a provider at once, checked against
-the provider's generation. So: read the set, change our own names in it and
-nothing else, write it back, and when somebody was faster, read again. Every
-other way loses somebody's trait.
+the provider's generation. So: read the set, change only hvfilter's names in
+it, write it back, and after a conflict read again. Any other way could lose
+the traits of other writers.
 
-Costs one request when nothing is to change and two when something is. Names
-that Placement does not know yet are created only when it says so: once in a
-cloud's life and once for every new capability.
+One request if nothing changes, two otherwise. Missing trait names are created
+when Placement reports them: once for a cloud and once for each new capability.
 
 Source: placement ``handlers/trait.py`` (the generation is checked first, then
 the names, then everything is written or nothing).
@@ -32,13 +31,13 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ProviderRef:
-    """Which provider is meant.
+    """A provider by uuid or by name.
 
     :param uuid: its uuid, None to look it up by name.
     :param names: names it may have, the likeliest first.
     :param origin: the file that the uuid was read from. A file can be copied
         to another host, so the provider's name is compared with ``names``
-        before the first write; empty: the uuid is an operator's word.
+        before the first write; empty: an operator configured the uuid.
     """
 
     uuid: str | None = None
@@ -57,9 +56,9 @@ class ProviderRef:
 class Plan:
     """The exact change of one provider's traits.
 
-    :param added: our names that it lacks and should have.
-    :param removed: our names that it has and should not have.
-    :param kept: our names that it has and that stay.
+    :param added: hvfilter names that it lacks and should have.
+    :param removed: hvfilter names that it has and should not have.
+    :param kept: hvfilter names that it has and keeps.
     :param result: its whole set afterwards, foreign names included.
     :param unverified: names among ``kept`` whose state is UNKNOWN now.
     """
@@ -77,18 +76,18 @@ class Plan:
 
 
 def plan(current: frozenset[str], wanted: Wanted) -> Plan:
-    """What to change so that our names say what is wanted. Pure.
+    """The change that gives a provider the desired hvfilter traits. Pure.
 
     :param current: all traits that the provider has.
-    :raises ValueError: a name is wanted or unwanted that is not ours.
+    :raises ValueError: a name is not hvfilter's, or both desired and not.
     """
     named = wanted.present | wanted.absent
     foreign = named - catalogue.own(named)
     if foreign:
-        raise ValueError(f'not ours to change: {", ".join(sorted(foreign))}')
+        raise ValueError(f'not hvfilter traits: {", ".join(sorted(foreign))}')
     both = wanted.present & wanted.absent
     if both:
-        raise ValueError(f'wanted and unwanted: {", ".join(sorted(both))}')
+        raise ValueError(f'both desired and not: {", ".join(sorted(both))}')
     result = wanted.applied_to(current)
     return Plan(
         added=result - current,
@@ -100,9 +99,9 @@ def plan(current: frozenset[str], wanted: Wanted) -> Plan:
 
 
 def missing_names(placement: client.PlacementClient) -> frozenset[str]:
-    """The names of this release that Placement does not know: one request.
+    """The trait names of this release that do not exist: one request.
 
-    :raises errors.PlacementError: Placement did not answer.
+    :raises errors.PlacementError: the request failed.
     """
     return missing_from(placement.traits_known(catalogue.TRAIT_PREFIX))
 
@@ -114,15 +113,15 @@ def missing_from(known: frozenset[str]) -> frozenset[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What became of a provider's traits.
+    """What was changed of a provider's traits.
 
     :param uuid: the provider.
-    :param added: our names that it has now and had not when first read.
-    :param removed: our names that it had then and has no more.
-    :param kept: our names that it had and has.
+    :param added: hvfilter names that it has now and had not at first.
+    :param removed: hvfilter names that it had at first and has not now.
+    :param kept: hvfilter names that it had and has.
     :param requests: how many requests were sent to Placement.
-    :param conflicts: how many times another writer was faster.
-    :param created: trait names that were made known to Placement.
+    :param conflicts: how many writes failed as another writer was faster.
+    :param created: trait names that were created in Placement.
     :param unverified: names among ``kept`` whose state is UNKNOWN now.
     :param unknown_for_too_long: names among ``removed`` that were UNKNOWN
         for longer than they may stay so.
@@ -148,10 +147,10 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class RetryPolicy:
-    """How long to go on when Placement cannot take the change now.
+    """How long to retry when Placement cannot take the change now.
 
     :param deadline_s: total time for a provider that does not exist yet, a
-        service that is out of reach or cannot serve; 0 tries once.
+        service that is unreachable or unavailable; 0 tries once.
     :param conflicts: how often to read again after another writer's change.
     :param first_delay_s: about the first pause; each next is twice as long.
     :param longest_delay_s: the longest pause, unless Placement asks for a
@@ -170,7 +169,7 @@ class RetryPolicy:
 
 
 class Reconciler:
-    """Reads, merges, writes, and tries again within bounds.
+    """Reads, merges, writes and retries within bounds.
 
     :param clock: monotonic seconds.
     :param sleep: waits that many seconds.
@@ -193,7 +192,7 @@ class Reconciler:
         self._random_number = random_number
 
     def preview(self, ref: ProviderRef, wanted: Wanted) -> Change:
-        """Tell what :meth:`reconcile` would do, and only read.
+        """Return what :meth:`reconcile` would change, and only read.
 
         :raises errors.PlacementError: at the first failure.
         """
@@ -206,15 +205,15 @@ class Reconciler:
     def reconcile(
         self, ref: ProviderRef, wanted: Wanted, *, await_provider: bool = True
     ) -> Change:
-        """Make the provider's traits of ours what is wanted.
+        """Give the provider the desired hvfilter traits.
 
-        A name that is neither wanted nor unwanted stays as it is, and so
-        does every name that is not ours.
+        Names in neither set of ``wanted`` and names of others stay as they
+        are.
 
-        :param await_provider: a provider that does not exist may come yet.
+        :param await_provider: wait for a provider that does not exist yet.
         :raises errors.WrongProvider: it seems to be another host's.
-        :raises errors.PlacementError: the last failure, when patience ends;
-            the provider then has its old traits or the new ones, whole.
+        :raises errors.PlacementError: the last failure, when the policy ends;
+            the provider then has all its old traits or all the new ones.
         """
         run = _Run(self._client, ref, wanted, self._random_number)
         began = self._clock()
@@ -239,7 +238,7 @@ class Reconciler:
                 left = self._retry.deadline_s - (self._clock() - began)
                 if pause > left:
                     raise
-                LOG.warning('%s. Trying again in %.1f s.', error.what, pause)
+                LOG.warning('%s. Retrying in %.1f s.', error.what, pause)
             self._sleep(pause)
 
     def _spread(self, first_s: float, longest_s: float, turn: int) -> float:
@@ -258,7 +257,7 @@ class Reconciler:
 
 
 class _Run:
-    """What one reconciliation has seen so far."""
+    """The state of one reconciliation."""
 
     def __init__(
         self,
@@ -293,7 +292,7 @@ class _Run:
                 self._create(unknown)
                 self._write(uuid, now, step)
         if self._creating:
-            # It was interrupted in an earlier attempt.
+            # An earlier attempt was interrupted here.
             self._create(frozenset())
         return self.change(uuid, step)
 
@@ -310,7 +309,7 @@ class _Run:
         return uuid, now, plan(now.traits, self._wanted)
 
     def check_name(self) -> None:
-        """Refuse a provider that bears none of this host's names."""
+        """Refuse a provider that has none of this host's names."""
         if self._checked or self._ref.uuid is None:
             return
         self.requests += 1
@@ -325,7 +324,7 @@ class _Run:
         self._checked = True
 
     def _refuse_other_uuid(self) -> None:
-        """The uuid is nobody's: is there a provider with this host's name?"""
+        """No provider has the uuid: refuse if one has this host's name."""
         uuid, origin = self._ref.uuid, self._ref.origin
         if uuid is not None and origin:
             for other in self._providers_by_name():
@@ -346,7 +345,7 @@ class _Run:
         )
 
     def _providers_by_name(self) -> list[client.Provider]:
-        """The providers that bear one of this host's names."""
+        """The providers that have one of this host's names."""
         providers = []
         for name in self._ref.names:
             self.requests += 1
@@ -361,19 +360,19 @@ class _Run:
         after = self._client.set_traits(uuid, now.generation, step.result)
         if after.traits != step.result:
             raise errors.BadAnswer(
-                f'Placement answers another set of traits for {uuid} than '
-                'the one it was given',
-                'Check that no proxy before Placement caches or rewrites '
-                'answers, then publish again.',
+                f'Placement returned other traits for {uuid} than it was '
+                'given',
+                'Check that no proxy in front of Placement caches or rewrites '
+                'responses, then publish again.',
             )
 
     def _create(self, unknown: frozenset[str]) -> None:
-        """Make names known: those that are needed, then perhaps all others.
+        """Create the names that are needed, then perhaps all others.
 
-        All names should be known, for a flavor may forbid what no host has.
-        Only hosts that were the first with any name create the others, so
-        that a whole cloud that starts at once does not send every name from
-        every host. The order is random for the same reason.
+        All names should exist, since a flavor may forbid what no host has.
+        Only hosts that created some name first create the others, so that in
+        a cloud that starts at once not every host sends every name. The order
+        is random for the same reason.
         """
         interrupted, self._creating = self._creating, True
         self._ensure(unknown)
@@ -412,6 +411,6 @@ class _Run:
 def _gave_up(error: errors.Conflict, times: int) -> errors.Conflict:
     return errors.Conflict(
         f'{error.what}, {times} times in a row',
-        'Another writer changes this provider all the time: find it in the '
-        'log of Placement. Nothing was changed; the next run tries again.',
+        'Another writer keeps changing this provider: find it in the log of '
+        'Placement. Nothing was changed; the next run retries.',
     )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who in a cloud still names our traits: they would find no host without.
+"""Flavors, servers, aggregates and images that name hvfilter traits.
 
-Placement finds no host for a request with a trait name that it does not know,
-even where the name is forbidden. A flavor is copied into each server made
-from it and used again when the server is moved; taking the extra spec off
-the flavor does not change the servers.
+Placement finds no host for a request with an unknown trait name, even if the
+name is forbidden. Nova copies a flavor into each server and uses the copy when
+the server is moved; removing the extra spec from the flavor does not change
+the servers.
 
 Source: Nova API reference (``GET /servers/detail``, 2.47 shows the embedded
 flavor; ``GET /os-aggregates``); Glance API reference (``GET /v2/images``);
@@ -21,10 +21,11 @@ from hvfilter.placement import client, errors, flavors, listing
 
 @dataclasses.dataclass(frozen=True)
 class TraitUser:
-    """Something that names our traits or capabilities.
+    """Something that names hvfilter traits or capabilities.
 
-    :ivar who: what it is and how it is called, as in ``flavor m1.nested``
-    :ivar specs: what it says, as in ``trait:CUSTOM_HVFILTER_KVM=required``
+    :ivar who: its kind and name, as in ``flavor m1.nested``
+    :ivar specs: its extra specs or properties, as in
+        ``trait:CUSTOM_HVFILTER_KVM=required``
     """
 
     who: str
@@ -36,7 +37,7 @@ class TraitUser:
 
 @dataclasses.dataclass(frozen=True)
 class TraitUsers:
-    """All who do, as far as this user may see.
+    """All of them, as far as this user may see.
 
     :ivar users: those that were found
     :ivar unchecked: what could not be read, and why
@@ -47,13 +48,13 @@ class TraitUsers:
 
 
 Connect = Callable[[str], client.Transport]
-"""Takes a service type, returns the way to that service."""
+"""Takes a service type, returns a transport to that service."""
 
 
 def find_users(connect: Connect) -> TraitUsers:
-    """Look through flavors, servers, aggregates and images.
+    """Search flavors, servers, aggregates and images.
 
-    What this user may not see is in the result, never an error.
+    What this user may not see is part of the result, not an error.
     """
     users: list[TraitUser] = []
     unchecked: list[errors.PlacementError] = []
@@ -68,7 +69,7 @@ def find_users(connect: Connect) -> TraitUsers:
         except errors.PlacementError as error:
             unchecked.append(error)
     if any(isinstance(error, errors.Forbidden) for error in unchecked):
-        # Nova and Glance leave these out without a word.
+        # Nova and Glance omit these silently.
         unchecked.append(
             errors.Forbidden(
                 'Private flavors and images of other projects are not listed '
@@ -108,7 +109,7 @@ def _aggregates(nova: client.Transport) -> Iterator[TraitUser]:
 
 
 def _images(glance: client.Transport) -> Iterator[TraitUser]:
-    # Hidden images are in a list of their own.
+    # Hidden images have a separate list.
     for hidden in ('false', 'true'):
         for image in listing.pages(
             glance, '/v2/images', 'images', {'os_hidden': hidden}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The uuids in a list of resource providers, without all the rest of it.
+"""The uuids in a list of resource providers, without parsing the rest.
 
-Placement describes each provider in some 800 bytes, of which 36 are wanted.
-To parse the whole takes seconds for tens of thousands of providers, and
-nothing else runs meanwhile, since Python's parser does not stop in between.
+Placement describes each provider in some 800 bytes, of which 36 are needed.
+Parsing all of it takes seconds for tens of thousands of providers and blocks
+all other green threads.
 
 Source: placement ``handlers/resource_provider.py``, ``_serialize_provider``.
 """
@@ -39,6 +39,6 @@ def extract(body: bytes) -> list[str] | None:
     for number, match in enumerate(_UUID.finditer(body), 1):
         uuids.append(match.group(1).decode('ascii'))
         if number % _AT_ONCE == 0:
-            # Green threads run only when somebody waits.
+            # Lets other green threads run.
             time.sleep(0)
     return uuids if body.count(b'"generation":') == len(uuids) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look at one host with every registered probe: the way to a report."""
+"""The report on a host: run all probes and combine what they observe."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a host's findings reach others."""
+"""Publishers: they write the findings of a host to other services."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a publisher is: the way to write one of your own."""
+"""The interface of publishers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NAMESPACE = 'hvfilter.publishers'
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What this host knows about which resource provider is its own.
+    """What identifies this host's resource provider.
 
-    :ivar compute_ids: nova-compute's identity files that were found: path
-        and text
-    :ivar names: the names under which nova-compute may have registered it,
-        the likeliest first
-    :ivar unreadable: identity files, or the option that says where they are,
+    :ivar compute_ids: nova-compute's compute_id files that exist: path and
+        text
+    :ivar names: the names that nova-compute may have registered, the most
+        likely first
+    :ivar unreadable: compute_id files, or the option with their location,
         that could not be read: which, and why
     """
 
@@ -35,20 +35,20 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What one publisher did, or would do.
+    """The result of one publisher, or of its preview.
 
     :ivar publisher: its name
-    :ivar target: what was published to: a provider, a file
-    :ivar added: our trait names that are there now and were not
-    :ivar removed: our trait names that were there and are no more
-    :ivar kept: our trait names that were there and still are
+    :ivar target: where it published: a provider, a file
+    :ivar added: hvfilter trait names that are there now and were not
+    :ivar removed: hvfilter trait names that were there and are not now
+    :ivar kept: hvfilter trait names that were there and still are
     :ivar changed: whether anything was, or would be, written
-    :ivar notes: what a person should know or do besides, a sentence each
+    :ivar notes: what else an operator should know or do, a sentence each
     :ivar requests: requests sent, for publishers that send any
-    :ivar conflicts: how many times another writer was faster
+    :ivar conflicts: how many writes failed as another writer was faster
     :ivar content: the whole new content, for publishers that write a file
     :ivar failure: why it failed; everything else is then empty
-    :ivar failure_code: the same as a word for machines
+    :ivar failure_code: the code of the failure
     :ivar unverified: trait names among ``kept`` that were published when the
         state was known; now it is UNKNOWN
     :ivar returning: trait names that should not be there, and that something
@@ -72,21 +72,21 @@ class Outcome:
 
     @property
     def settled(self) -> bool:
-        """What is published now is true, and stays so."""
+        """What is published now is certain, and nothing else changes it."""
         return not (self.failure or self.unverified or self.returning)
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishContext:
-    """What is to be published, and when.
+    """What to publish, and when.
 
-    :ivar report: what was found
+    :ivar report: the report on the host
     :ivar wanted: the traits that follow from it; a name in neither of its
-        sets is to stay as it is
-    :ivar identity: which host this is
-    :ivar probed_s: when it was found out, in seconds since the epoch
+        sets is left unchanged
+    :ivar identity: which host it is
+    :ivar probed_s: when it was probed, in seconds since the epoch
     :ivar now_s: when it is published, in seconds since the epoch
-    :ivar previous: how the publishers before this one fared
+    :ivar previous: the results of the publishers before this one
     """
 
     report: HostReport
@@ -98,7 +98,7 @@ class PublishContext:
 
 
 class Publisher(abc.ABC):
-    """Takes a host's findings to some place where others look.
+    """Writes the findings of a host to another service.
 
     To add a publisher, derive from this class and name it in the entry point
     namespace ``hvfilter.publishers`` of your package::
@@ -107,18 +107,18 @@ class Publisher(abc.ABC):
         hvfilter.publishers =
             inventory = example.publish:InventoryPublisher
 
-    An operator then lists ``inventory`` in ``[hvfilter]publishers``. The class
-    is called with the configuration whenever ``hvfilter publish`` runs; it
-    registers its own options there if it has any, and does nothing else yet.
+    An operator then lists ``inventory`` in ``[hvfilter] publishers``. The
+    class is called with the configuration when ``hvfilter publish`` runs; its
+    constructor may register options and does nothing else.
 
-    The rules, whatever the place:
+    Rules for all publishers:
 
     * A state that is UNKNOWN changes nothing: what was published stays.
-    * What is not ours is never touched. Ours are the names for which
+    * Only hvfilter's names are changed: those for which
       :func:`hvfilter.model.catalogue.is_own` is true.
-    * All or nothing: whoever looks, and whenever this is killed, sees what
-      was published before or what is published now.
-    * Publishing the same again writes nothing, unless the time is a part of
+    * All or nothing: readers see the old content or the new, also when the
+      process is killed.
+    * Publishing the same again writes nothing, unless the time is part of
       what is published.
     * Failures are raised as :class:`~hvfilter.model.problem.Problem`, without
       secrets.
@@ -132,7 +132,7 @@ class Publisher(abc.ABC):
 
     @abc.abstractmethod
     def preview(self, context: PublishContext) -> Outcome:
-        """Tell exactly what :meth:`publish` would do, and change nothing.
+        """Return exactly what :meth:`publish` would do, and change nothing.
 
         :raises Problem: it cannot be determined.
         """
@@ -148,7 +148,7 @@ class Publisher(abc.ABC):
     def withdraw(
         self, identity: Identity, *, dry_run: bool = False
     ) -> Outcome:
-        """Leave nothing of ours behind.
+        """Remove everything that was published.
 
         :param dry_run: only show what would be removed.
         :raises Problem: it was not done, or it is not known to be.
@@ -156,7 +156,7 @@ class Publisher(abc.ABC):
 
 
 def refuse_ironic(conf: cfg.ConfigOpts) -> None:
-    """Refuse to publish about a host whose nova-compute manages others.
+    """Refuse a host whose nova-compute manages Ironic nodes.
 
     :raises Problem: its compute nodes are Ironic's.
     """

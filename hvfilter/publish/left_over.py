@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What would publish again on this host after something was removed.
+"""What on this host would publish removed traits again.
 
 nova-compute adds the traits of its provider.yaml files at each update of its
-resource provider, whoever removed them meanwhile, and goes on with what it
-read at its start after a file is gone. A timer publishes again by itself.
+resource provider. It reads them when it starts, so deleting a file has no
+effect until it is restarted. A timer runs "hvfilter publish" again.
 
 Source: Nova ``nova/compute/resource_tracker.py``, ``_merge_provider_configs``;
 ``nova/compute/provider_config.py`` (every ``*.yaml`` in the folder, once).
@@ -29,7 +29,7 @@ WRITER = 'hvfilter-provider-config.service'
 RULE = '90-hvfilter.rules'
 
 EVERY_NODE = '$COMPUTE_NODE'
-"""nova-compute's word for each compute node of its own."""
+"""In a provider.yaml: each compute node of this nova-compute."""
 
 UNIT_FOLDERS = (
     'etc/systemd/system',
@@ -42,15 +42,15 @@ UNIT_FOLDERS = (
 ``mask`` and packages make, below the root (systemd.unit(5))."""
 
 RULE_FOLDERS = ('etc/udev/rules.d', 'run/udev/rules.d', 'usr/lib/udev/rules.d')
-"""Where udev finds rules, the first word counts (udev(7))."""
+"""Where udev finds rules; the first file of a name is used (udev(7))."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ConfigFile:
-    """A provider.yaml in nova-compute's folder with traits of ours.
+    """A provider.yaml in nova-compute's folder with hvfilter traits.
 
     :ivar path: the file
-    :ivar traits: our names that nova-compute adds because of it
+    :ivar traits: hvfilter names that nova-compute adds because of it
     :ivar unreadable: why it is not known whether there are any
     """
 
@@ -64,10 +64,10 @@ def config_files(
     apart_from: Iterable[Path] = (),
     may_identify: Callable[[str], bool] = lambda identified: True,
 ) -> tuple[ConfigFile, ...]:
-    """The provider.yaml files with traits of ours, and the unreadable ones.
+    """The provider.yaml files with hvfilter traits, and the unreadable ones.
 
-    :param folders: where nova-compute looks for them.
-    :param apart_from: files that a publisher is writing anyway.
+    :param folders: where nova-compute reads them.
+    :param apart_from: files that a publisher maintains.
     :param may_identify: whether a uuid or a name in such a file may be this
         host's: one file may have been distributed to all hosts.
     """
@@ -99,7 +99,7 @@ def _read(path: Path, may_identify: Callable[[str], bool]) -> ConfigFile:
         return ConfigFile(path, unreadable=failed.what)
     if catalogue.TRAIT_PREFIX.encode() not in raw:
         return ConfigFile(path)
-    # Not before: it takes longer to import than a whole run otherwise needs.
+    # Imported here: that takes longer than the rest of a run.
     from hvfilter.publish import small_yaml
 
     if len(raw) > small_yaml.LIMIT:
@@ -109,7 +109,7 @@ def _read(path: Path, may_identify: Callable[[str], bool]) -> ConfigFile:
         names = _additional(small_yaml.load(raw), may_identify)
         return ConfigFile(path, catalogue.own(names))
     except (AttributeError, KeyError, TypeError, ValueError):
-        # nova-compute does not start with it either.
+        # nova-compute does not start with such a file either.
         return ConfigFile(path)
 
 
@@ -128,26 +128,25 @@ def _additional(
 
 
 def notes(files: Iterable[ConfigFile]) -> tuple[str, ...]:
-    """What a person should know and do about these files."""
+    """Messages about these files, with remedies."""
     return tuple(
         f'{each.unreadable}, so it is not known whether nova-compute adds '
-        'traits of hvfilter because of it. Run this as a user who may read '
-        'it.'
+        'hvfilter traits because of it. Run this as a user who may read it.'
         if each.unreadable
-        else f'{each.path} names traits of hvfilter, which nova-compute adds '
-        'again at each update of its resource provider, whoever removes '
-        f'them: {", ".join(sorted(each.traits))}. Remove the file and '
-        'restart nova-compute; then run this again.'
+        else f'{each.path} names hvfilter traits, which nova-compute adds '
+        'again at each update of its resource provider: '
+        f'{", ".join(sorted(each.traits))}. Remove the file and restart '
+        'nova-compute; then run this again.'
         for each in files
     )
 
 
 def running(unit: str) -> bool:
-    """Whether systemd says that a unit is active now.
+    """Whether systemd reports that a unit is active now.
 
-    No file shows that of a timer. Where there is no systemd, none is.
+    No file shows that of a timer. Without systemd, none is.
     """
-    # Not before: a run that publishes has no use for it.
+    # Imported here: "hvfilter publish" does not need it.
     import subprocess
 
     try:
@@ -171,7 +170,7 @@ _SYSTEMCTL_S = 10.0
 def triggers(
     root: Path = Path('/'), running: Callable[[str], bool] = running
 ) -> tuple[str, ...]:
-    """What of hvfilter is started on this host without being asked.
+    """Units and rules that start hvfilter on this host automatically.
 
     :param root: where the host's files are.
     :param running: whether a unit is active now: a timer may have been
@@ -184,7 +183,7 @@ def triggers(
     if not _masked(SERVICE, units):
         if _enabled(TIMER, units) or running(TIMER):
             results.append(TIMER)
-        # A link to /dev/null switches off the rule of a package.
+        # A link to /dev/null disables the rule of a package.
         rule = next((each for each in rules if os.path.lexists(each)), None)
         if rule is not None and not _is_null(rule):
             results.append(str(rule))

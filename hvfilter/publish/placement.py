@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing as traits of the compute node's provider, through the REST API.
+"""Publish traits of the compute node's provider through the REST API.
 
-Which provider is this host's: Nova ``nova/virt/node.py`` (the compute_id
+How the provider is identified: Nova ``nova/virt/node.py`` (the compute_id
 file), ``nova/virt/libvirt/host.py`` (the name is libvirt's host name).
 """
 
@@ -24,8 +24,7 @@ from hvfilter.rules.traits import Wanted
 class PlacementPublisher(base.Publisher):
     """Writes traits to this host's resource provider.
 
-    :param transport: how to reach Placement, None to find out from the
-        configuration.
+    :param transport: to Placement; None: as configured.
     """
 
     name = 'placement'
@@ -120,7 +119,7 @@ class PlacementPublisher(base.Publisher):
     def _config_files(
         self, ref: reconcile.ProviderRef
     ) -> tuple[left_over.ConfigFile, ...]:
-        """Files that make nova-compute add traits of ours beside us."""
+        """Files that make nova-compute add hvfilter traits, too."""
         options = self.conf.hvfilter
         own = Path(options.provider_config_file)
         return left_over.config_files(
@@ -133,7 +132,7 @@ class PlacementPublisher(base.Publisher):
 
 
 def _may_be(identified: str, ref: reconcile.ProviderRef) -> bool:
-    """Whether a uuid or a name may be this host's, as far as it is known."""
+    """Whether a uuid or a name may be this host's; unknown counts as yes."""
     try:
         uuid = client.canonical_uuid(identified)
     except ValueError:
@@ -145,42 +144,43 @@ def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
     notes = []
     if change.created:
         notes.append(
-            f'{len(change.created)} trait names were new to Placement.'
+            f'{len(change.created)} trait names were created in Placement.'
         )
     if change.returning:
         notes.append(
-            f'{", ".join(sorted(change.returning))}: removed again; something '
-            'else added it after the last removal. Either nova-compute '
-            'still holds a provider.yaml that names it: restart '
-            'nova-compute. Or another host publishes to this resource '
-            'provider: look for a copy of the compute_id file.'
+            f'{", ".join(sorted(change.returning))}: removed again, because '
+            'something else added it after the last removal. Either '
+            'nova-compute read a provider.yaml that names it when it started: '
+            'restart nova-compute. Or another host publishes to this '
+            'resource provider: search for a copy of the compute_id file.'
         )
     if change.unknown_for_too_long:
         notes.append(
             f'{", ".join(sorted(change.unknown_for_too_long))}: removed, '
-            f'since it has been unknown for more than {wanted.max_age_weeks} '
-            'weeks whether the host still has it.'
+            'because its state has been unknown for more than '
+            f'{wanted.max_age_weeks} weeks ([hvfilter] '
+            'report_max_age_weeks).'
         )
     return tuple(notes)
 
 
 def _dateless(change: reconcile.Change) -> tuple[str, ...]:
-    """Whether it may have been nova-compute that published there."""
+    """A note where nova-compute may have published there."""
     marks = filter(None, map(dated.parse, change.removed))
     if change.idle or any(mark.kind is Kind.REPORTED for mark in marks):
         return ()
     return (
-        'What was removed had no week of a report: nova-compute added it '
-        'from a provider.yaml, and does again until the file is removed and '
-        'nova-compute restarted, or a release of hvfilter without weeks '
-        'published it. Run this again in five minutes to see which.',
+        'The removed traits had no week of a report: nova-compute added them '
+        'from a provider.yaml, and adds them again until the file is removed '
+        'and nova-compute is restarted; or a release of hvfilter without '
+        'weeks published them. Run this again in five minutes to see which.',
     )
 
 
 def _unreadable_notes(
     identity: base.Identity, ref: reconcile.ProviderRef
 ) -> tuple[str, ...]:
-    """What could not be read of who this host is, and what was used."""
+    """Notes about unreadable files that would identify this host."""
     if ref.uuid is not None:
         return ()
     return tuple(
@@ -195,17 +195,17 @@ def _unreadable_notes(
 def provider_ref(
     conf: cfg.ConfigOpts, identity: base.Identity
 ) -> reconcile.ProviderRef:
-    """Which resource provider is this host's.
+    """How to find this host's resource provider.
 
-    The configured uuid or name, else nova-compute's identity file, else the
-    names of the host.
+    By the configured uuid or name, else by nova-compute's compute_id file,
+    else by the names of the host.
 
     :raises hvfilter.model.problem.Problem: it cannot be determined.
     """
     options = conf.hvfilter
     if options.provider_uuid:
         return reconcile.ProviderRef(
-            uuid=_uuid(options.provider_uuid, '[hvfilter]provider_uuid')
+            uuid=_uuid(options.provider_uuid, '[hvfilter] provider_uuid')
         )
     if options.provider_name:
         return reconcile.ProviderRef(names=(options.provider_name,))
@@ -215,18 +215,18 @@ def provider_ref(
     }
     if len(uuids) > 1:
         raise Problem(
-            'The identity files of nova-compute disagree: '
+            'The compute_id files of nova-compute disagree: '
             + ', '.join(f'{path} has {uuid}' for uuid, path in uuids.items()),
-            'nova-compute does not start so either: keep the one that '
-            '"openstack hypervisor list" shows, or set '
-            '[hvfilter]provider_uuid.',
+            'nova-compute does not start with these files either: keep the '
+            'one that "openstack hypervisor list" shows, or set [hvfilter] '
+            'provider_uuid.',
         )
     for uuid, path in uuids.items():
         return reconcile.ProviderRef(uuid, identity.names, path)
     if not identity.names:
         raise Problem(
-            'It is not known which resource provider is this host',
-            'Set [hvfilter]provider_uuid or [hvfilter]provider_name; see '
+            'The resource provider of this host is not known',
+            'Set [hvfilter] provider_uuid or provider_name; see '
             '"openstack resource provider list".',
         )
     return reconcile.ProviderRef(names=identity.names)
@@ -237,7 +237,7 @@ def _uuid(text: str, origin: str) -> str:
         return client.canonical_uuid(text)
     except ValueError:
         raise Problem(
-            f'{origin} holds no uuid',
+            f'{origin} does not contain a uuid',
             'Set it to the uuid of the resource provider; see "openstack '
             'resource provider list".',
         ) from None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing through nova-compute: a provider.yaml that it reads.
+"""Publish through a provider.yaml that nova-compute reads.
 
-For hosts that may not talk to Placement themselves. nova-compute reads the
-file when it starts, adds the traits, adds them again at each update, and
-never removes any: what this publisher cannot do, it tells.
+For hosts that cannot connect to Placement themselves. nova-compute reads the
+file when it starts, adds the traits, adds them again at each update, and never
+removes any; the notes of this publisher state what remains to be done.
 
 Source: Nova ``nova/compute/provider_config.py`` and
 ``nova/compute/resource_tracker.py``, ``_merge_provider_configs``.
@@ -23,23 +23,23 @@ from hvfilter.publish.left_over import EVERY_NODE
 from hvfilter.rules.traits import Wanted
 
 LEFT_BEHIND = 'hvfilter_left_behind'
-"""Our key under ``meta``, where Nova allows any: names that were in the file
-once, are not any more, and may still be in Placement."""
+"""A key under ``meta``, where Nova allows any: names that were in the file
+once, are not now, and may still be in Placement."""
 
 UNKNOWN_SINCE = 'hvfilter_unknown_since'
-"""Our other key there: since when names in the file have been UNKNOWN, as
+"""Another key there: since when names in the file have been UNKNOWN, as
 :mod:`hvfilter.model.dated` writes it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """What the file says.
+    """The content of the file.
 
     :ivar traits: names that nova-compute is to add
-    :ivar left_behind: names that it may have added before and now should not
+    :ivar left_behind: names that it may have added before and should not now
     :ivar unknown_since: names with a week, one for each of the traits that is
         UNKNOWN now. The week of the last report is never among the traits:
-        nova-compute would add all the weeks that it ever read.
+        nova-compute would add every week that it ever read.
     """
 
     traits: frozenset[str] = frozenset()
@@ -117,7 +117,7 @@ class ProviderConfigPublisher(base.Publisher):
         if path.suffix != '.yaml':
             raise Problem(
                 f'nova-compute does not read {path}',
-                'Set [hvfilter]provider_config_file to a name that ends in '
+                'Set [hvfilter] provider_config_file to a name that ends in '
                 '".yaml".',
             )
         return path
@@ -126,17 +126,17 @@ class ProviderConfigPublisher(base.Publisher):
 def merge(
     old: Content, wanted: Wanted, *, removed: frozenset[str] | None
 ) -> Content:
-    """What the file should say. Pure.
+    """The new content of the file. Pure.
 
-    :param removed: what another publisher had to take off the provider just
-        now; None: none did, and what was once added is still there.
+    :param removed: what another publisher just removed from the provider;
+        None: none did, and what was once added is still there.
 
-    What had to be taken off was added by a nova-compute that holds an older
-    file, at least where an older one there was.
+    What had to be removed was added by a nova-compute that read an older
+    file, if there was one.
     """
     after = wanted.applied_to(old.traits | old.unknown_since)
     marks = {name: dated.parse(name) for name in after}
-    # What is UNKNOWN would outlive the doubt: the file cannot take it back.
+    # The file could not remove a trait for UNKNOWN once the state is known.
     names = (
         frozenset(name for name, mark in marks.items() if mark is None)
         - catalogue.UNKNOWN_TRAITS
@@ -154,7 +154,7 @@ def merge(
 
 
 def render(content: Content) -> str:
-    """The file's text: YAML as Nova's schema 1.0 wants it."""
+    """The file's text: YAML in Nova's schema 1.0."""
     lines = [
         '# Written by "hvfilter publish"; changes made here are lost.',
         'meta:',
@@ -180,9 +180,9 @@ def render(content: Content) -> str:
 
 
 def parse(raw: bytes, path: Path) -> Content:
-    """What our file says.
+    """The content of a file that hvfilter wrote.
 
-    :raises hvfilter.model.problem.Problem: it is not one that we wrote.
+    :raises hvfilter.model.problem.Problem: hvfilter did not write it.
     """
     try:
         document = small_yaml.load(raw)
@@ -209,9 +209,9 @@ def parse(raw: bytes, path: Path) -> Content:
         ours = False
     if not ours:
         raise Problem(
-            f'{path} was not written by hvfilter, or was changed since',
-            'Move what was added to a file of its own, or remove the file; '
-            'or set [hvfilter]provider_config_file to another name.',
+            f'{path} was not written by hvfilter, or was changed since then',
+            'Move additions to a separate file, or remove the file; or set '
+            '[hvfilter] provider_config_file to another name.',
         )
     return Content(frozenset(named), frozenset(left_behind), frozenset(since))
 
@@ -219,16 +219,16 @@ def parse(raw: bytes, path: Path) -> Content:
 def _removed(
     context: base.PublishContext, raw: bytes | None
 ) -> frozenset[str] | None:
-    """What the publisher before this one took off the provider itself."""
+    """What the publisher before this one removed from the provider."""
     for outcome in context.previous:
         if outcome.publisher == 'placement' and not outcome.failure:
-            # Without an older file nova-compute has nothing of ours to add.
+            # Without an older file nova-compute has no hvfilter trait to add.
             return frozenset() if raw is None else outcome.removed
     return None
 
 
 def _others(path: Path) -> Iterator[tuple[Path, Any]]:
-    """Whom the other files in the folder identify."""
+    """The providers that other files in the folder identify."""
     for other in sorted(path.parent.glob('*.yaml')):
         if other.name == path.name or other.name.startswith('.'):
             continue
@@ -238,7 +238,7 @@ def _others(path: Path) -> Iterator[tuple[Path, Any]]:
                 f'{other} is larger than {small_yaml.LIMIT >> 10} KiB, so it '
                 'was not read, and it may name this resource provider',
                 'Move the file out of the folder, or use the publisher '
-                'placement in place of provider-config.',
+                'placement instead of provider-config.',
             )
         try:
             document = small_yaml.load(raw)
@@ -247,7 +247,7 @@ def _others(path: Path) -> Iterator[tuple[Path, Any]]:
                     if isinstance(identified, str):
                         yield other, identified
         except (AttributeError, KeyError, TypeError, ValueError):
-            # Not ours to judge; nova-compute tells what is wrong with it.
+            # nova-compute reports what is wrong with it.
             continue
 
 
@@ -258,20 +258,20 @@ def _refuse_rivals(
     for other, identified in others:
         if identified == EVERY_NODE:
             raise Problem(
-                f'{other} is about {EVERY_NODE} too, and nova-compute does '
-                'not start with two such files',
-                'Let it name the resource providers one by one, or use the '
-                'publisher placement in place of provider-config.',
+                f'{other} configures {EVERY_NODE}, too, and nova-compute '
+                'does not start with two such files',
+                'Name the resource providers in it one by one, or use the '
+                'publisher placement instead of provider-config.',
             )
         if identified in identity.names or str(identified).lower() in uuids:
             raise Problem(
                 f'{other} already configures the resource provider '
                 f'{identified}, so nova-compute would ignore {path}',
-                'Use the publisher placement in place of provider-config.',
+                'Use the publisher placement instead of provider-config.',
             )
 
 
-_RESTART = 'Restart nova-compute: it reads the file only when it starts.'
+_RESTART = 'Restart nova-compute: it only reads the file when it starts.'
 
 
 def _left_behind(names: frozenset[str], command: str) -> tuple[str, ...]:
@@ -279,8 +279,8 @@ def _left_behind(names: frozenset[str], command: str) -> tuple[str, ...]:
         return ()
     return (
         f'{", ".join(sorted(names))}: still in Placement, or added again by '
-        'nova-compute, which never removes a trait and keeps adding those '
-        'that it read when it started. Restart nova-compute, then run '
+        'nova-compute, which removes no trait and keeps adding those that it '
+        'read when it started. Restart nova-compute, then run '
         f'"hvfilter {command} --to placement" with credentials for Placement, '
         'or set the other traits again with "openstack '
         '--os-placement-api-version 1.6 resource provider trait set".',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask every chosen publisher in turn; one that fails stops no other."""
+"""Run the configured publishers in turn; a failure does not stop others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How all publishers fared.
+    """The results of all publishers.
 
     :ivar outcomes: one for each publisher, in their order
     :ivar failures: what was raised, by the publisher's name
@@ -30,7 +30,7 @@ class Result:
 
     @property
     def transient(self) -> bool:
-        """There were failures, and all of them may pass by themselves."""
+        """There were failures, and all of them are temporary."""
         return bool(self.failures) and all(
             problem.transient for _, problem in self.failures
         )
@@ -38,7 +38,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Unusable:
-    """Stands where a publisher cannot be had, and fails in its place."""
+    """Takes the place of a publisher that cannot be loaded, and fails."""
 
     name: str
     problem: Problem
@@ -92,12 +92,12 @@ def _unknown(name: str) -> Problem:
 
 
 def _unexpected(name: str, error: Exception) -> Problem:
-    """What no publisher should raise; nothing is known of its text."""
+    """For any other exception; its text may contain a secret."""
     LOG.debug('The publisher %s failed', name, exc_info=error)
     return Problem(
         f'The publisher {name} problem unexpectedly: {type(error).__name__}',
-        'This is a bug in it: run this command with --debug, and report the '
-        'traceback.',
+        'This is a bug in the publisher: run this command with --debug and '
+        'report the traceback.',
         code='bug',
     )
 
@@ -108,7 +108,7 @@ def publish(
     *,
     dry_run: bool = False,
 ) -> Result:
-    """Publish with each; the later ones see how the earlier fared."""
+    """Publish with each; later ones get the results of the earlier."""
 
     def act(publisher: Chosen, previous: tuple[base.Outcome, ...]) -> Any:
         known = dataclasses.replace(
@@ -127,7 +127,7 @@ def withdraw(
     *,
     dry_run: bool = False,
 ) -> Result:
-    """Leave nothing of ours behind with each."""
+    """Remove everything that was published, with each."""
     return _each(
         publishers,
         lambda publisher, _: publisher.withdraw(identity, dry_run=dry_run),

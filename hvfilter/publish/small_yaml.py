@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of nova-compute in YAML, read with bounds.
+"""Read YAML files of nova-compute with bounds.
 
-PyYAML takes seconds for a megabyte, and merge keys make a short text stand
-for a mapping of any size.
+PyYAML takes seconds for a megabyte, and merge keys let a short text expand to
+a mapping of any size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MERGE = 'tag:yaml.org,2002:merge'
 
 
 class NotYaml(ValueError):
-    """A text that is not YAML, or too large; nothing of it is quoted."""
+    """A text that is not YAML or is too large; it is never quoted."""
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # untyped

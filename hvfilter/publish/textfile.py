@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing as metrics, for the textfile collector of node_exporter.
+"""Publish metrics for the textfile collector of node_exporter.
 
-Times are told as they are; their age is ``time() - <metric>`` in a query.
+Times are absolute; their age is ``time() - <metric>`` in a query.
 Source: Prometheus text exposition format 0.0.4; node_exporter ``textfile.go``
 (reads every ``*.prom`` in its folder).
 """
@@ -61,19 +61,19 @@ class TextfilePublisher(base.Publisher):
         path = Path(self.conf.hvfilter.textfile)
         if path.suffix != '.prom':
             raise Problem(
-                f'node_exporter would not read {path}',
-                'Set [hvfilter]textfile to a name that ends in ".prom".',
+                f'node_exporter does not read {path}',
+                'Set [hvfilter] textfile to a name that ends in ".prom".',
             )
         return path
 
 
 def successes(before: bytes) -> dict[str, float]:
-    """When each publisher last succeeded, as the file told until now."""
+    """When each publisher last succeeded, from the previous content."""
     times = {}
     try:
         families = list(parser.text_string_to_metric_families(before.decode()))
     except ValueError:
-        # Written by something else, or cut by a full disk: not worth failing.
+        # Written by something else or truncated: not worth failing.
         return {}
     for family in families:
         for sample in family.samples:
@@ -108,7 +108,7 @@ class _Metrics:
         yield from _about_findings(self._context.report)
         yield _family(
             'hvfilter_probe_timestamp_seconds',
-            'When the host was last looked at.',
+            'When the host was last probed.',
             [({}, self._context.probed_s)],
         )
         yield from self._about_publishing()
@@ -123,10 +123,10 @@ class _Metrics:
         names = [{'publisher': each.publisher} for each in outcomes]
         yield _family(
             'hvfilter_publish_timestamp_seconds',
-            'When publishing was last tried.',
+            'When publishing was last attempted.',
             [(name, now_s) for name in names],
         )
-        # Never is long ago: an alert on the age needs a sample.
+        # An alert on the age needs a sample, also if it never succeeded.
         succeeded = {each.publisher: 0.0 for each in outcomes}
         succeeded.update(self._successes)
         succeeded.update(
@@ -143,17 +143,17 @@ class _Metrics:
         for metric, text, values in (
             (
                 'hvfilter_publish_success',
-                'Whether publishing succeeded when it was last tried.',
+                'Whether the last attempt to publish succeeded.',
                 [float(not each.failure) for each in outcomes],
             ),
             (
                 'hvfilter_publish_requests',
-                'Requests that the last publishing took.',
+                'Requests of the last attempt.',
                 [float(each.requests) for each in outcomes],
             ),
             (
                 'hvfilter_publish_conflicts',
-                'How often another writer was faster.',
+                'Conflicts with other writers in the last attempt.',
                 [float(each.conflicts) for each in outcomes],
             ),
             (
@@ -171,7 +171,7 @@ class _Metrics:
             yield _family(metric, text, samples)
         yield _family(
             'hvfilter_publish_error_info',
-            'Why publishing failed when it was last tried.',
+            'Why the last attempt to publish failed.',
             [
                 (
                     {
@@ -204,7 +204,7 @@ def _about_findings(report: HostReport) -> Iterator[core.Metric]:
     )
     yield _family(
         'hvfilter_capability_overruled_info',
-        'Capabilities whose finding an operator has overruled.',
+        'Capabilities whose detected state is overridden.',
         [
             ({'capability': each.capability, 'found': each.found.value}, 1)
             for each in report.findings

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How findings reach people and programs."""
+"""Tables and comparisons of reports."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In what two hosts differ."""
+"""Compare two hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Facts:
     """What is compared of one host.
 
     :ivar nested: the virtualization features that its guests get
-    :ivar instead: what to say when there are none
+    :ivar instead: the text when there are none
     """
 
     report: HostReport
@@ -33,7 +33,7 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One subject and what each host says to it."""
+    """One subject and its value on each host."""
 
     subject: str
     first: str

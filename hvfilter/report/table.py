@@ -10,8 +10,8 @@ from hvfilter.model.finding import Finding, HostReport, State
 from hvfilter.rules import combine
 
 Row = tuple['str | State', ...]
-"""Cells in the order of the columns; a State is one still, so that whoever
-prints it may colour it."""
+"""Cells in the order of the columns; states are not converted to text, so that
+they can be coloured."""
 
 COLUMNS = ('Capability', 'State', 'Stage', 'Reason', 'Remedy')
 
@@ -37,7 +37,7 @@ EVIDENCE_COLUMNS = (
 
 
 def rows(report: HostReport) -> Iterator[Row]:
-    """One row a capability that such a machine could have."""
+    """One row for each capability that such a machine could have."""
     arch = Arch.from_machine(report.machine)
     for finding in report.findings:
         if combine.possible(BY_KEY[finding.capability], arch):
@@ -51,7 +51,7 @@ def rows(report: HostReport) -> Iterator[Row]:
 
 
 def long_rows(report: HostReport) -> Iterator[Row]:
-    """One row a capability of the catalogue, with each stage's state."""
+    """One row for each capability, with the state of each stage."""
     for finding in report.findings:
         states = {stage.stage: stage.state for stage in finding.stages}
         yield (
@@ -65,9 +65,9 @@ def long_rows(report: HostReport) -> Iterator[Row]:
 
 
 def evidence_rows(report: HostReport) -> Iterator[Row]:
-    """One row an observation, in the order in which stages are mended.
+    """One row for each observation, in the order of the stages.
 
-    The first of a stage decides it; the others are shown all the same.
+    The first of a stage decides it; the others are shown, too.
     """
     for finding in report.findings:
         for stage in finding.stages:
@@ -88,6 +88,6 @@ def _reason(finding: Finding) -> str:
     if finding.override is None:
         return finding.reason
     return (
-        f'{finding.override.origin} says so; found was '
-        f'{finding.found.value}: {finding.reason}'
+        f'overridden by {finding.override.origin}; detected: '
+        f'{finding.found.value}, {finding.reason}'
     )

@@ -309,7 +309,7 @@ class SecretTest(CommandTestCase):
         self.assertEqual(0, done[0].returncode, done[0].stderr)
         self.assertIn('HTTP 403', done[1].stderr)
         self.assertIn('HTTP 401', done[2].stderr)
-        self.assertIn('holds a user', done[3].stderr)
+        self.assertIn('contains a user', done[3].stderr)
         for each in done:
             for secret in self.SECRETS:
                 self.assertNotIn(secret, each.stdout + each.stderr)

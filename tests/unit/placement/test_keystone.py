@@ -96,7 +96,7 @@ class KeystoneTransportTest(testtools.TestCase):
                 microversion='1.6',
             )
         self.assertEqual(
-            'No answer from Placement or Keystone: Unable to establish '
+            'No response from Placement or Keystone: Unable to establish '
             f'connection to {url}/traits: Connection refused',
             error.what,
         )

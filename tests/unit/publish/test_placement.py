@@ -47,7 +47,7 @@ class TargetTest(ConfTestCase):
 
     def test_target_when_configured_uuid_is_none(self):
         text = '[hvfilter]\nprovider_uuid = node1\n'
-        self.assertIn('[hvfilter]provider_uuid', self.failure(text=text))
+        self.assertIn('[hvfilter] provider_uuid', self.failure(text=text))
 
     def test_target_when_name_is_configured(self):
         found = self.target(text='[hvfilter]\nprovider_name = n\n')
@@ -190,7 +190,7 @@ class PublisherTest(ConfTestCase):
         self.assertIn('CUSTOM_HVFILTER_NESTED_UNKNOWN', outcome.added)
         self.assertEqual(frozenset({'CUSTOM_HVFILTER_SEV'}), outcome.kept)
         self.assertIn(UUID, outcome.target)
-        self.assertIn('new to Placement', ' '.join(outcome.notes))
+        self.assertIn('created in Placement', ' '.join(outcome.notes))
         self.assertEqual(
             {
                 'OWNER_NOVA',

@@ -62,6 +62,6 @@ class TestTable(testtools.TestCase):
         found = {row[0]: row for row in table.rows(report)}
         self.assertIs(State.PRESENT, found['nested'][1])
         self.assertEqual(
-            f'I says so; found was absent: {NO_NESTED.reason}',
+            f'overridden by I; detected: absent, {NO_NESTED.reason}',
             found['nested'][3],
         )
