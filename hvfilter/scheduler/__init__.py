@@ -32,9 +32,9 @@ def all_filters() -> list[Any]:
     :raises hvfilter.model.problem.Problem: two plug-ins share a name
     """
     found = _classes(FILTERS)
-    from hvfilter.scheduler import startup
+    from hvfilter.scheduler import option_warnings
 
-    startup.check()
+    option_warnings.check()
     return found
 
 

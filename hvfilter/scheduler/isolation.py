@@ -61,7 +61,7 @@ def _with_traits(spec: Any) -> Any:
     flavor = spec.flavor if 'flavor' in spec else None
     if flavor is None:
         return spec
-    asked = request.asked(spec)
+    asked = request.from_spec(spec)
     needed = requests.requirements(asked, policies.configured())
     have = dict(flavor.extra_specs) if 'extra_specs' in flavor else {}
     more = {

@@ -12,7 +12,7 @@ from nova.scheduler.client import report
 
 from hvfilter.model import catalogue
 from hvfilter.model.week import Week
-from hvfilter.placement import client, errors, expired, keystone, patience
+from hvfilter.placement import client, errors, expired, keystone, time_limit
 
 _SHORTEST_TIMEOUT_S = 0.1
 
@@ -56,7 +56,7 @@ def _get(path: str, microversion: str) -> Any:
     is what it is known to be: ``SchedulerReportClient.get`` does no more.
     """
     nova = report.report_client_singleton()
-    left_s = patience.left_s()
+    left_s = time_limit.left_s()
     adapter = getattr(nova, '_client', None)
     if (
         left_s is None
@@ -79,7 +79,7 @@ def _hands_on_to_adapter(get: Any) -> bool:
     return code is not None and '_client' in code.co_names
 
 
-def holders_of(trait: str) -> frozenset[str]:
+def providers_with_trait(trait: str) -> frozenset[str]:
     """The uuids of the providers that carry a trait themselves.
 
     :raises hvfilter.placement.errors.PlacementError: they cannot be told

@@ -16,7 +16,7 @@ from oslo_log import log as logging
 from hvfilter.conf import scheduler as options
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Mode, Policy, WhenUnknown
-from hvfilter.placement.holders import Ages
+from hvfilter.placement.trait_cache import CacheTimes
 from hvfilter.rules import possible, requests
 from hvfilter.scheduler import settings
 
@@ -54,9 +54,9 @@ def configured() -> Policy:
     return settings.current().policy
 
 
-def ages() -> Ages:
+def times() -> CacheTimes:
     """When to ask Placement again."""
-    return settings.current().ages
+    return settings.current().times
 
 
 def for_host(

@@ -25,9 +25,9 @@ from oslo_log import log as logging
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
-from hvfilter.placement import client, errors, patience
-from hvfilter.rules import prefilter, requests
-from hvfilter.scheduler import knowledge, nova_client, policies, request
+from hvfilter.placement import client, errors, time_limit
+from hvfilter.rules import placement_query, requests
+from hvfilter.scheduler import nova_client, policies, request, worker_state
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _LANDMARK = 'compute_status_filter'
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
+class CloudState:
     """What, besides the request and the configuration, decides the query.
 
     :ivar known: the names of ours that Placement knows
@@ -47,11 +47,13 @@ class Surroundings:
     """
 
     known: frozenset[str]
-    reports: prefilter.Reports
+    reports: placement_query.Reports
     policies: tuple[Policy, ...]
 
 
-def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
+def read_cloud_state(
+    base: Policy, complain: Callable[[str], None]
+) -> CloudState:
     """Three or four requests to Placement, one to the database.
 
     Whose report is too old is in the filter's cache, which is renewed first
@@ -67,13 +69,13 @@ def survey(base: Policy, complain: Callable[[str], None]) -> Surroundings:
         policies.for_host([aggregate], base, complain)
         for aggregate in aggregates
     )
-    there = knowledge.current().holders.snapshot(
-        {nova_client.REPORTED}, policies.ages()
+    there = worker_state.current().trait_cache.get(
+        {nova_client.REPORTED}, policies.times()
     )
-    stale = there.holders is None or bool(there.expired.uuids)
-    return Surroundings(
+    stale = there.uuids_by_trait is None or bool(there.expired.uuids)
+    return CloudState(
         known,
-        prefilter.Reports(
+        placement_query.Reports(
             nova_client.REPORTED in known
             and not stale
             and not _any_unreported(),
@@ -116,24 +118,24 @@ class Prefilter:
         self._clock = clock
         self._lock = threading.Lock()
         self._complain = policies.complain
-        self._seen: tuple[Policy, Surroundings, float] | None = None
+        self._seen: tuple[Policy, CloudState, float] | None = None
 
     def apply(self, spec: Any) -> bool:
         """Add traits to the query that is made of a request spec.
 
-        Does nothing while it cannot look around: the filter judges anyway;
-        nor where an administrator forced the host: no filter judges that.
+        Does nothing while the state of the cloud is not known, since the
+        filter judges anyway; nor for a forced host, which no filter judges.
 
         :returns: whether any was added
         """
         if request.forced(spec):
             return False
         base = policies.configured()
-        asked = request.asked(spec)
-        around = self._surroundings(base)
-        if around is None:
+        asked = request.from_spec(spec)
+        cloud = self._cloud_state(base)
+        if cloud is None:
             return False
-        found = combined(asked, around)
+        found = combined(asked, cloud)
         if found.required:
             spec.root_required.update(found.required)
         if found.forbidden:
@@ -143,33 +145,33 @@ class Prefilter:
         LOG.debug(
             'Server %s: added to the Placement query: required %s, forbidden '
             '%s',
-            request.server(spec),
+            request.server_uuid(spec),
             sorted(found.required),
             sorted(found.forbidden),
         )
         return True
 
-    def _surroundings(self, base: Policy) -> Surroundings | None:
-        ages = policies.ages()
+    def _cloud_state(self, base: Policy) -> CloudState | None:
+        times = policies.times()
         seen, now_s = self._seen, self._clock()
         usable = None
         if seen is not None and seen[0] == base:
             age_s = now_s - seen[2]
-            if age_s < ages.soft_s:
+            if age_s < times.soft_s:
                 return seen[1]
-            usable = seen[1] if age_s < ages.hard_s else None
-        holders = knowledge.current().holders
+            usable = seen[1] if age_s < times.hard_s else None
+        trait_cache = worker_state.current().trait_cache
         # Who comes while another looks, or right after a failure, does not
         # wait.
-        if holders.resting() or not self._lock.acquire(blocking=False):
+        if trait_cache.backing_off() or not self._lock.acquire(blocking=False):
             return usable
         failure = None
         try:
-            with patience.of(ages.wait_s, self._clock):
-                found = survey(base, self._complain)
+            with time_limit.within(times.wait_s, self._clock):
+                found = read_cloud_state(base, self._complain)
         except errors.PlacementError as error:
             failure = error
-            holders.rest(error, ages)
+            trait_cache.back_off(error, times)
         else:
             self._seen = base, found, now_s
             return found
@@ -185,10 +187,12 @@ class Prefilter:
         return usable
 
 
-def combined(asked: requests.Asked, around: Surroundings) -> prefilter.Query:
+def combined(
+    asked: requests.Asked, cloud: CloudState
+) -> placement_query.Query:
     """What holds whichever of the policies a host is under."""
-    found = prefilter.query(asked, around.policies, around.reports)
-    return found.known(around.known)
+    found = placement_query.query(asked, cloud.policies, cloud.reports)
+    return found.known(cloud.known)
 
 
 def hvfilter_traits(context: Any, request_spec: Any) -> bool:

@@ -9,7 +9,7 @@ from hvfilter.rules import encryption
 from hvfilter.rules.requests import Asked
 
 
-def asked(spec: Any) -> Asked:
+def from_spec(spec: Any) -> Asked:
     """What flavor and image say; ``spec`` is a nova.objects.RequestSpec.
 
     Nova keeps neither unknown image properties nor forbidden image traits.
@@ -27,7 +27,7 @@ def asked(spec: Any) -> Asked:
     )
 
 
-def server(spec: Any) -> str:
+def server_uuid(spec: Any) -> str:
     """The uuid of the server that is to be placed, for the log."""
     return str(spec.instance_uuid) if 'instance_uuid' in spec else 'unknown'
 

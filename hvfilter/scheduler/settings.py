@@ -19,7 +19,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from hvfilter.model.policy import Mode, Policy, WhenUnknown
-from hvfilter.placement.holders import Ages
+from hvfilter.placement.trait_cache import CacheTimes
 from hvfilter.rules import possible, requests
 
 CONF = nova.conf.CONF
@@ -54,18 +54,18 @@ class Settings:
     """
 
     policy: Policy
-    ages: Ages
+    times: CacheTimes
     scarce: frozenset[str]
     preferred_multiplier: float
     scarce_multiplier: float
     report_max_age_weeks: int
 
 
-class Contradiction(ValueError):
+class ConflictingOptions(ValueError):
     """Options that make no sense together."""
 
 
-class LastGood:
+class LastValid:
     """Reads the options; safe to use by many threads."""
 
     def __init__(self) -> None:
@@ -79,11 +79,11 @@ class LastGood:
 
         :raises oslo_config.cfg.Error: a value is not allowed
         :raises ValueError: likewise
-        :raises Contradiction: options contradict one another
+        :raises ConflictingOptions: options contradict one another
         """
         values = {name: getattr(CONF.hvfilter, name) for name in _NAMES}
         for problem in _contradictions(values).values():
-            raise Contradiction(problem)
+            raise ConflictingOptions(problem)
         with self._lock:
             self._named.clear()
             return self._keep(values)
@@ -148,7 +148,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
             frozenset(values['reserved']),
             Mode(values['mode']),
         ),
-        Ages(
+        CacheTimes(
             values['refresh_s'],
             values['trust_s'],
             values['retry_s'],
@@ -191,18 +191,18 @@ def _words(value: object) -> str:
     return str(value)
 
 
-_last_good = LastGood()
+_last_valid = LastValid()
 
 
 def start() -> Settings:
-    """See :meth:`LastGood.start`; from now on SIGHUP is noticed at once."""
+    """See :meth:`LastValid.start`; from now on SIGHUP is noticed at once."""
     CONF.register_mutate_hook(_mutated)
-    return _last_good.start()
+    return _last_valid.start()
 
 
 def current() -> Settings:
-    """See :meth:`LastGood.current`."""
-    return _last_good.current()
+    """See :meth:`LastValid.current`."""
+    return _last_valid.current()
 
 
 def _mutated(conf: cfg.ConfigOpts, fresh: object) -> None:
@@ -212,6 +212,6 @@ def _mutated(conf: cfg.ConfigOpts, fresh: object) -> None:
     anew from it: they inherit what made sense, and what was logged already.
     """
     try:
-        _last_good.current()
+        _last_valid.current()
     except Exception:
         LOG.exception('Could not read the options of [hvfilter].')

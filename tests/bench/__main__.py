@@ -49,7 +49,7 @@ def main() -> None:
     warnings.simplefilter('ignore')
     objects.register_all()
     found: dict[str, object] = {}
-    names = ('holders_of', 'carried_traits', 'expired_reports')
+    names = ('providers_with_trait', 'carried_traits', 'expired_reports')
     real = {name: getattr(nova_client, name) for name in names}
     if not options.only_select_destinations:
         found.update(tables.filters_alone(sorted({*options.sizes, tables.AT})))

@@ -22,7 +22,7 @@ from nova.scheduler.filters import (
 from nova.scheduler.weights import ram
 
 from hvfilter.placement.expired import NONE
-from hvfilter.scheduler import knowledge, nova_client
+from hvfilter.scheduler import nova_client, worker_state
 from hvfilter.scheduler.filters import hardware_virt
 from hvfilter.scheduler.weighers import hardware_virt as hardware_virt_weigher
 from tests.bench.clock import Run, best_of_turns_s, best_s
@@ -70,7 +70,7 @@ class Bench:
         self.fleet = Fleet()
         for key in ('reported', 'kvm', 'nested'):
             self.fleet[key].update(state.uuid for state in states)
-        nova_client.holders_of = self.fleet
+        nova_client.providers_with_trait = self.fleet
         nova_client.carried_traits = self.fleet.carried
         nova_client.expired_reports = lambda max_age_weeks: NONE
         self.ours = self.new()
@@ -170,7 +170,7 @@ class Bench:
             state.uuid for state in self.states[::10]
         )
         self.fleet['slat'].update(state.uuid for state in self.states[::3])
-        knowledge.renew()
+        worker_state.renew()
         handler = weights.HostWeightHandler()
 
         def ways(one: weights.BaseHostWeigher, specs: dict[str, str]) -> Run:

@@ -32,7 +32,7 @@ from collections.abc import Callable
 from nova import exception
 
 from hvfilter.model import catalogue
-from hvfilter.scheduler import knowledge
+from hvfilter.scheduler import worker_state
 from tests import functional, kept
 from tests.fakes import placement as gate
 from tests.functional.scheduler import crowd
@@ -133,17 +133,17 @@ class Soak(crowd.CrowdTestCase):
         manager = self.scheduler_service.manager.host_manager
         for _ in range(SAMPLES):
             self._ended.wait(_length_s / SAMPLES)
-            if knowledge.current().counts().get('requests', 0) < WARM:
+            if worker_state.current().counts().get('requests', 0) < WARM:
                 continue
             size, alive = kept.kept(
-                'hvfilter', [knowledge.current(), *manager.enabled_filters]
+                'hvfilter', [worker_state.current(), *manager.enabled_filters]
             )
             self._sizes.append(size / 1024)
             self._alive.append(alive)
         self._ended.set()
         for thread in threads:
             thread.join()
-        self._counts.update(knowledge.current().counts())
+        self._counts.update(worker_state.current().counts())
 
     @staticmethod
     def _some(dice: random.Random) -> frozenset[str]:

@@ -16,8 +16,8 @@ NEED_OTHERS = ('hvfilter.scheduler', 'hvfilter.osc')
 # Each is filled while something is read, or counts.
 GROWING = {
     'hvfilter.host.cpuid_dump.Dump',
-    'hvfilter.placement.holders.Counters',
-    'hvfilter.placement.holders._Attempt',
+    'hvfilter.placement.trait_cache.Counters',
+    'hvfilter.placement.trait_cache._Attempt',
 }
 
 

@@ -10,20 +10,20 @@ from typing import Any
 from nova.scheduler import filters
 from oslo_log import log as logging
 
-from hvfilter.placement import patience
-from hvfilter.placement.holders import Ages
+from hvfilter.placement import time_limit
+from hvfilter.placement.trait_cache import CacheTimes
 from hvfilter.rules import explain
 from hvfilter.scheduler import (
-    followed,
+    fallback,
+    guru_report,
     isolation,
-    knowledge,
-    meditation,
     policies,
     prefilter,
     request,
-    rulings,
+    request_tracking,
     settings,
-    unjudged,
+    verdict_cache,
+    worker_state,
 )
 
 LOG = logging.getLogger(__name__)
@@ -54,11 +54,13 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         policies.start()
         isolation.install()
         prefilter.install()
-        meditation.register()
-        followed.install()
-        shared = knowledge.renew()
+        guru_report.register()
+        request_tracking.install()
+        shared = worker_state.renew()
         self._statistics = shared.statistics
-        self._docket = rulings.Docket(shared.holders, time.monotonic)
+        self._verdict_cache = verdict_cache.VerdictCache(
+            shared.trait_cache, time.monotonic
+        )
 
     def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
         """Judge a single host; Nova's scheduler calls filter_all."""
@@ -75,14 +77,14 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             return self._filter(hosts, spec_obj)
         except Exception as error:
             self._statistics.add(errors=1)
-            passed, deciding = unjudged.passing(hosts, spec_obj)
+            passed, deciding = fallback.passing(hosts, spec_obj)
             LOG.exception(
                 'Server %(server)s: HardwareVirtFilter failed (%(error)s); '
                 '%(passed)s of %(total)s hosts pass because %(deciding)s. '
                 'This is a bug in hvfilter: report it with the traceback '
                 'below.',
                 {
-                    'server': unjudged.server(spec_obj),
+                    'server': fallback.server(spec_obj),
                     'error': error,
                     'passed': len(passed),
                     'total': len(hosts),
@@ -96,27 +98,27 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         from nova.scheduler import utils
 
         now = settings.current()
-        question = rulings.Question(
-            request.asked(spec),
+        key = verdict_cache.RequestKey(
+            request.from_spec(spec),
             utils.request_is_rebuild(spec),
             now.policy,
         )
-        ages = now.ages
-        with patience.of(ages.wait_s, time.monotonic):
-            return self._judge(hosts, question, ages, spec)
+        times = now.times
+        with time_limit.within(times.wait_s, time.monotonic):
+            return self._judge(hosts, key, times, spec)
 
     def _judge(
         self,
         hosts: list[Any],
-        question: rulings.Question,
-        ages: Ages,
+        key: verdict_cache.RequestKey,
+        times: CacheTimes,
         spec: Any,
     ) -> list[Any]:
-        whole = followed.current()
-        if whole is not None:
-            whole.candidates = hosts
-        case = self._docket.case(question, ages)
-        accepted = case.accepted
+        tracked = request_tracking.current()
+        if tracked is not None:
+            tracked.candidates = hosts
+        verdicts = self._verdict_cache.verdicts_for(key, times)
+        accepted = verdicts.accepted
         # Nearly always all are. Of all ways to find out the fastest, on each
         # supported Python: neither a list nor a call.
         for host in hosts:
@@ -125,48 +127,48 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         else:
             self._statistics.add(requests=1, hosts_passed=len(hosts))
             return hosts
-        found = case.sift(
-            hosts, lambda each: self._docket.table_of(each, ages)
+        found = verdicts.filter_hosts(
+            hosts, lambda each: self._verdict_cache.classes_with(each, times)
         )
         if found.against:
             try:
-                self._explain(found, hosts, question, spec)
+                self._explain(found, hosts, key, spec)
             except Exception:
                 # The verdicts stand, with reasons or without.
-                LOG.exception(followed.UNEXPLAINED)
+                LOG.exception(request_tracking.UNEXPLAINED)
         self._statistics.add(requests=1, hosts_passed=len(found.passed))
         return found.passed
 
     def _explain(
         self,
-        found: rulings.Sifted,
+        found: verdict_cache.FilterResult,
         candidates: list[Any],
-        question: rulings.Question,
+        key: verdict_cache.RequestKey,
         spec: Any,
     ) -> None:
-        against, let_pass = found.against, found.let_pass
-        server = followed.servers(spec)
+        against, passed_anyway = found.against, found.passed_anyway
+        server = request_tracking.servers(spec)
         names = {
             verdict: [host.host for host in hosts]
             for verdict, hosts in against.items()
         }
-        requirements, policy = question.requirements, question.policy
+        requirements, policy = key.requirements, key.policy
         changed = explain.by_aggregates(against, requirements, policy)
         LOG.info(
             '%s: %s; %s%s',
             server,
-            explain.line(names, len(candidates), permissive=let_pass),
-            followed.context(
+            explain.line(names, len(candidates), permissive=passed_anyway),
+            request_tracking.context(
                 requirements,
                 policy,
-                knowledge.current().holders.peek(),
+                worker_state.current().trait_cache.peek(),
                 candidates,
             ),
             f'; by aggregate metadata: {changed}' if changed else '',
         )
-        whole = followed.current()
-        if whole is not None:
-            whole.explained = True
+        tracked = request_tracking.current()
+        if tracked is not None:
+            tracked.explained = True
         if LOG.isEnabledFor(logging.DEBUG):
             for verdict, hosts in against.items():
                 for host in hosts:
@@ -179,7 +181,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
                     )
         counts = {verdict: len(hosts) for verdict, hosts in against.items()}
         self._statistics.add(
-            hosts_rejected=sum(counts.values()) - let_pass,
-            hosts_let_pass=let_pass,
+            hosts_rejected=sum(counts.values()) - passed_anyway,
+            hosts_let_pass=passed_anyway,
         )
         self._statistics.add_verdicts(counts)

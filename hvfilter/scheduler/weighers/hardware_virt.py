@@ -12,10 +12,10 @@ from nova.scheduler import weights
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
-from hvfilter.placement import patience
+from hvfilter.placement import time_limit
 from hvfilter.rules import requests, weigh
-from hvfilter.scheduler import knowledge, policies, request, settings
-from hvfilter.scheduler.hosts import uuid_of
+from hvfilter.scheduler import policies, request, settings, worker_state
+from hvfilter.scheduler.host_classes import uuid_of
 
 LOG = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         try:
             return self._weigh(hosts, weight_properties)
         except Exception:
-            knowledge.current().statistics.add(errors=1)
+            worker_state.current().statistics.add(errors=1)
             LOG.exception(
                 'HardwareVirtWeigher failed; all hosts get weight 0. This is '
                 'a bug in hvfilter: report it with the traceback below.'
@@ -75,12 +75,12 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         if not keys:
             return [0.0] * len(hosts)
         traits = {key: catalogue.BY_KEY[key].trait for key in keys}
-        ages = policies.ages()
-        with patience.of(ages.wait_s, time.monotonic):
-            snapshot = knowledge.current().holders.snapshot(
-                frozenset(traits.values()), ages
+        times = policies.times()
+        with time_limit.within(times.wait_s, time.monotonic):
+            snapshot = worker_state.current().trait_cache.get(
+                frozenset(traits.values()), times
             )
-        holders = snapshot.holders or {}
+        holders = snapshot.uuids_by_trait or {}
         held = [(key, holders.get(traits[key], ())) for key in keys]
         uuids_of = map(uuid_of, hosts)
         found = [
@@ -95,7 +95,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
 
     def _terms(self, hosts: list[Any], spec: Any) -> list[_Terms]:
         """What counts for each host, as its aggregates change it."""
-        asked = request.asked(spec)
+        asked = request.from_spec(spec)
         now = settings.current()
         # Nova gives hosts of an aggregate one and the same object.
         known: dict[tuple[int, ...], _Terms] = {}

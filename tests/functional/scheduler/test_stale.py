@@ -7,7 +7,7 @@ import datetime
 import time
 
 from hvfilter.model.week import Week
-from hvfilter.scheduler import knowledge
+from hvfilter.scheduler import worker_state
 from tests.fakes import placement
 from tests.functional import findings, landing
 
@@ -31,7 +31,7 @@ class StaleTest(landing.LandingTestCase):
     def look_again(self) -> None:
         """As after [hvfilter] refresh_s."""
         self.restart_scheduler()
-        knowledge.renew()
+        worker_state.renew()
         self.gate.requests.clear()
 
     def lands(self, specs: dict[str, str], on: str | None) -> None:

@@ -15,7 +15,7 @@ from nova.scheduler import filters, host_manager
 from oslo_config import fixture as config_fixture
 
 from hvfilter.placement.expired import Expired
-from hvfilter.scheduler import knowledge, policies
+from hvfilter.scheduler import policies, worker_state
 from hvfilter.scheduler.filters import hardware_virt
 from tests.fakes.fleet import Clock, Fleet
 
@@ -100,7 +100,8 @@ class SchedulerTestCase(testtools.TestCase):
         )
         self.useFixture(
             fixtures.MonkeyPatch(
-                'hvfilter.scheduler.nova_client.holders_of', self.fleet
+                'hvfilter.scheduler.nova_client.providers_with_trait',
+                self.fleet,
             )
         )
         self.useFixture(
@@ -148,4 +149,4 @@ class SchedulerTestCase(testtools.TestCase):
 
     @property
     def counts(self) -> dict[str, int]:
-        return knowledge.current().counts()
+        return worker_state.current().counts()

@@ -83,7 +83,9 @@ class IsolationTest(base.SchedulerTestCase):
         self.assertEqual(asked, self.see(spec(asked)))
 
     def test_nova_is_asked_all_the_same_when_something_is_broken(self):
-        self.patch('hvfilter.scheduler.request.asked', lambda request: 1 / 0)
+        self.patch(
+            'hvfilter.scheduler.request.from_spec', lambda request: 1 / 0
+        )
         self.assertEqual({}, self.see(spec()))
         self.assertIn('a bug in hvfilter', self.log.output)
 

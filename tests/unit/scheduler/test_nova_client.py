@@ -9,7 +9,7 @@ from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ksa
 from nova.scheduler.client import report
 
-from hvfilter.placement import errors, patience
+from hvfilter.placement import errors, time_limit
 from hvfilter.scheduler import nova_client
 from tests.fakes.fleet import Clock
 
@@ -46,7 +46,7 @@ class NovaClientTest(testtools.TestCase):
     def test_holders_are_asked_for_by_trait(self):
         provider = {'uuid': UUID.upper(), 'name': 'a', 'generation': 1}
         self.answer = response(200, {'resource_providers': [provider]})
-        found = nova_client.holders_of('CUSTOM_HVFILTER_KVM')
+        found = nova_client.providers_with_trait('CUSTOM_HVFILTER_KVM')
         self.assertEqual({UUID}, found)
         self.assertEqual(
             [('/resource_providers?required=CUSTOM_HVFILTER_KVM', '1.18')],
@@ -78,7 +78,7 @@ class NovaClientTest(testtools.TestCase):
             self.answer = failure
             self.assertRaises(
                 errors.PlacementError,
-                nova_client.holders_of,
+                nova_client.providers_with_trait,
                 'CUSTOM_HVFILTER_KVM',
             )
 
@@ -99,7 +99,7 @@ class NovaClientTest(testtools.TestCase):
             )
         )
         clock = Clock()
-        with patience.of(20, clock):
+        with time_limit.within(20, clock):
             for passes_s, left_s in ((5, 15), (10, 5), (10, 0.1)):
                 clock.pass_s(passes_s)
                 nova_client.known_traits()
@@ -114,7 +114,7 @@ class NovaClientTest(testtools.TestCase):
         self.assertNotIn('timeout', asked[0][1])
 
     def test_client_that_is_not_as_expected_is_asked_as_nova_does(self):
-        with patience.of(20, Clock()):
+        with time_limit.within(20, Clock()):
             nova_client.known_traits()
         self.assertEqual(1, len(self.asked))
 

@@ -11,12 +11,12 @@ from nova.scheduler import request_filter
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Mode, Policy, WhenUnknown
-from hvfilter.placement import errors, patience
+from hvfilter.placement import errors, time_limit
 from hvfilter.placement.expired import Expired
 from hvfilter.rules import infer, requests
-from hvfilter.rules import prefilter as rules
+from hvfilter.rules import placement_query as rules
 from hvfilter.rules.judge import judge
-from hvfilter.scheduler import knowledge, nova_client, policies, prefilter
+from hvfilter.scheduler import nova_client, policies, prefilter, worker_state
 from hvfilter.scheduler.filters import hardware_virt
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import aggregate, spec
@@ -125,7 +125,9 @@ class ApplyTest(PrefilterTestCase):
         self.unreported = False
         self.patch('hvfilter.scheduler.nova_client.expired_reports', no_answer)
         self.assertEqual(({NESTED}, set()), self.apply(spec(ASKS)))
-        self.assertIsNone(knowledge.current().holders.peek().holders)
+        self.assertIsNone(
+            worker_state.current().trait_cache.peek().uuids_by_trait
+        )
 
     def test_permissive_mode_asks_for_nothing(self):
         self.flags(mode='permissive')
@@ -213,14 +215,14 @@ class ApplyTest(PrefilterTestCase):
         left_s = []
 
         def names():
-            left_s.append(patience.left_s())
+            left_s.append(time_limit.left_s())
             self.clock.pass_s(15)
             return frozenset(self.known)
 
         self.patch('hvfilter.scheduler.nova_client.known_traits', names)
         self.patch(
             'hvfilter.scheduler.prefilter._any_unreported',
-            lambda: left_s.append(patience.left_s()),
+            lambda: left_s.append(time_limit.left_s()),
         )
         self.apply(spec(ASKS))
         self.assertEqual([20.0, 5.0], left_s)
@@ -304,7 +306,7 @@ class SoundTest(testtools.TestCase):
         hosts = [
             each for each in hosts if each[3].kvm_host or each[2] != 'now'
         ]
-        around = prefilter.Surroundings(
+        cloud = prefilter.CloudState(
             catalogue.OWN_TRAITS,
             rules.Reports(
                 all(when == 'now' for _, _, when, _ in hosts),
@@ -318,7 +320,7 @@ class SoundTest(testtools.TestCase):
                 for each in ([], *([one] for one in aggregates))
             ),
         )
-        query = prefilter.combined(asked, around)
+        query = prefilter.combined(asked, cloud)
         for has, unknown, when, facts in hosts:
             if asked.img_hv_type == 'kvm' and not facts.kvm_host:
                 # Nova's ImagePropertiesFilter leaves no such host.

@@ -13,7 +13,7 @@ import random
 from nova import objects, weights
 
 from hvfilter.model import catalogue
-from hvfilter.scheduler import knowledge, policies
+from hvfilter.scheduler import policies, worker_state
 from hvfilter.scheduler.weighers import hardware_virt
 from tests.unit.scheduler import base, reference
 from tests.unit.scheduler.base import aggregate, host, spec
@@ -207,16 +207,18 @@ class ReferenceTest(base.SchedulerTestCase):
         """Placement answers of some traits, and then of no more."""
         self.clock.pass_s(1000)
         some = [catalogue.BY_KEY[key] for key in dice.some(KEYS, len(KEYS))]
-        knowledge.current().holders.snapshot(
+        worker_state.current().trait_cache.get(
             {each.trait for each in some}
             | {each.unknown_trait for each in dice.some(some, len(some))},
-            policies.ages(),
+            policies.times(),
         )
         self.fleet.fall()
 
     def unheard(self) -> tuple[frozenset[str], frozenset[str]]:
         """Of what Placement did not answer, as the reference takes it."""
-        holders = knowledge.current().holders.peek().holders or {}
+        holders = (
+            worker_state.current().trait_cache.peek().uuids_by_trait or {}
+        )
         rows = catalogue.CATALOGUE
         return (
             frozenset(row.key for row in rows if row.trait not in holders),

@@ -8,7 +8,7 @@ import fixtures
 import nova.conf
 from oslo_config import cfg
 
-from hvfilter.scheduler import knowledge, policies, settings
+from hvfilter.scheduler import policies, settings, worker_state
 from hvfilter.scheduler.filters import hardware_virt
 from hvfilter.scheduler.weighers import hardware_virt as weigher
 from tests.unit.scheduler import base
@@ -146,12 +146,12 @@ class StartTest(SettingsTestCase):
 
     def test_error_names_options_that_contradict(self):
         error = self.assertRaises(
-            settings.Contradiction, self.start, trust_s=5
+            settings.ConflictingOptions, self.start, trust_s=5
         )
         self.assertIn('trust_s = 5', str(error))
 
     def test_settings_are_read_when_nobody_started(self):
-        with mock.patch.object(settings, '_last_good', settings.LastGood()):
+        with mock.patch.object(settings, '_last_valid', settings.LastValid()):
             self.assertEqual(('kvm',), policies.configured().required)
 
 
@@ -160,7 +160,9 @@ class BrokenFilterTest(SettingsTestCase):
 
     def broken(self, hosts, request=None):
         explode = mock.Mock(side_effect=RuntimeError('boom'))
-        with mock.patch.object(self.filter._docket, 'case', explode):
+        with mock.patch.object(
+            self.filter._verdict_cache, 'verdicts_for', explode
+        ):
             found = self.filter.filter_all(hosts, request or spec())
         return [each.host for each in found]
 
@@ -308,7 +310,7 @@ class WeigherTest(SettingsTestCase):
 class StretchTest(SettingsTestCase):
     def test_line_says_how_often_and_why(self):
         self.start()
-        holders = knowledge.current().holders
+        holders = worker_state.current().trait_cache
         with mock.patch.object(
             holders, '_cpu_clock', mock.Mock(side_effect=[0.0, 4.0])
         ):

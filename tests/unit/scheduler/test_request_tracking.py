@@ -7,7 +7,7 @@ import oslo_messaging as messaging
 from nova import exception
 from nova.scheduler import manager
 
-from hvfilter.scheduler import followed
+from hvfilter.scheduler import request_tracking
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import host, spec, uuid_of
 
@@ -32,7 +32,7 @@ class FollowedTestCase(base.SchedulerTestCase):
                 raise found or exception.NoValidHost(reason='')
             return passed
 
-        method = followed.following(inner)
+        method = request_tracking.tracking(inner)
         return method(
             None, None, spec_obj=request, instance_uuids=list(servers)
         )
@@ -99,7 +99,9 @@ class NoCandidatesTest(FollowedTestCase):
 
         request = spec({f'trait:{NESTED}': 'required'})
         self.assertRaises(
-            messaging.ExpectedException, followed.following(inner), request
+            messaging.ExpectedException,
+            request_tracking.tracking(inner),
+            request,
         )
         self.assertIn('no valid host', self.log.output)
 
@@ -118,7 +120,7 @@ class NoCandidatesTest(FollowedTestCase):
 
     def test_fault_of_ours_changes_nothing(self):
         with mock.patch.object(
-            followed.supply, 'supply', side_effect=ZeroDivisionError
+            request_tracking.supply, 'supply', side_effect=ZeroDivisionError
         ):
             self.refused(spec({f'trait:{NESTED}': 'required'}))
             self.assertIn('This is a bug in hvfilter', self.log.output)
@@ -157,7 +159,7 @@ class CandidatesTest(FollowedTestCase):
             ],
             self.log.output.splitlines(),
         )
-        self.assertIsNone(followed.current())
+        self.assertIsNone(request_tracking.current())
         self.assertNotIn('requests_without_hosts', self.counts)
 
     def test_one_line_when_both_placement_and_the_filter_narrowed(self):
@@ -182,14 +184,14 @@ class CandidatesTest(FollowedTestCase):
         self.fleet.fall()
         self.clock.pass_s(10_000)
         asked = len(self.fleet.asked)
-        method = followed.following(lambda *args, **kwargs: ['full'])
+        method = request_tracking.tracking(lambda *args, **kwargs: ['full'])
         self.assertEqual(['full'], method(None, None, spec_obj=request))
         self.assertEqual(asked, len(self.fleet.asked))
 
     def test_fault_of_ours_changes_nothing_when_a_host_is_found(self):
         request = spec({f'trait:{NESTED}': 'required'})
         with mock.patch.object(
-            followed.supply, 'supply', side_effect=ZeroDivisionError
+            request_tracking.supply, 'supply', side_effect=ZeroDivisionError
         ):
             self.assertEqual(['full'], self.select(request, [host('full')]))
         self.assertIn('This is a bug in hvfilter', self.log.output)
@@ -224,11 +226,11 @@ class CandidatesTest(FollowedTestCase):
 class InstallTest(base.SchedulerTestCase):
     def test_method_of_nova_is_followed_once(self):
         method = manager.SchedulerManager.select_destinations
-        self.assertTrue(getattr(method, followed._MARK))
-        followed.install()
+        self.assertTrue(getattr(method, request_tracking._MARK))
+        request_tracking.install()
         self.assertIs(method, manager.SchedulerManager.select_destinations)
 
     def test_another_nova_is_left_alone(self):
         with mock.patch.object(manager, 'SchedulerManager', object()):
-            followed.install()
+            request_tracking.install()
         self.assertIn('will not be explained', self.log.output)

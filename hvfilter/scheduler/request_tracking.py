@@ -26,16 +26,16 @@ from oslo_log import log as logging
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
 from hvfilter.model.requirement import Requirements
-from hvfilter.placement import patience
-from hvfilter.placement.holders import Snapshot
+from hvfilter.placement import time_limit
+from hvfilter.placement.trait_cache import CachedTraits
 from hvfilter.rules import requests, supply
-from hvfilter.scheduler import knowledge, policies, request
-from hvfilter.scheduler.hosts import uuid_of
+from hvfilter.scheduler import policies, request, worker_state
+from hvfilter.scheduler.host_classes import uuid_of
 
 LOG = logging.getLogger(__name__)
 
 _MOST_SERVERS = 3
-_MARK = 'hvfilter_follows'
+_MARK = 'hvfilter_tracks'
 
 UNEXPLAINED = (
     'Could not explain why hosts were rejected. This is a bug in hvfilter: '
@@ -43,7 +43,7 @@ UNEXPLAINED = (
 )
 
 
-class Followed:
+class TrackedRequest:
     """One call of select_destinations.
 
     :ivar servers: uuids of the servers to place
@@ -57,21 +57,21 @@ class Followed:
         self.candidates: Sequence[Any] = ()
 
 
-_current: contextvars.ContextVar[Followed | None]
-_current = contextvars.ContextVar('hvfilter_followed', default=None)
+_current: contextvars.ContextVar[TrackedRequest | None]
+_current = contextvars.ContextVar('hvfilter_tracked_request', default=None)
 
 
-def current() -> Followed | None:
+def current() -> TrackedRequest | None:
     """The one that this thread is at; None outside of any."""
     return _current.get()
 
 
 def servers(spec: Any) -> str:
     """Which servers a request is for, as a line in the log begins."""
-    followed = _current.get()
-    names = followed.servers if followed else ()
+    tracked = _current.get()
+    names = tracked.servers if tracked else ()
     if len(names) < 2:
-        return f'Server {request.server(spec)}'
+        return f'Server {request.server_uuid(spec)}'
     shown = ', '.join(map(str, names[:_MOST_SERVERS]))
     more = ', ...' if len(names) > _MOST_SERVERS else ''
     return f'{len(names)} servers ({shown}{more})'
@@ -90,27 +90,27 @@ def install() -> None:
         )
         return
     if not getattr(original, _MARK, False):
-        wrapped = following(original)
+        wrapped = tracking(original)
         setattr(wrapped, _MARK, True)
         manager.SchedulerManager.select_destinations = wrapped
 
 
-def following(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The same method, followed; its results and exceptions stay."""
+def tracking(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, tracked; its results and exceptions stay."""
 
     @functools.wraps(original)
     def select_destinations(*args: Any, **kwargs: Any) -> Any:
-        followed = Followed(kwargs.get('instance_uuids') or ())
-        token = _current.set(followed)
+        tracked = TrackedRequest(kwargs.get('instance_uuids') or ())
+        token = _current.set(tracked)
         try:
             found = original(*args, **kwargs)
         except Exception as error:
-            if _no_valid_host(error) and not followed.explained:
-                _explain(_spec((*args, *kwargs.values())), followed)
+            if _no_valid_host(error) and not tracked.explained:
+                _explain(_spec((*args, *kwargs.values())), tracked)
             raise
         else:
-            if not followed.explained:
-                _report(_spec((*args, *kwargs.values())), followed)
+            if not tracked.explained:
+                _report(_spec((*args, *kwargs.values())), tracked)
             return found
         finally:
             _current.reset(token)
@@ -129,24 +129,24 @@ def _spec(values: Sequence[Any]) -> Any:
     return next(specs, None)
 
 
-def _explain(spec: Any, followed: Followed) -> None:
+def _explain(spec: Any, tracked: TrackedRequest) -> None:
     """Log why there may be no valid host, if our traits limited the query."""
     try:
         limits = _limits(spec)
         if limits:
-            knowledge.current().statistics.add(requests_without_hosts=1)
+            worker_state.current().statistics.add(requests_without_hosts=1)
             LOG.info(
                 '%s: no valid host. The Placement query was limited to hosts '
                 '%s; %s',
                 servers(spec),
                 limits,
-                _asked_and_there(spec, followed.candidates, _refreshed),
+                _asked_and_there(spec, tracked.candidates, _refreshed),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
 
 
-def _report(spec: Any, followed: Followed) -> None:
+def _report(spec: Any, tracked: TrackedRequest) -> None:
     """Log how our traits limited the query of a request that found hosts.
 
     Nothing is asked for it: the server is not to wait for a line of the log.
@@ -158,7 +158,7 @@ def _report(spec: Any, followed: Followed) -> None:
                 '%s: the Placement query was limited to hosts %s; %s',
                 servers(spec),
                 limits,
-                _asked_and_there(spec, followed.candidates, _as_it_is),
+                _asked_and_there(spec, tracked.candidates, _as_it_is),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
@@ -167,23 +167,23 @@ def _report(spec: Any, followed: Followed) -> None:
 def _asked_and_there(
     spec: Any,
     candidates: Sequence[Any],
-    look: Callable[[frozenset[str]], Snapshot],
+    look: Callable[[frozenset[str]], CachedTraits],
 ) -> str:
     policy = policies.configured()
-    needed = requests.requirements(request.asked(spec), policy)
+    needed = requests.requirements(request.from_spec(spec), policy)
     keys = needed.capabilities | policy.reserved
     traits = frozenset(catalogue.BY_KEY[key].trait for key in keys)
     return context(needed, policy, look(traits), candidates)
 
 
-def _refreshed(traits: frozenset[str]) -> Snapshot:
-    ages = policies.ages()
-    with patience.of(ages.wait_s, time.monotonic):
-        return knowledge.current().holders.snapshot(traits, ages)
+def _refreshed(traits: frozenset[str]) -> CachedTraits:
+    times = policies.times()
+    with time_limit.within(times.wait_s, time.monotonic):
+        return worker_state.current().trait_cache.get(traits, times)
 
 
-def _as_it_is(traits: frozenset[str]) -> Snapshot:
-    return knowledge.current().holders.peek()
+def _as_it_is(traits: frozenset[str]) -> CachedTraits:
+    return worker_state.current().trait_cache.peek()
 
 
 def _limits(spec: Any) -> str:
@@ -196,7 +196,7 @@ def _limits(spec: Any) -> str:
 
     if spec is None or utils.request_is_rebuild(spec):
         return ''
-    asked = request.asked(spec)
+    asked = request.from_spec(spec)
     said = [
         (name.removeprefix('trait:'), value)
         for name, value in (*asked.extra_specs, *asked.image_traits)
@@ -221,7 +221,7 @@ def _ours(spec: Any, name: str, said: set[str]) -> frozenset[str]:
 def context(
     needed: Requirements,
     policy: Policy,
-    snapshot: Snapshot,
+    snapshot: CachedTraits,
     candidates: Sequence[Any],
 ) -> str:
     """What was requested by whom, and how many hosts there are for it.
@@ -229,7 +229,7 @@ def context(
     :param candidates: the host states that Nova offered
     """
     words = f'requested: {supply.requested(needed, policy)}'
-    found = supply.supply(needed, policy, snapshot.holders or {})
+    found = supply.supply(needed, policy, snapshot.uuids_by_trait or {})
     if found is None:
         return f'{words}; how many hosts have it is not known'
     counted = found.words(map(uuid_of, candidates))

@@ -16,11 +16,11 @@ Clock = Callable[[], float]
 """Monotonic, in seconds."""
 
 _limit: contextvars.ContextVar[tuple[float, Clock] | None]
-_limit = contextvars.ContextVar('hvfilter_patience', default=None)
+_limit = contextvars.ContextVar('hvfilter_time_limit', default=None)
 
 
 @contextlib.contextmanager
-def of(seconds: float, clock: Clock) -> Iterator[None]:
+def within(seconds: float, clock: Clock) -> Iterator[None]:
     """Wait no longer than this in all; less if less is left already."""
     left = left_s()
     if left is not None:

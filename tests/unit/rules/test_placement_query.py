@@ -4,7 +4,7 @@ import testtools
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Mode, Policy, WhenUnknown
-from hvfilter.rules import prefilter, requests
+from hvfilter.rules import placement_query, requests
 
 
 def trait(*keys):
@@ -12,10 +12,10 @@ def trait(*keys):
 
 
 def query(specs, *policies, complete=False, doubted=(), stale=False, **asked):
-    return prefilter.query(
+    return placement_query.query(
         requests.Asked.of(specs, **asked),
         policies or (Policy(),),
-        prefilter.Reports(complete, frozenset(doubted), stale),
+        placement_query.Reports(complete, frozenset(doubted), stale),
     )
 
 
@@ -38,7 +38,7 @@ class QueryTest(testtools.TestCase):
     def test_nothing_is_required_when_unreported_hosts_are_accepted(self):
         policy = Policy(unreported=WhenUnknown.ACCEPT)
         found = query({'hvfilter:nested': 'required'}, policy)
-        self.assertEqual(prefilter.Query(), found)
+        self.assertEqual(placement_query.Query(), found)
 
     def test_kvm_image_becomes_a_trait_when_unreported_are_rejected(self):
         policy = Policy(unreported=WhenUnknown.REJECT)
@@ -68,11 +68,11 @@ class QueryTest(testtools.TestCase):
             {'hvfilter:nested': 'required', 'hvfilter:tdx': 'forbidden'}
         )
         self.assertEqual(
-            prefilter.Query(frozenset(trait('nested'))),
+            placement_query.Query(frozenset(trait('nested'))),
             found.known(frozenset(trait('nested', 'kvm'))),
         )
         self.assertEqual(
-            prefilter.Query(forbidden=frozenset(trait('tdx'))),
+            placement_query.Query(forbidden=frozenset(trait('tdx'))),
             found.known(frozenset(trait('tdx'))),
         )
 
@@ -82,7 +82,7 @@ class QueryTest(testtools.TestCase):
             {'emulation_architecture': 'aarch64'},
         ):
             found = query({}, complete=True, **image)
-            self.assertEqual(prefilter.Query(), found)
+            self.assertEqual(placement_query.Query(), found)
 
     def test_policy_is_not_asked_for_what_a_host_reported_as_unknown(self):
         found = query({}, complete=True, doubted={'kvm'})
@@ -145,4 +145,4 @@ class QueryTest(testtools.TestCase):
             Policy(),
             Policy(mode=Mode.PERMISSIVE),
         )
-        self.assertEqual(prefilter.Query(), found)
+        self.assertEqual(placement_query.Query(), found)

@@ -15,7 +15,7 @@ from oslo_reports.models import with_default_views
 
 from hvfilter import version
 from hvfilter.model.policy import Policy
-from hvfilter.scheduler import knowledge, policies
+from hvfilter.scheduler import policies, worker_state
 
 TITLE = 'hvfilter'
 
@@ -43,7 +43,7 @@ def section() -> Any:
 
 
 def _section() -> dict[str, Any]:
-    current = knowledge.current()
+    current = worker_state.current()
     return {
         'version': version.version_string(),
         'policy': _words(policies.configured()),
@@ -52,18 +52,18 @@ def _section() -> dict[str, Any]:
     }
 
 
-def _known(current: knowledge.Knowledge) -> dict[str, Any]:
-    snapshot = current.holders.peek()
-    if snapshot.holders is None:
+def _known(current: worker_state.WorkerState) -> dict[str, Any]:
+    snapshot = current.trait_cache.peek()
+    if snapshot.uuids_by_trait is None:
         return {'age in seconds': 'nothing is known'}
-    every_s = current.holders.every_s(policies.ages())
+    every_s = current.trait_cache.every_s(policies.times())
     return {
-        'age in seconds': round(time.monotonic() - snapshot.born_s, 1),
+        'age in seconds': round(time.monotonic() - snapshot.fetched_s, 1),
         'refreshed at an age of seconds': round(every_s, 1),
         'last refresh': 'failed' if snapshot.stale else 'succeeded',
         'hosts by trait': {
             trait: len(uuids)
-            for trait, uuids in sorted(snapshot.holders.items())
+            for trait, uuids in sorted(snapshot.uuids_by_trait.items())
         },
     }
 

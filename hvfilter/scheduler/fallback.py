@@ -11,14 +11,14 @@ from hvfilter.scheduler import policies, request
 
 
 def passing(hosts: list[Any], spec: Any) -> tuple[list[Any], str]:
-    """The hosts that pass unjudged, and because of what; raises nothing.
+    """The hosts that pass without a verdict, and why; raises nothing.
 
     Those in permissive mode do, whatever is broken. For the others
     ``placement_unreachable`` decides, as for all that is not known.
 
     :returns: hosts, and the deciding options with their values
     """
-    explicit = _attempt(lambda: request.asked(spec).explicit, True)
+    explicit = _attempt(lambda: request.from_spec(spec).explicit, True)
     base = _attempt(policies.configured, None)
     if base is None:
         # Nothing is known, not even the mode: a wrong host costs more than
@@ -36,7 +36,7 @@ def passing(hosts: list[Any], spec: Any) -> tuple[list[Any], str]:
 
 def server(spec: Any) -> str:
     """As in the other lines of the log."""
-    return str(_attempt(lambda: request.server(spec), 'unknown'))
+    return str(_attempt(lambda: request.server_uuid(spec), 'unknown'))
 
 
 def _policy(host: Any, base: Policy) -> Policy:

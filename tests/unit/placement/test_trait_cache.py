@@ -7,15 +7,15 @@ import time
 import testtools
 
 from hvfilter.model import catalogue
-from hvfilter.placement import errors, patience
+from hvfilter.placement import errors, time_limit
 from hvfilter.placement.expired import Expired
-from hvfilter.placement.holders import Ages, Holders
+from hvfilter.placement.trait_cache import CacheTimes, TraitCache
 from tests.fakes.fleet import Clock, Fleet
 
 KVM = 'CUSTOM_HVFILTER_KVM'
 NESTED = 'CUSTOM_HVFILTER_NESTED'
 MARKER = catalogue.REPORTED_TRAIT
-AGES = Ages(soft_s=30, hard_s=600, retry_s=5, wait_s=10)
+TIMES = CacheTimes(soft_s=30, hard_s=600, retry_s=5, wait_s=10)
 
 
 class HoldersTestCase(testtools.TestCase):
@@ -24,10 +24,12 @@ class HoldersTestCase(testtools.TestCase):
         self.clock = Clock()
         self.fleet = Fleet(reported={'a', 'b'}, kvm={'a', 'b'}, nested={'b'})
         self.failures = []
-        self.holders = Holders(self.fleet, self.clock, self.failures.append)
+        self.trait_cache = TraitCache(
+            self.fleet, self.clock, self.failures.append
+        )
 
     def snapshot(self, *traits):
-        return self.holders.snapshot(frozenset(traits), AGES)
+        return self.trait_cache.get(frozenset(traits), TIMES)
 
 
 class StaleTest(HoldersTestCase):
@@ -38,11 +40,11 @@ class StaleTest(HoldersTestCase):
         self.assertTrue(self.snapshot(NESTED).stale)
         self.fleet.rise()
         self.clock.pass_s(5)
-        hits = self.holders.counters.hits
+        hits = self.trait_cache.counters.hits
         self.assertFalse(self.snapshot(KVM).stale)
-        self.assertEqual(hits, self.holders.counters.hits)
+        self.assertEqual(hits, self.trait_cache.counters.hits)
         self.snapshot(KVM)
-        self.assertEqual(hits + 1, self.holders.counters.hits)
+        self.assertEqual(hits + 1, self.trait_cache.counters.hits)
 
 
 class ExpiredTest(HoldersTestCase):
@@ -52,7 +54,7 @@ class ExpiredTest(HoldersTestCase):
         super().setUp()
         self.looks = 0
         self.expired = Expired(frozenset({'b'}), '2026W40')
-        self.holders = Holders(
+        self.trait_cache = TraitCache(
             self.fleet,
             self.clock,
             self.failures.append,
@@ -68,30 +70,30 @@ class ExpiredTest(HoldersTestCase):
     def test_expired_when_looked_up(self):
         found = self.snapshot(KVM, NESTED)
         self.assertEqual({'a'}, found.reported)
-        self.assertEqual({'a'}, found.holders[KVM])
-        self.assertEqual(frozenset(), found.holders[NESTED])
+        self.assertEqual({'a'}, found.uuids_by_trait[KVM])
+        self.assertEqual(frozenset(), found.uuids_by_trait[NESTED])
         self.assertEqual(self.expired, found.expired)
 
     def test_expired_when_more_is_asked_for(self):
         """Looked up once a refresh, whatever is asked in between."""
         self.snapshot(KVM)
         found = self.snapshot(NESTED)
-        self.assertEqual(frozenset(), found.holders[NESTED])
+        self.assertEqual(frozenset(), found.uuids_by_trait[NESTED])
         self.assertEqual(self.expired, found.expired)
         self.assertEqual(1, self.looks)
         self.clock.pass_s(30)
         self.expired = Expired()
         found = self.snapshot(NESTED)
-        self.assertEqual({'b'}, found.holders[NESTED])
+        self.assertEqual({'b'}, found.uuids_by_trait[NESTED])
         self.assertEqual(2, self.looks)
 
     def test_expired_when_placement_fails(self):
         self.expired = errors.Unreachable('x', 'y')
-        self.assertIsNone(self.snapshot(KVM).holders)
+        self.assertIsNone(self.snapshot(KVM).uuids_by_trait)
         self.assertEqual(1, len(self.failures))
         self.expired = Expired()
         self.clock.pass_s(5)
-        self.assertEqual({'a', 'b'}, self.snapshot(KVM).holders[KVM])
+        self.assertEqual({'a', 'b'}, self.snapshot(KVM).uuids_by_trait[KVM])
 
     def test_expired_when_attempt_goes_on(self):
         """What was answered before a failure is not asked for again."""
@@ -105,7 +107,7 @@ class ExpiredTest(HoldersTestCase):
         self.fleet.before = bool
         self.clock.pass_s(5)
         found = self.snapshot(KVM, NESTED)
-        self.assertEqual({'a'}, found.holders[KVM])
+        self.assertEqual({'a'}, found.uuids_by_trait[KVM])
         self.assertEqual(1, self.looks)
 
 
@@ -117,7 +119,7 @@ class CarriedTest(HoldersTestCase):
     def setUp(self):
         super().setUp()
         self.looks = 0
-        self.holders = Holders(
+        self.trait_cache = TraitCache(
             self.fleet,
             self.clock,
             self.failures.append,
@@ -131,10 +133,12 @@ class CarriedTest(HoldersTestCase):
     def test_only_what_is_carried_is_asked_for(self):
         found = self.snapshot(*self.ALL)
         self.assertEqual([MARKER, KVM, NESTED], self.fleet.asked)
-        self.assertEqual({MARKER, *self.ALL}, set(found.holders))
-        self.assertEqual({'b'}, found.holders[NESTED])
-        self.assertEqual(frozenset(), found.holders['CUSTOM_HVFILTER_TDX'])
-        self.assertEqual(4, self.holders.counters.requests)
+        self.assertEqual({MARKER, *self.ALL}, set(found.uuids_by_trait))
+        self.assertEqual({'b'}, found.uuids_by_trait[NESTED])
+        self.assertEqual(
+            frozenset(), found.uuids_by_trait['CUSTOM_HVFILTER_TDX']
+        )
+        self.assertEqual(4, self.trait_cache.counters.requests)
         self.assertEqual(1, self.looks)
 
     def test_few_traits_are_asked_for_one_by_one(self):
@@ -151,7 +155,7 @@ class CarriedTest(HoldersTestCase):
         self.fleet.before = report
         found = self.snapshot(*self.ALL)
         self.assertIn('c', found.reported)
-        self.assertEqual({'c'}, found.holders['CUSTOM_HVFILTER_TDX'])
+        self.assertEqual({'c'}, found.uuids_by_trait['CUSTOM_HVFILTER_TDX'])
 
     def test_next_attempt_goes_on_where_the_last_ended(self):
         def fall(trait):
@@ -159,11 +163,13 @@ class CarriedTest(HoldersTestCase):
                 self.fleet.fall()
 
         self.fleet.before = fall
-        self.assertIsNone(self.snapshot(*self.ALL).holders)
+        self.assertIsNone(self.snapshot(*self.ALL).uuids_by_trait)
         self.fleet.before = bool
         self.fleet.rise()
         self.clock.pass_s(5)
-        self.assertEqual({'b'}, self.snapshot(*self.ALL).holders[NESTED])
+        self.assertEqual(
+            {'b'}, self.snapshot(*self.ALL).uuids_by_trait[NESTED]
+        )
         self.assertEqual([MARKER, KVM, NESTED, NESTED], self.fleet.asked)
         self.assertEqual(1, self.looks)
 
@@ -171,13 +177,13 @@ class CarriedTest(HoldersTestCase):
         def fetch():
             raise errors.Unreachable('No answer', 'Wait.')
 
-        self.holders = Holders(
+        self.trait_cache = TraitCache(
             self.fleet,
             self.clock,
             self.failures.append,
             fetch_carried=fetch,
         )
-        self.assertIsNone(self.snapshot(*self.ALL).holders)
+        self.assertIsNone(self.snapshot(*self.ALL).uuids_by_trait)
         self.assertEqual(1, len(self.failures))
 
 
@@ -185,11 +191,11 @@ class HoldersTest(HoldersTestCase):
     def test_failure_is_not_being_handled_when_told(self):
         # oslo.log would append it to the warning that tells it already.
         handled = []
-        holders = Holders(
+        trait_cache = TraitCache(
             self.fleet, self.clock, lambda _: handled.append(sys.exc_info()[0])
         )
         self.fleet.fall()
-        holders.snapshot(frozenset({KVM}), AGES)
+        trait_cache.get(frozenset({KVM}), TIMES)
         self.assertEqual([None], handled)
 
     def test_asks_nobody_when_made(self):
@@ -197,8 +203,8 @@ class HoldersTest(HoldersTestCase):
 
     def test_tells_who_has_what_when_asked_first(self):
         found = self.snapshot(KVM, NESTED)
-        self.assertEqual({'a', 'b'}, found.holders[KVM])
-        self.assertEqual({'b'}, found.holders[NESTED])
+        self.assertEqual({'a', 'b'}, found.uuids_by_trait[KVM])
+        self.assertEqual({'b'}, found.uuids_by_trait[NESTED])
         self.assertEqual({'a', 'b'}, found.reported)
         self.assertFalse(found.stale)
 
@@ -214,7 +220,7 @@ class HoldersTest(HoldersTestCase):
 
         self.fleet.before = report
         found = self.snapshot(KVM)
-        self.assertIn('c', found.holders[KVM])
+        self.assertIn('c', found.uuids_by_trait[KVM])
         self.assertNotIn('c', found.reported)
 
     def test_asks_nobody_when_answers_are_young(self):
@@ -223,7 +229,7 @@ class HoldersTest(HoldersTestCase):
         self.fleet.asked.clear()
         self.assertIs(first, self.snapshot(KVM))
         self.assertEqual([], self.fleet.asked)
-        self.assertEqual(1, self.holders.counters.hits)
+        self.assertEqual(1, self.trait_cache.counters.hits)
 
     def test_asks_all_again_when_soft_age_is_over(self):
         first = self.snapshot(KVM, NESTED)
@@ -232,7 +238,7 @@ class HoldersTest(HoldersTestCase):
         self.fleet.asked.clear()
         found = self.snapshot(KVM)
         self.assertEqual([MARKER, KVM, NESTED], self.fleet.asked)
-        self.assertEqual({'a', 'b'}, found.holders[NESTED])
+        self.assertEqual({'a', 'b'}, found.uuids_by_trait[NESTED])
         self.assertGreater(found.epoch, first.epoch)
 
     def test_asks_for_new_trait_only_when_others_are_young(self):
@@ -240,13 +246,15 @@ class HoldersTest(HoldersTestCase):
         self.fleet.asked.clear()
         found = self.snapshot(NESTED)
         self.assertEqual([NESTED], self.fleet.asked)
-        self.assertEqual({'a', 'b'}, found.holders[KVM])
+        self.assertEqual({'a', 'b'}, found.uuids_by_trait[KVM])
         self.assertEqual(first.epoch, found.epoch)
-        self.assertEqual(first.born_s, found.born_s)
+        self.assertEqual(first.fetched_s, found.fetched_s)
 
     def test_nobody_has_it_when_placement_does_not_know_the_trait(self):
         found = self.snapshot('CUSTOM_HVFILTER_TDX')
-        self.assertEqual(frozenset(), found.holders['CUSTOM_HVFILTER_TDX'])
+        self.assertEqual(
+            frozenset(), found.uuids_by_trait['CUSTOM_HVFILTER_TDX']
+        )
 
     def test_few_objects_are_kept(self):
         for key in ('reported', 'kvm', 'nested'):
@@ -254,7 +262,7 @@ class HoldersTest(HoldersTestCase):
             # Strings of their own, as from the network.
             self.fleet[key].update('-'.join(['uuid', n]) for n in 'abc')
         self.fleet['nested'].pop()
-        held = self.snapshot(KVM, NESTED).holders
+        held = self.snapshot(KVM, NESTED).uuids_by_trait
         self.assertIs(held[MARKER], held[KVM])
         self.assertEqual(2, len(held[NESTED]))
         strings = {id(uuid) for each in held.values() for uuid in each}
@@ -269,7 +277,7 @@ class HoldersTest(HoldersTestCase):
         self.fleet.fall()
         self.clock.pass_s(100)
         found = self.snapshot(KVM)
-        self.assertEqual({'a', 'b'}, found.holders[KVM])
+        self.assertEqual({'a', 'b'}, found.uuids_by_trait[KVM])
         self.assertTrue(found.stale)
         self.assertEqual(1, len(self.failures))
         self.assertIsInstance(self.failures[0], errors.Unreachable)
@@ -286,7 +294,7 @@ class HoldersTest(HoldersTestCase):
         self.clock.pass_s(0.1)
         self.snapshot(KVM)
         self.assertEqual([MARKER], self.fleet.asked)
-        self.assertEqual(2, self.holders.counters.failures)
+        self.assertEqual(2, self.trait_cache.counters.failures)
 
     def test_waits_as_long_as_placement_wants_when_it_is_busy(self):
         self.snapshot(KVM)
@@ -303,19 +311,19 @@ class HoldersTest(HoldersTestCase):
         self.snapshot(KVM)
         self.fleet.fall()
         self.clock.pass_s(599)
-        self.assertIsNotNone(self.snapshot(KVM).holders)
+        self.assertIsNotNone(self.snapshot(KVM).uuids_by_trait)
         self.clock.pass_s(1)
         found = self.snapshot(KVM)
-        self.assertIsNone(found.holders)
+        self.assertIsNone(found.uuids_by_trait)
         self.assertEqual(frozenset(), found.reported)
 
     def test_knows_again_when_placement_rises(self):
         self.fleet.fall()
-        self.assertIsNone(self.snapshot(KVM).holders)
+        self.assertIsNone(self.snapshot(KVM).uuids_by_trait)
         self.fleet.rise()
         self.clock.pass_s(5)
         found = self.snapshot(KVM)
-        self.assertEqual({'a', 'b'}, found.holders[KVM])
+        self.assertEqual({'a', 'b'}, found.uuids_by_trait[KVM])
         self.assertFalse(found.stale)
 
     def test_keeps_old_answers_whole_when_refresh_fails_half_way(self):
@@ -324,29 +332,29 @@ class HoldersTest(HoldersTestCase):
         self.fleet['kvm'].clear()
         self.fleet.before = lambda trait: trait == NESTED and self.fleet.fall()
         found = self.snapshot(KVM, NESTED)
-        self.assertEqual({'a', 'b'}, found.holders[KVM])
+        self.assertEqual({'a', 'b'}, found.uuids_by_trait[KVM])
 
     def test_knows_the_rest_when_a_new_trait_cannot_be_asked_for(self):
         self.snapshot(KVM)
         self.fleet.fall()
         found = self.snapshot(NESTED)
-        self.assertIn(KVM, found.holders)
-        self.assertNotIn(NESTED, found.holders)
+        self.assertIn(KVM, found.uuids_by_trait)
+        self.assertNotIn(NESTED, found.uuids_by_trait)
         self.fleet.rise()
         self.clock.pass_s(5)
-        self.assertIn(NESTED, self.snapshot(NESTED).holders)
+        self.assertIn(NESTED, self.snapshot(NESTED).uuids_by_trait)
 
     def test_forgets_a_trait_when_nobody_wanted_it_for_long(self):
         self.snapshot(NESTED)
         for _ in range(30):
             self.clock.pass_s(30)
             found = self.snapshot(KVM)
-        self.assertNotIn(NESTED, found.holders)
+        self.assertNotIn(NESTED, found.uuids_by_trait)
 
     def test_age_counts_from_the_question_not_the_answer(self):
         self.fleet.before = lambda trait: self.clock.pass_s(10)
         found = self.snapshot(KVM)
-        self.assertEqual(1000.0, found.born_s)
+        self.assertEqual(1000.0, found.fetched_s)
 
     def test_other_errors_are_not_swallowed(self):
         def broken(trait):
@@ -355,7 +363,7 @@ class HoldersTest(HoldersTestCase):
         self.fleet.before = broken
         self.assertRaises(RuntimeError, self.snapshot, KVM)
         self.fleet.before = bool
-        self.assertIn(KVM, self.snapshot(KVM).holders)
+        self.assertIn(KVM, self.snapshot(KVM).uuids_by_trait)
 
 
 class ThreadsTest(testtools.TestCase):
@@ -363,15 +371,17 @@ class ThreadsTest(testtools.TestCase):
         super().setUp()
         self.clock = Clock()
         self.fleet = Fleet(reported={'a'}, kvm={'a'})
-        self.holders = Holders(self.fleet, self.clock, lambda error: None)
+        self.trait_cache = TraitCache(
+            self.fleet, self.clock, lambda error: None
+        )
         self.entered, self.go_on = threading.Event(), threading.Event()
 
     def hold(self, trait):
         self.entered.set()
         self.go_on.wait(10)
 
-    def ask(self, found, ages=AGES):
-        found.append(self.holders.snapshot(frozenset({KVM}), ages))
+    def ask(self, found, times=TIMES):
+        found.append(self.trait_cache.get(frozenset({KVM}), times))
 
     def start(self, found):
         thread = threading.Thread(target=self.ask, args=(found,))
@@ -425,14 +435,14 @@ class ThreadsTest(testtools.TestCase):
         self.fleet.before = self.hold
         self.start(found)
         self.assertTrue(self.entered.wait(10))
-        self.ask(mine, Ages(30, 600, 5, wait_s=0.01))
-        self.assertIsNone(mine[0].holders)
+        self.ask(mine, CacheTimes(30, 600, 5, wait_s=0.01))
+        self.assertIsNone(mine[0].uuids_by_trait)
 
 
 class HangTest(testtools.TestCase):
     """Placement takes 30 s for each answer; a hundredth of it here."""
 
-    AGES = Ages(soft_s=0.3, hard_s=60, retry_s=0.05, wait_s=0.2)
+    TIMES = CacheTimes(soft_s=0.3, hard_s=60, retry_s=0.05, wait_s=0.2)
     CALL_S = 0.3
     TRAITS = sorted(catalogue.BY_TRAIT)[:8]
 
@@ -441,7 +451,7 @@ class HangTest(testtools.TestCase):
         self.failures = []
         self.calls = 0
         self.slow = threading.Event()
-        self.holders = Holders(
+        self.trait_cache = TraitCache(
             self.fetch, time.monotonic, self.failures.append
         )
         self.slow.set()
@@ -458,9 +468,9 @@ class HangTest(testtools.TestCase):
 
         def request():
             began_s = time.monotonic()
-            with patience.of(self.AGES.wait_s, time.monotonic):
+            with time_limit.within(self.TIMES.wait_s, time.monotonic):
                 for _ in range(looks):
-                    self.holders.snapshot(self.TRAITS, self.AGES)
+                    self.trait_cache.get(self.TRAITS, self.TIMES)
             found.append(time.monotonic() - began_s)
 
         threads = [threading.Thread(target=request) for _ in range(requests)]
@@ -474,13 +484,13 @@ class HangTest(testtools.TestCase):
         waits_s = self.waits_s(requests=20, looks=5)
         # One is within a call that cannot be ended from outside.
         self.assertLess(waits_s[-1], self.CALL_S + 0.15)
-        self.assertLess(waits_s[-2], self.AGES.wait_s + 0.15)
+        self.assertLess(waits_s[-2], self.TIMES.wait_s + 0.15)
 
     def test_hang_is_a_failure_and_placement_is_left_in_peace(self):
         self.waits_s(requests=20)
         self.assertGreaterEqual(len(self.failures), 1)
         self.assertLessEqual(len(self.failures), 2)
-        self.assertTrue(self.holders.resting())
+        self.assertTrue(self.trait_cache.backing_off())
         calls = self.calls
         self.assertLess(self.waits_s(requests=20)[-1], 0.1)
         self.assertEqual(calls, self.calls)
@@ -490,8 +500,8 @@ class HangTest(testtools.TestCase):
         self.assertEqual(1, self.calls)
         self.slow.clear()
         time.sleep(0.06)
-        found = self.holders.snapshot(self.TRAITS, self.AGES)
-        self.assertLessEqual(set(self.TRAITS), found.holders.keys())
+        found = self.trait_cache.get(self.TRAITS, self.TIMES)
+        self.assertLessEqual(set(self.TRAITS), found.uuids_by_trait.keys())
         self.assertEqual(9, self.calls)
 
     def test_others_do_not_wait_for_who_hangs_already(self):
@@ -499,7 +509,7 @@ class HangTest(testtools.TestCase):
         thread.start()
         time.sleep(0.22)
         began_s = time.monotonic()
-        self.holders.snapshot(self.TRAITS, self.AGES)
+        self.trait_cache.get(self.TRAITS, self.TIMES)
         self.assertLess(time.monotonic() - began_s, 0.05)
         thread.join()
 
@@ -511,7 +521,7 @@ class RestTest(HoldersTestCase):
         for _ in range(6):
             self.snapshot(KVM)
             began_s = self.clock()
-            while self.holders.resting():
+            while self.trait_cache.backing_off():
                 self.clock.pass_s(0.5)
             rests_s.append(self.clock() - began_s)
         self.assertEqual([5, 10, 20, 30, 30, 30], rests_s)
@@ -521,7 +531,7 @@ class RestTest(HoldersTestCase):
         self.clock.pass_s(30)
         self.snapshot(KVM)
         self.clock.pass_s(5)
-        self.assertFalse(self.holders.resting())
+        self.assertFalse(self.trait_cache.backing_off())
 
     def test_unfinished_attempt_is_given_up_when_too_old(self):
         self.fleet.before = lambda trait: trait == KVM and self.fleet.fall()
@@ -542,7 +552,7 @@ class StretchTest(testtools.TestCase):
         self.fleet = Fleet(reported={'a'}, kvm={'a'})
         self.fleet.before = lambda trait: self.cpu.pass_s(self.cost_s)
         self.stretches = []
-        self.holders = Holders(
+        self.trait_cache = TraitCache(
             self.fleet,
             self.clock,
             lambda error: None,
@@ -553,40 +563,40 @@ class StretchTest(testtools.TestCase):
     def after(self, seconds):
         self.clock.pass_s(seconds)
         self.fleet.asked.clear()
-        self.holders.snapshot([KVM], AGES)
+        self.trait_cache.get([KVM], TIMES)
         return bool(self.fleet.asked)
 
     def test_cheap_refresh_changes_nothing(self):
         self.cost_s = 0.1
         self.after(0)
-        self.assertEqual(30, self.holders.every_s(AGES))
+        self.assertEqual(30, self.trait_cache.every_s(TIMES))
         self.assertEqual([], self.stretches)
 
     def test_dear_refresh_comes_less_often_and_it_is_said_once(self):
         self.cost_s = 2.0
         self.after(0)
-        self.assertEqual(80, self.holders.every_s(AGES))
+        self.assertEqual(80, self.trait_cache.every_s(TIMES))
         for _ in range(3):
             self.assertFalse(self.after(79.9))
             self.assertTrue(self.after(0.1))
         self.assertEqual([(4.0, 80.0)], self.stretches)
-        self.assertEqual(4.0, self.holders.cost_s)
+        self.assertEqual(4.0, self.trait_cache.cost_s)
 
     def test_all_is_asked_each_time_when_that_is_wanted(self):
         self.cost_s = 2.0
         for _ in range(3):
             self.fleet.asked.clear()
-            self.holders.snapshot([KVM], Ages(0, 600, 5))
+            self.trait_cache.get([KVM], CacheTimes(0, 600, 5))
             self.assertEqual([MARKER, KVM], self.fleet.asked)
 
     def test_never_less_often_than_answers_can_be_used(self):
         self.cost_s = 100.0
         self.after(0)
-        self.assertEqual(600, self.holders.every_s(AGES))
+        self.assertEqual(600, self.trait_cache.every_s(TIMES))
 
     def test_comes_as_often_as_before_once_it_is_cheap(self):
         self.cost_s = 2.0
         self.after(0)
         self.cost_s = 0.1
         self.after(80)
-        self.assertEqual(30, self.holders.every_s(AGES))
+        self.assertEqual(30, self.trait_cache.every_s(TIMES))

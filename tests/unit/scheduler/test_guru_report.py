@@ -8,14 +8,14 @@ import fixtures
 from nova import version
 from oslo_reports import guru_meditation_report as gmr
 
-from hvfilter.scheduler import knowledge, meditation
+from hvfilter.scheduler import guru_report, worker_state
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import host, spec
 
 NESTED = {'hvfilter:nested': 'required'}
 
 
-class MeditationTest(base.SchedulerTestCase):
+class GuruReportTest(base.SchedulerTestCase):
     def setUp(self):
         super().setUp()
         # Nova looks up its version in a file beside its configuration.
@@ -61,13 +61,13 @@ class MeditationTest(base.SchedulerTestCase):
         self.assertIn('last refresh = failed', self.section())
 
     def test_section_is_there_once_however_many_filters_there_are(self):
-        meditation.register()
-        meditation.register()
+        guru_report.register()
+        guru_report.register()
         sections = [
             generator
             for _, generator in gmr.TextGuruMeditation.persistent_sections
         ]
-        self.assertEqual(1, sections.count(meditation.section))
+        self.assertEqual(1, sections.count(guru_report.section))
 
     def test_rest_of_the_report_survives_a_fault_of_ours(self):
         def fail():
@@ -75,7 +75,7 @@ class MeditationTest(base.SchedulerTestCase):
 
         self.useFixture(
             fixtures.MonkeyPatch(
-                'hvfilter.scheduler.knowledge.Knowledge.counts',
+                'hvfilter.scheduler.worker_state.WorkerState.counts',
                 lambda _: fail(),
             )
         )
@@ -90,8 +90,8 @@ class MeditationTest(base.SchedulerTestCase):
         )
         self.addCleanup(signal.signal, signal.SIGUSR2, before)
         with (
-            knowledge.current().statistics._lock,
-            knowledge._lock,
+            worker_state.current().statistics._lock,
+            worker_state._lock,
         ):
             os.kill(os.getpid(), signal.SIGUSR2)
         self.assertIn('mode = enforcing', told[0])

@@ -10,7 +10,9 @@ class StartupTest(base.SchedulerTestCase):
     def setUp(self):
         super().setUp()
         self.useFixture(
-            fixtures.MonkeyPatch('hvfilter.scheduler.startup._said', set())
+            fixtures.MonkeyPatch(
+                'hvfilter.scheduler.option_warnings._said', set()
+            )
         )
 
     def warnings(self, enabled, weighers, prefilter):

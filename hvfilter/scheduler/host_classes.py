@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of hosts, whatever is asked: shared by all questions.
 
-There are many hosts and few kinds of them. A verdict is about a kind, so a
-question that nobody asked before costs one verdict a kind and a look-up a
+There are many hosts and few classes of them. A verdict is about a class, so a
+new kind of request costs one verdict for each class and one look-up for each
 host.
 """
 
@@ -14,16 +14,16 @@ import uuid as uuidlib
 from typing import Any
 
 from hvfilter.model import catalogue
-from hvfilter.placement.holders import Snapshot
+from hvfilter.placement.trait_cache import CachedTraits
 from hvfilter.rules import infer
 
 _Guests = tuple[frozenset[str] | None, bool | None]
 """What libvirt offers: architectures under KVM, and whether any guest without;
 None for not known."""
 
-_MOST_FACTS = 1_000
-_MOST_KINDS = 10_000
-_MOST_HOSTS = 500_000
+_MAX_FACTS = 1_000
+_MAX_CLASSES = 10_000
+_MAX_HOSTS = 500_000
 
 
 _BY_UNKNOWN_TRAIT = {
@@ -72,7 +72,7 @@ class HostReader:
         key = hypervisor, cpu_info, offered
         known = self._numbers.get(key)
         if known is None:
-            if len(self._numbers) >= _MOST_FACTS:
+            if len(self._numbers) >= _MAX_FACTS:
                 self._numbers.clear()
             self._count += 1
             known = self._count, _facts(hypervisor, cpu_info, offered)
@@ -94,7 +94,7 @@ def _facts(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Kind:
+class HostClass:
     """Hosts of which the same is known. Compared by identity.
 
     :ivar has: keys of the capabilities whose traits the provider carries
@@ -110,42 +110,48 @@ class Kind:
     expired: str = ''
 
 
-class Table:
-    """The kinds of hosts under one snapshot; safe to use by many threads.
+class HostClasses:
+    """The classes of hosts under one cached; safe to use by many threads.
 
     Nova says when the record of a host last changed. While it has not, and
-    the host's traits are the same, its kind is.
+    the host's traits are the same, its host_class is.
 
-    :ivar known: when its record last changed, and the kind, by uuid
+    :ivar known: when its record last changed, and the host_class, by uuid
     """
 
-    def __init__(self, snapshot: Snapshot, reader: HostReader) -> None:
-        self.snapshot = snapshot
-        self.known: dict[Any, tuple[Any, Kind]] = {}
+    def __init__(self, cached: CachedTraits, reader: HostReader) -> None:
+        self.cached = cached
+        self.known: dict[Any, tuple[Any, HostClass]] = {}
         self._reader = reader
-        self._reported = snapshot.reported
+        self._reported = cached.reported
         self._held = [
             (catalogue.BY_TRAIT[trait].key, uuids)
-            for trait, uuids in sorted((snapshot.holders or {}).items())
+            for trait, uuids in sorted((cached.uuids_by_trait or {}).items())
             if trait in catalogue.BY_TRAIT
         ]
         self._doubting = [
             (_BY_UNKNOWN_TRAIT[trait], uuids)
-            for trait, uuids in sorted((snapshot.holders or {}).items())
+            for trait, uuids in sorted((cached.uuids_by_trait or {}).items())
             if trait in _BY_UNKNOWN_TRAIT and uuids
         ]
-        self._kinds: dict[tuple[Any, ...], Kind] = {}
+        self._classes_by_facts: dict[tuple[Any, ...], HostClass] = {}
 
-    def after(self, snapshot: Snapshot) -> Table:
-        """The table of a later snapshot; what is the same is taken over."""
-        new = Table(snapshot, self._reader)
-        before, now = self.snapshot.holders or {}, snapshot.holders or {}
-        if before.keys() != now.keys() or len(self._kinds) >= _MOST_KINDS:
+    def after(self, cached: CachedTraits) -> HostClasses:
+        """The classes of a later cached; what is the same is taken over."""
+        new = HostClasses(cached, self._reader)
+        before, now = (
+            self.cached.uuids_by_trait or {},
+            cached.uuids_by_trait or {},
+        )
+        if (
+            before.keys() != now.keys()
+            or len(self._classes_by_facts) >= _MAX_CLASSES
+        ):
             return new
-        new._kinds = self._kinds
+        new._classes_by_facts = self._classes_by_facts
         new.known = dict(self.known)
-        if self.snapshot.expired != snapshot.expired:
-            for expired in (self.snapshot.expired, snapshot.expired):
+        if self.cached.expired != cached.expired:
+            for expired in (self.cached.expired, cached.expired):
                 for uuid in expired.uuids:
                     new.known.pop(uuid, None)
         for trait, uuids in now.items():
@@ -154,14 +160,14 @@ class Table:
                     new.known.pop(uuid, None)
         return new
 
-    def kind(self, host: Any) -> Kind:
+    def host_class(self, host: Any) -> HostClass:
         """That of a HostState."""
         known = self.known.get(host.uuid)
         if known is not None and known[0] == host.updated:
             return known[1]
         return self.read(host)
 
-    def read(self, host: Any) -> Kind:
+    def read(self, host: Any) -> HostClass:
         """That of a HostState which is not in ``known`` as it is now."""
         raw, updated = host.uuid, host.updated
         reported = raw in self._reported
@@ -173,17 +179,17 @@ class Table:
         unknown = tuple([key for key, held in self._doubting if uuid in held])
         number, facts = self._reader.facts(host)
         expired = ''
-        if not reported and uuid in self.snapshot.expired.uuids:
-            expired = self.snapshot.expired.weeks
+        if not reported and uuid in self.cached.expired.uuids:
+            expired = self.cached.expired.weeks
         which = has, unknown, reported, number, expired
-        kind = self._kinds.get(which)
-        if kind is None:
-            kind = Kind(
+        host_class = self._classes_by_facts.get(which)
+        if host_class is None:
+            host_class = HostClass(
                 frozenset(has), frozenset(unknown), reported, facts, expired
             )
-            self._kinds[which] = kind
+            self._classes_by_facts[which] = host_class
         if updated is not None and uuid == raw:
-            if len(self.known) >= _MOST_HOSTS:
+            if len(self.known) >= _MAX_HOSTS:
                 self.known.clear()
-            self.known[raw] = updated, kind
-        return kind
+            self.known[raw] = updated, host_class
+        return host_class

@@ -6,8 +6,8 @@ import uuid as uuidlib
 from unittest import mock
 
 from hvfilter.placement.expired import Expired
-from hvfilter.placement.holders import Snapshot
-from hvfilter.scheduler import hosts
+from hvfilter.placement.trait_cache import CachedTraits
+from hvfilter.scheduler import host_classes
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import host, spec, uuid_of
 
@@ -33,7 +33,7 @@ class UuidTest(base.SchedulerTestCase):
 
     def test_digits_only_is_a_uuid_too(self):
         uuid = '11111111-2222-3333-4444-555555555555'
-        self.assertEqual(uuid, hosts.uuid_of(host('a', uuid=uuid)))
+        self.assertEqual(uuid, host_classes.uuid_of(host('a', uuid=uuid)))
 
     def test_what_is_no_uuid_is_a_host_that_did_not_report(self):
         for odd in (None, 5, b'x', 'x' * 36, uuid_of('a')[:-1]):
@@ -45,7 +45,7 @@ class UuidTest(base.SchedulerTestCase):
 class HostReaderTest(base.SchedulerTestCase):
     def setUp(self):
         super().setUp()
-        self.reader = hosts.HostReader()
+        self.reader = host_classes.HostReader()
 
     def test_equal_facts_have_one_number(self):
         a, b = host('a'), host('b', guests=[*map(list, base.KVM_GUESTS)])
@@ -63,7 +63,7 @@ class HostReaderTest(base.SchedulerTestCase):
 
     def test_facts_are_not_kept_without_end(self):
         numbers = set()
-        with mock.patch.object(hosts, '_MOST_FACTS', 10):
+        with mock.patch.object(host_classes, '_MAX_FACTS', 10):
             for number in range(100):
                 state = host('a', cpu_info=f'{{"arch": "{number}"}}')
                 numbers.add(self.reader.facts(state)[0])
@@ -71,20 +71,24 @@ class HostReaderTest(base.SchedulerTestCase):
         self.assertEqual(100, len(numbers))
 
 
-class TableTest(base.SchedulerTestCase):
+class HostClassesTest(base.SchedulerTestCase):
     def setUp(self):
         super().setUp()
-        self.table = self.new(reported='ab', kvm='ab', of_a_later_release='a')
+        self.classes = self.new(
+            reported='ab', kvm='ab', of_a_later_release='a'
+        )
 
     def snapshot(self, **holders):
         found = {
             f'CUSTOM_HVFILTER_{key.upper()}': frozenset(map(uuid_of, names))
             for key, names in holders.items()
         }
-        return Snapshot(1, found, False, 0.0)
+        return CachedTraits(1, found, False, 0.0)
 
     def new(self, **holders):
-        return hosts.Table(self.snapshot(**holders), hosts.HostReader())
+        return host_classes.HostClasses(
+            self.snapshot(**holders), host_classes.HostReader()
+        )
 
     def state(self, name='a', **more):
         state = host(name, **more)
@@ -92,74 +96,80 @@ class TableTest(base.SchedulerTestCase):
         return state
 
     def test_alike_hosts_are_of_one_kind(self):
-        a, b, c = (self.table.kind(self.state(name)) for name in 'abc')
+        a, b, c = (self.classes.host_class(self.state(name)) for name in 'abc')
         self.assertIs(a, b)
         self.assertEqual({'kvm'}, a.has)
         self.assertIsNot(a, c)
         self.assertFalse(c.reported)
-        self.assertEqual(3, len(self.table.known))
+        self.assertEqual(3, len(self.classes.known))
 
     def test_host_is_read_again_only_when_its_record_changed(self):
         state = self.state()
-        first = self.table.kind(state)
+        first = self.classes.host_class(state)
         state.supported_instances = base.TCG_GUESTS
-        self.assertIs(first, self.table.kind(state))
+        self.assertIs(first, self.classes.host_class(state))
         state.updated += datetime.timedelta(seconds=1)
-        self.assertEqual(frozenset(), self.table.kind(state).facts.native)
+        self.assertEqual(
+            frozenset(), self.classes.host_class(state).facts.native
+        )
 
     def test_host_is_read_each_time_when_nova_gives_no_time(self):
         state = host('a')
-        self.table.kind(state)
+        self.classes.host_class(state)
         state.supported_instances = base.TCG_GUESTS
-        self.assertEqual(frozenset(), self.table.kind(state).facts.native)
-        self.assertEqual(0, len(self.table.known))
+        self.assertEqual(
+            frozenset(), self.classes.host_class(state).facts.native
+        )
+        self.assertEqual(0, len(self.classes.known))
 
     def test_later_table_takes_over_what_is_the_same(self):
         for name in 'abc':
-            self.table.kind(self.state(name))
-        later = self.table.after(
+            self.classes.host_class(self.state(name))
+        later = self.classes.after(
             self.snapshot(reported='abc', kvm='b', of_a_later_release='a')
         )
         self.assertEqual({uuid_of('b')}, set(later.known))
-        self.assertEqual(3, len(self.table.known))
-        self.assertEqual(set(), later.kind(self.state('a')).has)
-        self.assertEqual({'kvm'}, later.kind(self.state('b')).has)
-        self.assertTrue(later.kind(self.state('c')).reported)
+        self.assertEqual(3, len(self.classes.known))
+        self.assertEqual(set(), later.host_class(self.state('a')).has)
+        self.assertEqual({'kvm'}, later.host_class(self.state('b')).has)
+        self.assertTrue(later.host_class(self.state('c')).reported)
 
     def test_later_table_sees_whose_report_became_stale(self):
         """Nothing else about these hosts is another thing than before."""
-        self.table.kind(self.state('c'))
-        before = self.table.snapshot
+        self.classes.host_class(self.state('c'))
+        before = self.classes.cached
         for weeks, who in (('2026W40', 'c'), ('2026W41', 'c'), ('', '')):
             stale = Expired(frozenset(map(uuid_of, who)), weeks)
             later = dataclasses.replace(before, expired=stale)
-            table = self.table.after(later)
-            self.assertEqual(weeks, table.kind(self.state('c')).expired)
-            self.table = table
+            classes = self.classes.after(later)
+            self.assertEqual(
+                weeks, classes.host_class(self.state('c')).expired
+            )
+            self.classes = classes
 
     def test_later_table_begins_anew_when_other_traits_are_known(self):
-        self.table.kind(self.state())
+        self.classes.host_class(self.state())
         for snapshot in (
             self.snapshot(reported='ab', kvm='ab', nested='a'),
-            Snapshot(2, None, True, 0.0),
+            CachedTraits(2, None, True, 0.0),
         ):
-            self.assertEqual({}, self.table.after(snapshot).known)
+            self.assertEqual({}, self.classes.after(snapshot).known)
 
     def test_hosts_are_not_kept_without_end(self):
-        with mock.patch.object(hosts, '_MOST_HOSTS', 10):
+        with mock.patch.object(host_classes, '_MAX_HOSTS', 10):
             for number in range(100):
-                self.table.kind(self.state(f'h{number}'))
-        self.assertLessEqual(len(self.table.known), 10)
+                self.classes.host_class(self.state(f'h{number}'))
+        self.assertLessEqual(len(self.classes.known), 10)
 
     def test_kinds_are_not_kept_without_end(self):
-        with mock.patch.object(hosts, '_MOST_KINDS', 10):
-            table = self.table
+        with mock.patch.object(host_classes, '_MAX_CLASSES', 10):
+            classes = self.classes
             for number in range(100):
                 odd = self.state(cpu_info=f'{{"arch": "{number}"}}')
                 odd.updated += datetime.timedelta(seconds=number)
-                table.kind(odd)
-                table = table.after(self.table.snapshot)
-                self.assertLessEqual(len(table._kinds), 10)
+                classes.host_class(odd)
+                classes = classes.after(self.classes.cached)
+                self.assertLessEqual(len(classes._classes_by_facts), 10)
 
 
 class StaleReportTest(base.SchedulerTestCase):

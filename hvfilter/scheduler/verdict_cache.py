@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts on hosts, remembered: what makes the filter fast.
+
+A verdict follows from what is asked, the policy, and what is known of the
+host. The first two are the same for all hosts of a request and for most
+requests, and what is known changes rarely; so each host is judged once in a
+while, and in between it is only looked up. What is known of hosts is the same
+for all questions, and is kept in :mod:`hvfilter.scheduler.host_classes`.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from hvfilter.model import catalogue
+from hvfilter.model.policy import Mode, Policy
+from hvfilter.model.requirement import Requirements
+from hvfilter.model.verdict import Verdict
+from hvfilter.placement.trait_cache import CachedTraits, CacheTimes, TraitCache
+from hvfilter.rules import infer, requests
+from hvfilter.rules.judge import judge
+from hvfilter.scheduler import policies
+from hvfilter.scheduler.host_classes import HostClass, HostClasses, HostReader
+
+ACCEPTED = Verdict()
+
+_MAX_ENTRIES = 64
+_MAX_HOSTS = 500_000
+"""Uuids remembered over all entries: some tens of MiB."""
+
+ReadClasses = Callable[[frozenset[str]], HostClasses]
+"""Takes traits, returns the hosts' classes as far as these are known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestKey:
+    """What verdicts depend on, the hosts apart.
+
+    :ivar rebuild: the guest stays where it is and gets another image
+    """
+
+    asked: requests.Asked
+    rebuild: bool
+    policy: Policy
+
+    def under(self, policy: Policy) -> RequestKey:
+        """The same under another policy."""
+        return dataclasses.replace(self, policy=policy)
+
+    @property
+    def requirements(self) -> Requirements:
+        """What is required of a host.
+
+        On rebuild only what the image decides: what the flavor asks was
+        judged when the guest landed, and a rebuild does not move it.
+        """
+        if self.rebuild:
+            return requests.image_requirements(self.asked, self.policy)
+        return requests.requirements(self.asked, self.policy)
+
+
+class PolicyJudge:
+    """Verdicts under one key and one cached."""
+
+    def __init__(self, key: RequestKey, classes_with: ReadClasses) -> None:
+        self.policy = key.policy
+        self.requirements = key.requirements
+        reserved = () if key.rebuild else self.policy.reserved
+        #: Whether any verdict can be against a host.
+        self.matters = self.requirements.hard or bool(reserved)
+        self._verdicts: dict[HostClass, Verdict] = {}
+        self._classes: HostClasses | None = None
+        self._unheard: frozenset[str] = frozenset()
+        self.traits: frozenset[str] = frozenset()
+        if not self.matters:
+            return
+        keys = self.requirements.capabilities.union(reserved)
+        trait_of = {key: catalogue.BY_KEY[key].trait for key in keys}
+        doubt_of = {
+            key: catalogue.BY_KEY[key].unknown_trait
+            for key in self.requirements.doubtful
+        }
+        self.traits = frozenset([*trait_of.values(), *doubt_of.values()])
+        self._classes = classes_with(self.traits)
+        answers = self._classes.cached.uuids_by_trait or {}
+        self._unheard = frozenset(
+            key
+            for key, trait in (*trait_of.items(), *doubt_of.items())
+            if trait not in answers
+        )
+
+    def valid_for(self, cached: CachedTraits) -> bool:
+        """Whether the verdicts would be the same under another cached."""
+        if self._classes is None:
+            return True
+        known = (cached.uuids_by_trait or {}).keys()
+        return self._classes.cached.epoch == cached.epoch and (
+            bool(self._unheard) != (self.traits <= known)
+        )
+
+    def verdict_for(self, host: Any) -> Verdict:
+        """May the guest land on this host (a HostState)."""
+        classes = self._classes
+        if classes is None:
+            return ACCEPTED
+        # As HostClasses.host_class has it, without the call.
+        seen = classes.known.get(host.uuid)
+        if seen is not None and seen[0] == host.updated:
+            host_class = seen[1]
+        else:
+            host_class = classes.read(host)
+        known = self._verdicts.get(host_class)
+        if known is None:
+            known = self._judge(host_class, classes.cached)
+            self._verdicts[host_class] = known
+        return known
+
+    def _judge(self, host_class: HostClass, cached: CachedTraits) -> Verdict:
+        advertised = infer.advertised(
+            None if cached.uuids_by_trait is None else host_class.has,
+            host_class.reported,
+            host_class.facts,
+            self.policy,
+            unknown=host_class.unknown,
+            unheard=self._unheard,
+            expired=host_class.expired,
+        )
+        return judge(self.requirements, advertised, self.policy)
+
+
+@dataclasses.dataclass(frozen=True)
+class FilterResult:
+    """What came of the hosts of one request.
+
+    :ivar passed: in the order given
+    :ivar against: the hosts by the verdict against them
+    :ivar passed_anyway: number of these that passed (mode = permissive)
+    """
+
+    passed: list[Any]
+    against: dict[Verdict, list[Any]]
+    passed_anyway: int
+
+
+class CachedVerdicts:
+    """All verdicts on one key, for as long as they are good.
+
+    :ivar accepted: uuids of hosts that may be taken without another look;
+        only ever grows, so threads may share it
+    """
+
+    def __init__(
+        self, policy_judge: PolicyJudge, key: RequestKey, born_s: float
+    ) -> None:
+        self.policy_judge = policy_judge
+        self.born_s = born_s
+        self.accepted: set[str] = set()
+        self._key = key
+        self._by_policy: dict[Policy, PolicyJudge] = {}
+
+    def __len__(self) -> int:
+        return len(self.accepted)
+
+    @property
+    def judges(self) -> list[PolicyJudge]:
+        """The configured policy's first, then those of aggregates."""
+        return [self.policy_judge, *self._by_policy.values()]
+
+    def filter_hosts(
+        self, hosts: list[Any], classes_with: ReadClasses
+    ) -> FilterResult:
+        """Judge hosts, as their aggregates want it.
+
+        :param hosts: of type nova.scheduler.host_manager.HostState
+        """
+        passed = []
+        # By identity: to hash each host's verdict anew takes longest of all.
+        rejected: dict[int, tuple[Verdict, list[Any]]] = {}
+        passed_anyway = 0
+        accepted = self.accepted
+        # Nova gives hosts of an aggregate one and the same object; not for
+        # longer than this request, but so long no other has its id.
+        known: dict[tuple[int, ...], PolicyJudge] = {}
+        for host in hosts:
+            uuid, aggregates = host.uuid, host.aggregates
+            if uuid in accepted:
+                passed.append(host)
+                continue
+            policy_judge = self.policy_judge
+            if aggregates:
+                which = tuple(map(id, aggregates))
+                try:
+                    policy_judge = known[which]
+                except KeyError:
+                    policy_judge = self._under(aggregates, classes_with)
+                    known[which] = policy_judge
+            verdict = policy_judge.verdict_for(host)
+            # As Verdict.accepted has it, without the call.
+            if not verdict.reasons:
+                passed.append(host)
+                if uuid is not None:
+                    accepted.add(uuid)
+                continue
+            found = rejected.get(id(verdict))
+            if found is None:
+                found = rejected[id(verdict)] = verdict, []
+            found[1].append(host)
+            if policy_judge.policy.mode is Mode.PERMISSIVE:
+                passed.append(host)
+                passed_anyway += 1
+        against: dict[Verdict, list[Any]] = {}
+        for verdict, found_hosts in rejected.values():
+            against.setdefault(verdict, []).extend(found_hosts)
+        return FilterResult(passed, against, passed_anyway)
+
+    def _under(
+        self, aggregates: Any, classes_with: ReadClasses
+    ) -> PolicyJudge:
+        policy = policies.for_host(
+            aggregates, self.policy_judge.policy, policies.complain
+        )
+        if policy == self.policy_judge.policy:
+            return self.policy_judge
+        policy_judge = self._by_policy.get(policy)
+        if policy_judge is None:
+            policy_judge = PolicyJudge(self._key.under(policy), classes_with)
+            self._by_policy[policy] = policy_judge
+        return policy_judge
+
+
+class VerdictCache:
+    """The entries of the last questions; safe to use by many threads."""
+
+    def __init__(
+        self, trait_cache: TraitCache, clock: Callable[[], float]
+    ) -> None:
+        self._trait_cache = trait_cache
+        self._clock = clock
+        self._classes = HostClasses(trait_cache.peek(), HostReader())
+        self._lock = threading.Lock()
+        self._entries: collections.OrderedDict[RequestKey, CachedVerdicts]
+        self._entries = collections.OrderedDict()
+
+    def classes_with(
+        self, traits: frozenset[str], times: CacheTimes
+    ) -> HostClasses:
+        """The hosts' classes, as far as these traits and others are known."""
+        cached = self._trait_cache.get(traits, times)
+        classes = self._classes
+        if classes.cached is not cached:
+            classes = self._classes = classes.after(cached)
+        return classes
+
+    def verdicts_for(
+        self, key: RequestKey, times: CacheTimes
+    ) -> CachedVerdicts:
+        """The verdicts of a key, a new one where things may have changed."""
+        now_s = self._clock()
+        with self._lock:
+            verdicts = self._entries.get(key)
+            if verdicts is not None:
+                self._entries.move_to_end(key)
+        if (
+            verdicts is not None
+            and now_s - verdicts.born_s < times.soft_s
+            and all(
+                policy_judge.valid_for(
+                    self._trait_cache.get(policy_judge.traits, times)
+                )
+                for policy_judge in verdicts.judges
+                if policy_judge.matters
+            )
+        ):
+            return verdicts
+        # Not under the lock: Placement may have to be asked.
+        policy_judge = PolicyJudge(
+            key, lambda traits: self.classes_with(traits, times)
+        )
+        verdicts = CachedVerdicts(policy_judge, key, now_s)
+        with self._lock:
+            self._entries[key] = verdicts
+            self._entries.move_to_end(key)
+            self._shrink()
+        return verdicts
+
+    def _shrink(self) -> None:
+        while len(self._entries) > 1 and (
+            len(self._entries) > _MAX_ENTRIES
+            or sum(map(len, self._entries.values())) > _MAX_HOSTS
+        ):
+            self._entries.popitem(last=False)
