@@ -15,6 +15,7 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'remedies',
+    'rooms',
     'sphinx.ext.autodoc',
     'supported',
 ]
