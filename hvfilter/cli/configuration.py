@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hvfilter.host.door import Denied, Host
 from hvfilter.host.live import LiveHost
 from hvfilter.probes import nova_files, nova_options, nova_release
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 if TYPE_CHECKING:
     from cliff.command import Command
@@ -94,7 +94,7 @@ def find_files(parsed_args: argparse.Namespace, host: Host) -> ConfigFiles:
     Of several configurations of nova-compute the first is used; the report
     notes that they differ.
     """
-    look = Look(host, named_paths(parsed_args))
+    look = ProbeContext(host, named_paths(parsed_args))
     if look.nova_config is not None:
         place = nova_files.layouts(look)[0]
         return ConfigFiles(place.files, place.directories)
@@ -117,7 +117,7 @@ def option_values(
 ) -> Iterator[tuple[str, str]]:
     """The values of an option: file and value; the last one takes effect."""
     config = find_files(parsed_args, host)
-    look = Look(host)
+    look = ProbeContext(host)
     paths = list(config.files)
     for directory in config.directories:
         try:
@@ -153,7 +153,7 @@ def _recorded_files(paths: tuple[str, ...]) -> Host:
     from hvfilter.host.recording import RecordingHost
 
     recording = RecordingHost(LiveHost(smoke=False), None)
-    look = Look(recording, paths)
+    look = ProbeContext(recording, paths)
     nova_release.find(look, nova_options.read(look))
     made = snapshot.Provenance(snapshot.Making.RECORDED)
     return RecordedHost(recording.snapshot(made), 'named files')
@@ -163,7 +163,7 @@ def _is_there(host: Host, path: str) -> bool:
     return _exists(lambda: host.stat(path))
 
 
-def _lists(look: Look, path: str) -> bool:
+def _lists(look: ProbeContext, path: str) -> bool:
     return _exists(lambda: look.names(path))
 
 

@@ -27,7 +27,7 @@ def open_snapshot(path: str) -> Host:
     data = read_input(path)
     try:
         return RecordedHost(snapshot.loads(data), path)
-    except form.FormError as error:
+    except form.DocumentError as error:
         raise Problem(
             f'{path} is not a snapshot: {error}',
             'Write one with "hvfilter record <file>".',

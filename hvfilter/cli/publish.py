@@ -119,7 +119,7 @@ def _report_and_identity(
 def _read(path: str) -> HostReport:
     try:
         return document.loads(inputs.read_input(path))
-    except form.FormError as error:
+    except form.DocumentError as error:
         raise Problem(
             f'{path} is not a report: {error}',
             'Write one with "hvfilter probe -f json".',

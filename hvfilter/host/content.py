@@ -74,11 +74,11 @@ class Decoder:
         self._bytes_left = BYTES_LIMIT
         self._lines_left = ALL_LINES_LIMIT
 
-    def decode(self, part: form.Part, path: str = CPUINFO) -> bytes:
+    def decode(self, part: form.JsonNode, path: str = CPUINFO) -> bytes:
         """The content that a JSON value stands for.
 
         :param path: of the file; only a cpuinfo may be large
-        :raises FormError: when it stands for none, for more than a host ever
+        :raises DocumentError: when it stands for none, for more than a host
             shows of one file, or for more than all files may hold together
         """
         limit = READ_LIMIT if path == CPUINFO else SMALL_LIMIT
@@ -87,7 +87,7 @@ class Decoder:
             raise part.fail(f'more than {limit >> 20} MiB in one file')
         return data
 
-    def _decoded(self, part: form.Part, limit: int) -> bytes:
+    def _decoded(self, part: form.JsonNode, limit: int) -> bytes:
         if isinstance(part.value, str):
             return self._join(part, [part], limit)
         if isinstance(part.value, list):
@@ -105,7 +105,7 @@ class Decoder:
         return data
 
     def _join(
-        self, part: form.Part, items: Sequence[form.Part], limit: int
+        self, part: form.JsonNode, items: Sequence[form.JsonNode], limit: int
     ) -> bytes:
         data = bytearray()
         for item in items:
@@ -119,7 +119,7 @@ class Decoder:
                 data += b'\n'
         return bytes(data)
 
-    def _spend(self, part: form.Part, size: int, lines: int = 0) -> None:
+    def _spend(self, part: form.JsonNode, size: int, lines: int = 0) -> None:
         self._bytes_left -= size
         self._lines_left -= lines
         if self._bytes_left < 0:
@@ -178,7 +178,7 @@ def _fold_run(run: Sequence[tuple[str, ...]]) -> Iterator[Any]:
     yield {'block': pattern, 'rows': rows or [[] for _ in run]}
 
 
-def _lines(item: form.Part) -> Iterator[str]:
+def _lines(item: form.JsonNode) -> Iterator[str]:
     if isinstance(item.value, str):
         yield _line(item)
         return
@@ -196,20 +196,20 @@ def _lines(item: form.Part) -> Iterator[str]:
             yield text + _line(next(after)) if vary else text
 
 
-def _block_line(line: form.Part) -> tuple[str, bool]:
+def _block_line(line: form.JsonNode) -> tuple[str, bool]:
     if isinstance(line.value, str):
         return _line(line), False
     return _line(line.members(('vary',))['vary']), True
 
 
-def _line(part: form.Part) -> str:
+def _line(part: form.JsonNode) -> str:
     text = part.text()
     if '\n' in text:
         raise part.fail('a line must not hold a newline')
     return text
 
 
-def _bytes(part: form.Part, text: str) -> bytes:
+def _bytes(part: form.JsonNode, text: str) -> bytes:
     try:
         return text.encode('utf-8')
     except UnicodeEncodeError:
@@ -218,7 +218,7 @@ def _bytes(part: form.Part, text: str) -> bytes:
         ) from None
 
 
-def _decode_base64(part: form.Part) -> bytes:
+def _decode_base64(part: form.JsonNode) -> bytes:
     code = ''.join(item.text() for item in part.items())
     if len(code) > 2 * READ_LIMIT:
         raise part.fail(f'more than {READ_LIMIT >> 20} MiB in one file')

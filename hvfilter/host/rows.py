@@ -31,7 +31,7 @@ Key = tuple[Any, ...]
 """The key of a question of the row's kind."""
 
 Write = Callable[[Any], Any]
-Read = Callable[[form.Part], Any]
+Read = Callable[[form.JsonNode], Any]
 
 _ERROR = re.compile(r'[A-Z][A-Z0-9]{1,20}')
 _HEX = re.compile(r'0x[0-9a-f]{1,16}')
@@ -61,12 +61,12 @@ class Arrangement(abc.ABC):
 
     @abc.abstractmethod
     def read(
-        self, part: form.Part, one: Callable[[form.Part, Key], Any]
+        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
     ) -> Iterable[tuple[Key, Any]]:
         """The answers with their keys.
 
         :param one: reads one answer or refusal
-        :raises FormError: naming the place that is wrong
+        :raises DocumentError: naming the place that is wrong
         """
 
 
@@ -77,7 +77,7 @@ class Single(Arrangement):
         return one(facts[()])
 
     def read(
-        self, part: form.Part, one: Callable[[form.Part, Key], Any]
+        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
     ) -> Iterable[tuple[Key, Any]]:
         yield (), one(part, ())
 
@@ -95,7 +95,7 @@ class Named(Arrangement):
         return {str(key[0]): one(facts[key]) for key in sorted(facts)}
 
     def read(
-        self, part: form.Part, one: Callable[[form.Part, Key], Any]
+        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
     ) -> Iterable[tuple[Key, Any]]:
         for name, answer in part.entries().items():
             key = (_read_number(answer, name) if self.number else name,)
@@ -113,7 +113,7 @@ class ByProcessors(Arrangement):
 
     member: str
     write_name: Callable[..., str]
-    read_name: Callable[[form.Part, str], Key]
+    read_name: Callable[[form.JsonNode, str], Key]
 
     def write(self, facts: Mapping[Key, Any], one: Write) -> Any:
         answers: dict[tuple[Key, Any], list[int]] = {}
@@ -138,7 +138,7 @@ class ByProcessors(Arrangement):
         ]
 
     def read(
-        self, part: form.Part, one: Callable[[form.Part, Key], Any]
+        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
     ) -> Iterable[tuple[Key, Any]]:
         seen: set[Key] = set()
         cells = 0
@@ -231,15 +231,15 @@ def _smoke(smoke: SmokeRun) -> dict[str, Any]:
     }
 
 
-def _read_names(part: form.Part) -> tuple[str, ...]:
+def _read_names(part: form.JsonNode) -> tuple[str, ...]:
     return tuple(sorted(_read_texts(part)))
 
 
-def _read_texts(part: form.Part) -> tuple[str, ...]:
+def _read_texts(part: form.JsonNode) -> tuple[str, ...]:
     return tuple(item.text() for item in part.items())
 
 
-def _read_stat(part: form.Part) -> FileStat:
+def _read_stat(part: form.JsonNode) -> FileStat:
     found = part.members(('kind', 'mode', 'owner', 'group'), ('acl',))
     mode = found['mode'].text()
     if not re.fullmatch(r'0[0-7]{1,4}', mode):
@@ -253,7 +253,7 @@ def _read_stat(part: form.Part) -> FileStat:
     )
 
 
-def _read_options(part: form.Part) -> Options:
+def _read_options(part: form.JsonNode) -> Options:
     return {
         section: {
             name: (values.text(),)
@@ -265,14 +265,14 @@ def _read_options(part: form.Part) -> Options:
     }
 
 
-def _read_leaf_name(part: form.Part, name: str) -> Key:
+def _read_leaf_name(part: form.JsonNode, name: str) -> Key:
     found = _LEAF.fullmatch(name)
     if not found:
         raise part.fail('a leaf is named such as 0x00000007/0x0')
     return int(found[1], 16), int(found[2], 16)
 
 
-def _regs_of(part: form.Part, text: str) -> CpuidRegs:
+def _regs_of(part: form.JsonNode, text: str) -> CpuidRegs:
     found = _REGS.fullmatch(text)
     if not found:
         raise part.fail(
@@ -282,55 +282,55 @@ def _regs_of(part: form.Part, text: str) -> CpuidRegs:
     return CpuidRegs(*(int(digits, 16) for digits in found.groups()))
 
 
-def _read_regs(part: form.Part) -> CpuidRegs:
+def _read_regs(part: form.JsonNode) -> CpuidRegs:
     return _regs_of(part, part.text())
 
 
-def _read_msr_name(part: form.Part, name: str) -> Key:
+def _read_msr_name(part: form.JsonNode, name: str) -> Key:
     return (_read_index(part, name),)
 
 
-def _read_index(part: form.Part, name: str) -> int:
+def _read_index(part: form.JsonNode, name: str) -> int:
     if not _HEX.fullmatch(name) or int(name, 16) > _U32:
         raise part.fail('an MSR is named by its index, such as 0x3a')
     return int(name, 16)
 
 
-def _read_hex(part: form.Part) -> int:
+def _read_hex(part: form.JsonNode) -> int:
     text = part.text()
     if not _HEX.fullmatch(text):
         raise part.fail('must be hexadecimal, such as "0x0000000000000005"')
     return int(text, 16)
 
 
-def _read_number(part: form.Part, name: str) -> int:
+def _read_number(part: form.JsonNode, name: str) -> int:
     if not _DECIMAL.fullmatch(name):
         raise part.fail('an extension is named by its number, such as 235')
     return int(name)
 
 
-def _read_int32(part: form.Part) -> int:
+def _read_int32(part: form.JsonNode) -> int:
     return part.integer(-(2**31), 2**31 - 1)
 
 
-def _read_entries(part: form.Part) -> tuple[CpuidEntry, ...]:
+def _read_entries(part: form.JsonNode) -> tuple[CpuidEntry, ...]:
     return tuple(_read_entry(item) for item in part.items())
 
 
-def _read_entry(item: form.Part) -> CpuidEntry:
+def _read_entry(item: form.JsonNode) -> CpuidEntry:
     name, _, regs = item.text().partition(' ')
     leaf, subleaf = _read_leaf_name(item, name)
     return CpuidEntry(leaf, subleaf, _regs_of(item, regs))
 
 
-def _read_feature_msrs(part: form.Part) -> dict[int, int]:
+def _read_feature_msrs(part: form.JsonNode) -> dict[int, int]:
     return {
         _read_index(value, name): _read_hex(value)
         for name, value in part.entries().items()
     }
 
 
-def _read_smoke(part: form.Part) -> SmokeRun:
+def _read_smoke(part: form.JsonNode) -> SmokeRun:
     found = part.members(('steps', 'samples', 'elapsed_ns'), ('attempts',))
     return SmokeRun(
         tuple(_read_step(step) for step in found['steps'].items()),
@@ -341,14 +341,14 @@ def _read_smoke(part: form.Part) -> SmokeRun:
     )
 
 
-def _read_step(part: form.Part) -> tuple[str, str]:
+def _read_step(part: form.JsonNode) -> tuple[str, str]:
     items = part.items()
     if len(items) != 2:
         raise part.fail('must be a pair: the step and its outcome')
     return items[0].text(), items[1].text()
 
 
-def _read_sample(part: form.Part) -> Sample:
+def _read_sample(part: form.JsonNode) -> Sample:
     found = part.members(('iterations', 'guest_ns', 'host_ns'))
     return Sample(
         found['iterations'].integer(),
@@ -367,10 +367,10 @@ def write_refusal(refusal: Refusal) -> dict[str, str]:
     return {name: value for name, value in document.items() if value}
 
 
-def read_refusal(part: form.Part) -> Refusal | None:
+def read_refusal(part: form.JsonNode) -> Refusal | None:
     """The denial that stands in place of an answer; None for an answer.
 
-    :raises FormError: naming the place that is wrong
+    :raises DocumentError: naming the place that is wrong
     """
     # An ini file may well have a section of that name, but no string there.
     if not isinstance(part.value, dict) or not isinstance(
@@ -416,14 +416,14 @@ class Row:
         return self.arrangement.write(facts, one)
 
     def read(
-        self, part: form.Part, decoder: content.Decoder
+        self, part: form.JsonNode, decoder: content.Decoder
     ) -> Iterable[tuple[Key, Any]]:
         """All answers of this kind.
 
-        :raises FormError: naming the place that is wrong
+        :raises DocumentError: naming the place that is wrong
         """
 
-        def one(answer: form.Part, key: Key) -> Any:
+        def one(answer: form.JsonNode, key: Key) -> Any:
             refusal = read_refusal(answer)
             if refusal is not None:
                 return refusal

@@ -93,7 +93,7 @@ def dumps(snapshot: Snapshot) -> str:
 def loads(text: str | bytes) -> Snapshot:
     """The snapshot of a text.
 
-    :raises FormError: naming the place that is wrong
+    :raises DocumentError: naming the place that is wrong
     """
     return from_document(form.parse(text))
 
@@ -118,10 +118,10 @@ def to_document(snapshot: Snapshot) -> dict[str, Any]:
     return document
 
 
-def from_document(whole: form.Part) -> Snapshot:
+def from_document(whole: form.JsonNode) -> Snapshot:
     """The snapshot of a JSON document.
 
-    :raises FormError: naming the place that is wrong
+    :raises DocumentError: naming the place that is wrong
     """
     whole.schema(SCHEMA)
     found = whole.members(
@@ -143,8 +143,8 @@ def from_document(whole: form.Part) -> Snapshot:
 
 
 def _below(
-    found: Mapping[str, form.Part], member: tuple[str, ...]
-) -> form.Part | None:
+    found: Mapping[str, form.JsonNode], member: tuple[str, ...]
+) -> form.JsonNode | None:
     name, *further = member
     part = found.get(name)
     if part is None or not further:
@@ -163,11 +163,11 @@ def _provenance(origin: Provenance) -> dict[str, str]:
     return {name: value for name, value in document.items() if value}
 
 
-def _optional(found: Mapping[str, form.Part], name: str) -> str:
+def _optional(found: Mapping[str, form.JsonNode], name: str) -> str:
     return found[name].text() if name in found else ''
 
 
-def _read_provenance(part: form.Part) -> Provenance:
+def _read_provenance(part: form.JsonNode) -> Provenance:
     found = part.members(('how',), ('by', 'where', 'note'))
     return Provenance(
         found['how'].choice(Making),

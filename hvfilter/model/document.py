@@ -45,13 +45,13 @@ def to_document(report: HostReport) -> dict[str, Any]:
     }
 
 
-def from_document(whole: form.Part) -> HostReport:
+def from_document(whole: form.JsonNode) -> HostReport:
     """The report of a document, in the catalogue's order.
 
     A capability that the document does not tell of is UNKNOWN in every
     stage; one that the catalogue does not hold is passed over.
 
-    :raises FormError: naming the place that is wrong
+    :raises DocumentError: naming the place that is wrong
     """
     whole.schema(SCHEMA)
     found = whole.members(
@@ -79,7 +79,7 @@ def dumps(report: HostReport) -> str:
 def loads(text: str | bytes) -> HostReport:
     """The report of a document's text.
 
-    :raises FormError: naming the place that is wrong
+    :raises DocumentError: naming the place that is wrong
     """
     return from_document(form.parse(text))
 
@@ -129,7 +129,7 @@ def _observation(observation: Observation) -> dict[str, Any]:
     }
 
 
-def _read_finding(capability: Capability, part: form.Part) -> Finding:
+def _read_finding(capability: Capability, part: form.JsonNode) -> Finding:
     found = part.members(
         ('state', 'stage', 'reason', 'remedy', 'stages', 'evidence'),
         ('overruled',),
@@ -149,7 +149,7 @@ def _read_finding(capability: Capability, part: form.Part) -> Finding:
     return finding
 
 
-def _read_override(found: dict[str, form.Part]) -> Override | None:
+def _read_override(found: dict[str, form.JsonNode]) -> Override | None:
     if 'overruled' not in found:
         return None
     overruled = found['overruled'].members(('found', 'origin'))
@@ -157,7 +157,7 @@ def _read_override(found: dict[str, form.Part]) -> Override | None:
     return Override(found['state'].choice(State), overruled['origin'].text())
 
 
-def _check_derived(finding: Finding, found: dict[str, form.Part]) -> None:
+def _check_derived(finding: Finding, found: dict[str, form.JsonNode]) -> None:
     """What follows from the stages is told for the reader's comfort: it must
     not tell another story than they do."""
     where = found['state']
@@ -174,7 +174,7 @@ def _check_derived(finding: Finding, found: dict[str, form.Part]) -> None:
 
 
 def _read_stage(
-    stage: Stage, part: form.Part, observations: list[Observation]
+    stage: Stage, part: form.JsonNode, observations: list[Observation]
 ) -> StageFinding:
     found = part.members(('state', 'reason', 'remedy', 'contradicted'))
     return StageFinding(
@@ -188,7 +188,7 @@ def _read_stage(
 
 
 def _read_evidence(
-    capability: Capability, part: form.Part
+    capability: Capability, part: form.JsonNode
 ) -> dict[Stage, list[Observation]]:
     evidence: dict[Stage, list[Observation]]
     evidence = {stage: [] for stage in capability.stages}

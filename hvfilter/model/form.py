@@ -33,7 +33,7 @@ _LONGEST_PATH = 300
 EnumT = TypeVar('EnumT', bound=enum.Enum)
 
 
-class FormError(Exception):
+class DocumentError(Exception):
     """A document is not of the form that it should have.
 
     :ivar path: the place, such as ``capabilities.kvm.state``; '' is the whole
@@ -51,10 +51,10 @@ class FormError(Exception):
         super().__init__(f'{where}: {problem}' if path else problem)
 
 
-class Part:
+class JsonNode:
     """One value of a document, and where it stands.
 
-    Each method returns the value in the wanted type or raises FormError.
+    Each method returns the value in the wanted type or raises DocumentError.
     """
 
     __slots__ = ('path', 'value')
@@ -63,22 +63,22 @@ class Part:
         self.value = value
         self.path = path
 
-    def fail(self, problem: str) -> FormError:
+    def fail(self, problem: str) -> DocumentError:
         """The complaint about this place, to be raised."""
-        return FormError(self.path, problem)
+        return DocumentError(self.path, problem)
 
-    def entries(self) -> dict[str, Part]:
+    def entries(self) -> dict[str, JsonNode]:
         """The members of an object whose names are data."""
         if not isinstance(self.value, dict):
             raise self.fail(f'must be an object, not {_shown(self.value)}')
         return {
-            name: Part(value, _below(self.path, name))
+            name: JsonNode(value, _below(self.path, name))
             for name, value in self.value.items()
         }
 
     def members(
         self, required: Sequence[str], optional: Sequence[str] = ()
-    ) -> dict[str, Part]:
+    ) -> dict[str, JsonNode]:
         """The members of an object whose names are fixed."""
         found = self.entries()
         for name in required:
@@ -90,12 +90,12 @@ class Part:
                 raise part.fail(f'no such member; there are: {known}')
         return found
 
-    def items(self) -> list[Part]:
+    def items(self) -> list[JsonNode]:
         """The items of an array."""
         if not isinstance(self.value, list):
             raise self.fail(f'must be an array, not {_shown(self.value)}')
         return [
-            Part(value, f'{self.path}[{index}]')
+            JsonNode(value, f'{self.path}[{index}]')
             for index, value in enumerate(self.value)
         ]
 
@@ -138,35 +138,35 @@ class Part:
             raise said.fail(f'must be "{name}", not {_shown(said.value)}')
 
 
-def parse(text: str | bytes) -> Part:
+def parse(text: str | bytes) -> JsonNode:
     """The whole of a JSON document.
 
     Stricter than the json module: names are unique, numbers are finite, and
     size and depth are bounded.
     """
     if len(text) > SIZE_LIMIT:
-        raise FormError('', f'larger than {SIZE_LIMIT >> 20} MiB')
+        raise DocumentError('', f'larger than {SIZE_LIMIT >> 20} MiB')
     _check_amount(text)
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_finite
         )
     except json.JSONDecodeError as error:
-        raise FormError(
+        raise DocumentError(
             '',
             f'not JSON: {error.msg} at line {error.lineno}, '
             f'column {error.colno}',
         ) from None
     except UnicodeDecodeError as error:
-        raise FormError(
+        raise DocumentError(
             '', f'not JSON: not UTF-8 at byte {error.start}'
         ) from None
     except RecursionError:
-        raise FormError('', 'nested too deeply') from None
+        raise DocumentError('', 'nested too deeply') from None
     except ValueError as error:
         # A number of thousands of digits, which int() refuses.
-        raise FormError('', f'not JSON: {error}') from None
-    return Part(value)
+        raise DocumentError('', f'not JSON: {error}') from None
+    return JsonNode(value)
 
 
 def _check_amount(text: str | bytes) -> None:
@@ -174,9 +174,9 @@ def _check_amount(text: str | bytes) -> None:
     memory than the text."""
     data = text.encode('utf-8', 'replace') if isinstance(text, str) else text
     if sum(map(data.count, (b',', b'[', b'{'))) > VALUES_LIMIT:
-        raise FormError('', f'more than {VALUES_LIMIT} values')
+        raise DocumentError('', f'more than {VALUES_LIMIT} values')
     if data.count(b'\\') > ESCAPES_LIMIT:
-        raise FormError('', f'more than {ESCAPES_LIMIT} escapes')
+        raise DocumentError('', f'more than {ESCAPES_LIMIT} escapes')
 
 
 def dumps(value: object) -> str:
@@ -251,10 +251,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise FormError('', f'the member {_shown(name)} is there twice')
+            raise DocumentError(
+                '', f'the member {_shown(name)} is there twice'
+            )
         found[name] = value
     return found
 
 
 def _finite(word: str) -> NoReturn:
-    raise FormError('', f'{word} is no JSON number')
+    raise DocumentError('', f'{word} is no JSON number')

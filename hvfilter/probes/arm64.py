@@ -27,7 +27,7 @@ from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import psci, single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.machine_signs import (
     COMPATIBLE,
@@ -142,51 +142,51 @@ class Arm64(Probe):
 
     archs = frozenset({Arch.ARM64})
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from single_kvm.from_device(look, 'EL2', Strength.PARAMETER)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from single_kvm.from_device(host, 'EL2', Strength.PARAMETER)
         yield from single_kvm.not_shown(
             '/proc/cpuinfo',
             'EL2',
             'no flag shows EL2: only a KVM that starts does',
-            start(look),
+            start(host),
         )
-        yield from _switched_off(look)
-        yield from _other_at_el2(look)
-        yield from _conduit(look)
-        yield from _interrupt_controller(look)
-        yield from _nested(look)
+        yield from _switched_off(host)
+        yield from _other_at_el2(host)
+        yield from _conduit(host)
+        yield from _interrupt_controller(host)
+        yield from _nested(host)
 
 
-def start(look: Look) -> Advice:
+def start(host: ProbeContext) -> Advice:
     """How to make the kernel offer KVM."""
-    mode = _mode(look)
+    mode = _mode(host)
     if mode is not None and mode.value == 'none':
         return _MODE_NONE(word=mode.text)
     try:
-        if not look.module_loaded('kvm'):
+        if not host.module_loaded('kvm'):
             return _NO_CONFIG_KVM()
     except Denied:
         # Then it may be either: the likelier one is advised.
         pass
-    other = _other(look)
+    other = _other(host)
     if other is not None:
         return _other_remedy(other[1])
-    if _hvc(look) is not None:
+    if _hvc(host) is not None:
         return _GUEST_AT_EL2()
-    if 'qcom,' in _text(look, COMPATIBLE):
+    if 'qcom,' in _text(host, COMPATIBLE):
         # Its firmware starts Gunyah on most boards, which names itself only
         # in the kernel's messages.
         return first(_GUNYAH(), _AT_EL2())
     return first(_AT_EL2(), _GUEST_AT_EL2())
 
 
-def why_no_kvm(look: Look) -> str:
+def why_no_kvm(host: ProbeContext) -> str:
     """Why the kernel offers no KVM, as far as it shows."""
-    mode = _mode(look)
+    mode = _mode(host)
     if mode is not None and mode.value == 'none':
         return f'it was switched off at boot: {mode.text}'
     try:
-        if not look.module_loaded('kvm'):
+        if not host.module_loaded('kvm'):
             return 'it was built without'
     except Denied:
         # Then it may be either.
@@ -194,18 +194,18 @@ def why_no_kvm(look: Look) -> str:
     return 'it was not entered at EL2, or KVM did not start'
 
 
-def _mode(look: Look) -> Parameter | None:
+def _mode(host: ProbeContext) -> Parameter | None:
     """The last kvm-arm.mode that the kernel takes; others are ignored."""
-    words = look.boot_words('kvm-arm.mode')
+    words = host.boot_words('kvm-arm.mode')
     return next((w for w in reversed(words) if w.value in _MODES), None)
 
 
-def _switched_off(look: Look) -> Iterator[Observation]:
+def _switched_off(host: ProbeContext) -> Iterator[Observation]:
     """kvm-arm.mode=none keeps KVM from starting."""
     source = Source(
         Stage.KVM, Strength.PARAMETER, '/proc/cmdline', 'kvm-arm.mode'
     )
-    mode = _mode(look)
+    mode = _mode(host)
     if mode is not None and mode.value == 'none':
         for key in ('kvm', 'slat', 'nested'):
             yield source.absent(
@@ -216,22 +216,22 @@ def _switched_off(look: Look) -> Iterator[Observation]:
             )
 
 
-def _text(look: Look, path: str) -> str:
+def _text(host: ProbeContext, path: str) -> str:
     try:
-        return look.text(path).rstrip('\0').replace('\0', ', ')
+        return host.text(path).rstrip('\0').replace('\0', ', ')
     except Denied:
         # A machine described by ACPI has no device tree; what cannot be
         # read leaves hvm to KVM's word, and bare_metal unknown.
         return ''
 
 
-def _other(look: Look) -> tuple[str, str] | None:
+def _other(host: ProbeContext) -> tuple[str, str] | None:
     """Which hypervisor names itself: in the device tree, or Xen by ACPI.
 
     :returns: the file and its content; None where there is none
     """
     for path in (HYPERVISOR_NODE, XEN_TYPE):
-        name = _text(look, path)
+        name = _text(host, path)
         if name:
             return path, name
     return None
@@ -243,9 +243,9 @@ def _other_remedy(compatible: str) -> Advice:
     return _GUNYAH() if 'gunyah' in compatible else _GUEST_AT_EL2()
 
 
-def _other_at_el2(look: Look) -> Iterator[Observation]:
+def _other_at_el2(host: ProbeContext) -> Iterator[Observation]:
     """A hypervisor that names itself keeps EL2."""
-    other = _other(look)
+    other = _other(host)
     if other is None:
         return
     path, name = other
@@ -261,21 +261,21 @@ def _other_at_el2(look: Look) -> Iterator[Observation]:
         )
 
 
-def _hvc(look: Look) -> tuple[str, str] | None:
+def _hvc(host: ProbeContext) -> tuple[str, str] | None:
     """What says that PSCI calls go to a hypervisor, and in which words."""
-    if _text(look, psci.METHOD) == 'hvc':
+    if _text(host, psci.METHOD) == 'hvc':
         return psci.METHOD, 'hvc'
     try:
-        flags = psci.hvc_by_acpi(look)
+        flags = psci.hvc_by_acpi(host)
     except Denied:
         # As of a device tree: KVM's word, and bare_metal unknown.
         return None
     return (psci.FADT, flags) if flags else None
 
 
-def _conduit(look: Look) -> Iterator[Observation]:
+def _conduit(host: ProbeContext) -> Iterator[Observation]:
     """PSCI by HVC: something other than this kernel holds EL2."""
-    hvc = _hvc(look)
+    hvc = _hvc(host)
     if hvc is None:
         return
     path, method = hvc
@@ -289,14 +289,14 @@ def _conduit(look: Look) -> Iterator[Observation]:
         )
 
 
-def unmet_need(look: Look) -> str:
+def unmet_need(host: ProbeContext) -> str:
     """What guests need beyond a processor that runs them, and may lack.
 
     :returns: a reason; '' where nothing is missing, or where the recording
         is older than the observation
     """
     try:
-        value = look.kvm_extension(KVM_CAP_IRQCHIP)
+        value = host.kvm_extension(KVM_CAP_IRQCHIP)
     except Denied as denied:
         if denied.error == NOT_RECORDED:
             return ''
@@ -304,7 +304,7 @@ def unmet_need(look: Look) -> str:
     return '' if value else 'KVM has no interrupt controller for guests'
 
 
-def _interrupt_controller(look: Look) -> Iterator[Observation]:
+def _interrupt_controller(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.KVM,
         Strength.IOCTL,
@@ -312,7 +312,7 @@ def _interrupt_controller(look: Look) -> Iterator[Observation]:
         f'KVM_CAP_IRQCHIP ({KVM_CAP_IRQCHIP})',
     )
     try:
-        value = look.kvm_extension(KVM_CAP_IRQCHIP)
+        value = host.kvm_extension(KVM_CAP_IRQCHIP)
     except Denied as denied:
         reason = 'KVM could not be asked for an interrupt controller'
         yield source.denied('kvm', denied, reason)
@@ -328,7 +328,7 @@ def _interrupt_controller(look: Look) -> Iterator[Observation]:
         )
 
 
-def _nested(look: Look) -> Iterator[Observation]:
+def _nested(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.KVM,
         Strength.IOCTL,
@@ -336,7 +336,7 @@ def _nested(look: Look) -> Iterator[Observation]:
         f'KVM_CAP_ARM_EL2 ({KVM_CAP_ARM_EL2})',
     )
     try:
-        value = look.kvm_extension(KVM_CAP_ARM_EL2)
+        value = host.kvm_extension(KVM_CAP_ARM_EL2)
     except Denied as denied:
         reason = 'KVM could not be asked whether guests can have EL2'
         yield source.denied('nested', denied, reason)
@@ -347,21 +347,21 @@ def _nested(look: Look) -> Iterator[Observation]:
     yield source.absent(
         'nested',
         str(value),
-        f'KVM does not offer EL2 to guests{_why_not_nested(look)}',
-        _nested_remedy(look),
+        f'KVM does not offer EL2 to guests{_why_not_nested(host)}',
+        _nested_remedy(host),
     )
 
 
-def _kernel_too_old(look: Look) -> bool:
-    return (0, 0) < look.kernel_version < _NESTED_KERNEL
+def _kernel_too_old(host: ProbeContext) -> bool:
+    return (0, 0) < host.kernel_version < _NESTED_KERNEL
 
 
-def _why_not_nested(look: Look) -> str:
+def _why_not_nested(host: ProbeContext) -> str:
     """The cause, as far as the command line and the kernel show it."""
-    mode = _mode(look)
+    mode = _mode(host)
     if mode is None or mode.value != 'nested':
         return ''
-    if _kernel_too_old(look):
+    if _kernel_too_old(host):
         return (
             f': {mode.text} is set, but it takes a processor with FEAT_NV2 '
             'and Linux 6.16'
@@ -369,12 +369,12 @@ def _why_not_nested(look: Look) -> str:
     return f': {mode.text} is set, but the processor has no FEAT_NV2'
 
 
-def _nested_remedy(look: Look) -> Advice:
+def _nested_remedy(host: ProbeContext) -> Advice:
     """What is missing, and never what is set already."""
-    mode = _mode(look)
+    mode = _mode(host)
     missing = []
-    if _kernel_too_old(look):
-        missing.append(_NESTED_KERNEL_TOO_OLD(kernel=shortened(look.kernel)))
+    if _kernel_too_old(host):
+        missing.append(_NESTED_KERNEL_TOO_OLD(kernel=shortened(host.kernel)))
     if mode is None:
         missing.append(_NESTED())
     elif mode.value == 'nested':

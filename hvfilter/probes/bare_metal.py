@@ -25,7 +25,7 @@ from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import machine_signs
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, access, shortened
 from hvfilter.probes.machine_signs import Sign, Survey
 from hvfilter.probes.remedies import Remedy
@@ -65,20 +65,20 @@ _EMULATED_POWER = re.compile(r'\bqemu\b', re.IGNORECASE)
 class BareMetal(Probe):
     """Signs of a hypervisor under this machine."""
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        survey = machine_signs.survey(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        survey = machine_signs.survey(host)
         for sign in survey.virtual:
             yield _absent(sign)
         for path, denied in survey.refused:
             yield _denied(Strength.FLAGS, path, 'signs of a guest', denied)
-        if look.arch is Arch.X86:
-            yield from _x86(look, survey)
-        elif look.arch is Arch.S390X:
-            yield from _sysinfo(look)
-        elif look.arch is Arch.PPC64:
-            yield from _platform(look)
+        if host.arch is Arch.X86:
+            yield from _x86(host, survey)
+        elif host.arch is Arch.S390X:
+            yield from _sysinfo(host)
+        elif host.arch is Arch.PPC64:
+            yield from _platform(host)
         else:
-            yield from _named(look, survey)
+            yield from _named(host, survey)
 
 
 def _absent(sign: Sign) -> Observation:
@@ -119,11 +119,11 @@ def _denied(
     )
 
 
-def _x86(look: Look, survey: Survey) -> Iterator[Observation]:
+def _x86(host: ProbeContext, survey: Survey) -> Iterator[Observation]:
     """The processor's word, and whether it is more than one word."""
     guest = bool(survey.virtual)
     clear: list[Sign] = []
-    for sign in (_hypervisor_bit(look), _hypervisor_flag(look)):
+    for sign in (_hypervisor_bit(host), _hypervisor_flag(host)):
         if isinstance(sign, Observation):
             yield sign
             guest = guest or sign.state is State.ABSENT
@@ -163,15 +163,15 @@ def _clear(sign: Sign, survey: Survey) -> Observation:
     )
 
 
-def _hypervisor_bit(look: Look) -> Sign | Observation:
+def _hypervisor_bit(host: ProbeContext) -> Sign | Observation:
     """A sign when the bit is clear, else the observation it makes."""
     asked = '1:ECX[31] hypervisor'
     strength = Strength.REGISTER
     try:
-        guest = bool(look.cpuid(look.cpus[0], 1).ecx >> 31 & 1)
+        guest = bool(host.cpuid(host.cpus[0], 1).ecx >> 31 & 1)
     except Denied as denied:
         return _denied(strength, 'CPUID', asked, denied)
-    signature = _signature(look)
+    signature = _signature(host)
     if guest:
         name = signature.rstrip(b'\0').decode('ascii', 'replace')
         value = f'1, {name!r}' if name.isprintable() and name else '1'
@@ -183,10 +183,10 @@ def _hypervisor_bit(look: Look) -> Sign | Observation:
     return Sign('CPUID', asked, '0', strength)
 
 
-def _signature(look: Look) -> bytes:
+def _signature(host: ProbeContext) -> bytes:
     """CPUID.40000000, which only hypervisors answer with their name."""
     try:
-        regs = look.cpuid(look.cpus[0], 0x40000000)
+        regs = host.cpuid(host.cpus[0], 0x40000000)
     except Denied:
         # The bit alone says that there is a hypervisor, if not which.
         return b''
@@ -195,12 +195,12 @@ def _signature(look: Look) -> bytes:
     )
 
 
-def _hypervisor_flag(look: Look) -> Sign | Observation | None:
+def _hypervisor_flag(host: ProbeContext) -> Sign | Observation | None:
     """A sign when the flag is missing, None where there are no flags."""
     asked = 'flags: hypervisor'
     path = '/proc/cpuinfo'
     try:
-        words = look.cpuinfo.words_anywhere('flags')
+        words = host.cpuinfo.words_anywhere('flags')
     except Denied as denied:
         return _denied(Strength.FLAGS, path, asked, denied)
     if not words:
@@ -210,11 +210,11 @@ def _hypervisor_flag(look: Look) -> Sign | Observation | None:
     return Sign(path, asked, 'not there')
 
 
-def _sysinfo(look: Look) -> Iterator[Observation]:
+def _sysinfo(host: ProbeContext) -> Iterator[Observation]:
     """Kernel arch/s390/kernel/sysinfo.c: VM00 is the innermost guest."""
     asked = 'VM00 Control Program'
     try:
-        program = control_program(look)
+        program = control_program(host)
     except Denied as denied:
         yield _denied(Strength.FLAGS, SYSINFO, asked, denied)
         return
@@ -229,15 +229,15 @@ def _sysinfo(look: Look) -> Iterator[Observation]:
         yield _said(State.UNKNOWN, Strength.FLAGS, SYSINFO, asked, value)
 
 
-def _platform(look: Look) -> Iterator[Observation]:
+def _platform(host: ProbeContext) -> Iterator[Observation]:
     """Kernel arch/powerpc/platforms/powernv and pseries, setup.c.
 
     A bare machine of QEMU's has firmware of its own to run, but says whose
     it is (QEMU hw/ppc/pnv.c, the root node's property model).
     """
     try:
-        platform = look.cpuinfo.first('platform')
-        model = look.cpuinfo.first('model') or look.cpuinfo.first('machine')
+        platform = host.cpuinfo.first('platform')
+        model = host.cpuinfo.first('model') or host.cpuinfo.first('machine')
     except Denied as denied:
         yield _denied(Strength.FLAGS, '/proc/cpuinfo', 'platform', denied)
         return
@@ -256,7 +256,7 @@ def _platform(look: Look) -> Iterator[Observation]:
     )
 
 
-def _named(look: Look, survey: Survey) -> Iterator[Observation]:
+def _named(host: ProbeContext, survey: Survey) -> Iterator[Observation]:
     """Where no flag shows a guest: what the firmware calls the machine."""
     if survey.virtual:
         return
@@ -268,12 +268,12 @@ def _named(look: Look, survey: Survey) -> Iterator[Observation]:
         doubt = ''
         if survey.refused:
             doubt = f'{survey.refused[0][0]} may not be looked at'
-        elif look.arch is Arch.ARM64 and _not_at_el2(look):
+        elif host.arch is Arch.ARM64 and _not_at_el2(host):
             doubt = (
                 'its kernel was not entered at EL2: something else may run '
                 'there'
             )
-        elif survey.withheld and _no_kvm(look):
+        elif survey.withheld and _no_kvm(host):
             doubt = f'only root may look at {survey.withheld[0]}'
         reason = f'{sign.source} names {sign.asked}, but {doubt}'
         yield _said(
@@ -310,21 +310,21 @@ def _unsettled(survey: Survey) -> Iterator[Observation]:
         )
 
 
-def _no_kvm(look: Look) -> bool:
+def _no_kvm(host: ProbeContext) -> bool:
     try:
-        return not look.kvm_registered
+        return not host.kvm_registered
     except Denied:
         # Whether guests are given EL2 is then not known, and no doubt.
         return False
 
 
-def _not_at_el2(look: Look) -> bool:
+def _not_at_el2(host: ProbeContext) -> bool:
     """The kernel has KVM, was not to keep it off, and offers none."""
-    modes = look.boot_words('kvm-arm.mode')
+    modes = host.boot_words('kvm-arm.mode')
     if any(mode.value == 'none' for mode in modes):
         return False
     try:
-        return look.module_loaded('kvm') and not look.kvm_registered
+        return host.module_loaded('kvm') and not host.kvm_registered
     except Denied as denied:
         # A recording that does not hold it leaves the firmware's word.
         return denied.error != NOT_RECORDED

@@ -9,7 +9,7 @@ KVM's are loaded at boot; by name, and as what another needs, it still is.
 from __future__ import annotations
 
 from hvfilter.host.door import Denied
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
 
 BLACKLISTED = Remedy(
@@ -28,29 +28,33 @@ NOT_BY_ITSELF = Remedy(
 )
 
 
-def barred(look: Look, *modules: str) -> tuple[str, str, Advice] | None:
+def barred(
+    host: ProbeContext, *modules: str
+) -> tuple[str, str, Advice] | None:
     """The word that bars one of these modules, the reason and the remedy.
 
     :param modules: '' for one whose name is not known; the last is the one
         that is loaded by an alias, those before are what it needs
     """
-    word = look.boot_word('module_blacklist')
+    word = host.boot_word('module_blacklist')
     for module in modules:
         if word is not None and module in word.options:
             reason = f'{word.text} on the kernel command line bars {module}'
             remedy = BLACKLISTED(module=module, word=word.text)
             return word.text, reason, remedy
-    return _not_by_itself(look, modules[-1]) if modules else None
+    return _not_by_itself(host, modules[-1]) if modules else None
 
 
-def _not_by_itself(look: Look, module: str) -> tuple[str, str, Advice] | None:
+def _not_by_itself(
+    host: ProbeContext, module: str
+) -> tuple[str, str, Advice] | None:
     try:
-        if not module or look.module_loaded(module):
+        if not module or host.module_loaded(module):
             return None
     except Denied:
         # kvm_device observes whether there is a KVM at all.
         return None
-    for word in look.boot_words('modprobe.blacklist'):
+    for word in host.boot_words('modprobe.blacklist'):
         if module in (name.replace('-', '_') for name in word.options):
             reason = (
                 f'{word.text} on the kernel command line keeps {module} from '

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from hvfilter.model.catalogue import ANY, Arch
 from hvfilter.model.finding import Observation
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 
 class Probe(abc.ABC):
@@ -17,7 +17,7 @@ class Probe(abc.ABC):
     Register a subclass under ``hvfilter.probes`` and it is asked on every
     host whose architecture is in ``archs``. A probe
 
-    * asks the machine only through ``look``, so that it runs on a recorded
+    * asks the machine only through ``host``, so that it runs on a recorded
       host as on the live one,
     * changes nothing,
     * says nothing of a stage that it cannot judge, or UNKNOWN with the
@@ -28,5 +28,5 @@ class Probe(abc.ABC):
     archs: frozenset[Arch] = ANY
 
     @abc.abstractmethod
-    def observe(self, look: Look) -> Iterator[Observation]:
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
         """All that this family's sources say, in any order."""

@@ -22,7 +22,7 @@ from hvfilter.model.catalogue import X86, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import secure_execution
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, truth
+from hvfilter.probes.context import ProbeContext, truth
 from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
@@ -204,18 +204,18 @@ class Confidential(Probe):
 
     archs = X86 | {Arch.S390X}
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        if look.arch is Arch.S390X:
-            yield from secure_execution.observe(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        if host.arch is Arch.S390X:
+            yield from secure_execution.observe(host)
             return
-        maker = vendor_module(look)
+        maker = vendor_module(host)
         for sev in _SEVS:
-            yield from _sev_processor(look, sev)
+            yield from _sev_processor(host, sev)
             if maker in ('', 'kvm_amd'):
-                yield from _together(_sev_kvm(look, sev))
-        yield from _tdx_processor(look)
+                yield from _together(_sev_kvm(host, sev))
+        yield from _tdx_processor(host)
         if maker in ('', 'kvm_intel'):
-            yield from _together(_tdx_kvm(look))
+            yield from _together(_tdx_kvm(host))
 
 
 def _together(conditions: Iterable[Observation]) -> Iterator[Observation]:
@@ -236,28 +236,28 @@ def _together(conditions: Iterable[Observation]) -> Iterator[Observation]:
             )
 
 
-def _sev_kvm(look: Look, sev: _Sev) -> Iterator[Observation]:
+def _sev_kvm(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
     """KVM switches SEV-ES and SEV-SNP off together with SEV."""
     for name in dict.fromkeys(('sev', sev.parameter)):
-        yield from _parameter(look, sev.key, 'kvm_amd', name)
-    yield from _device(look, sev.key)
-    if look.kernel_version >= sev.type_since:
-        yield from _vm_type(look, sev.key, sev.name, sev.vm_type)
+        yield from _parameter(host, sev.key, 'kvm_amd', name)
+    yield from _device(host, sev.key)
+    if host.kernel_version >= sev.type_since:
+        yield from _vm_type(host, sev.key, sev.name, sev.vm_type)
 
 
-def _tdx_kvm(look: Look) -> Iterator[Observation]:
-    yield from _parameter(look, 'tdx', 'kvm_intel', 'tdx')
-    yield from _vm_type(look, 'tdx', 'TDX', _TDX_TYPE)
+def _tdx_kvm(host: ProbeContext) -> Iterator[Observation]:
+    yield from _parameter(host, 'tdx', 'kvm_intel', 'tdx')
+    yield from _vm_type(host, 'tdx', 'TDX', _TDX_TYPE)
 
 
-def _leaf(look: Look, cpu: int) -> CpuidRegs | None:
+def _leaf(host: ProbeContext, cpu: int) -> CpuidRegs | None:
     """CPUID 8000001F; None where the processor has no such leaf."""
-    if look.cpuid(cpu, 0x80000000).eax < ENCRYPTION_LEAF:
+    if host.cpuid(cpu, 0x80000000).eax < ENCRYPTION_LEAF:
         return None
-    return look.cpuid(cpu, ENCRYPTION_LEAF)
+    return host.cpuid(cpu, ENCRYPTION_LEAF)
 
 
-def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
+def _sev_processor(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
     """Stages cpu and firmware: CPUID, SYSCFG and the word in the flags."""
     source = Source(
         Stage.CPU, Strength.REGISTER, 'CPUID', f'8000001F:EAX[{sev.bit}]'
@@ -265,7 +265,7 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
     has: bool | None = None
     shared_out = True
     try:
-        leaves = [_leaf(look, cpu) for cpu in look.cpus]
+        leaves = [_leaf(host, cpu) for cpu in host.cpus]
     except Denied as denied:
         reason = f'CPUID does not show whether it has {sev.name}'
         yield source.denied(sev.key, denied, reason)
@@ -277,7 +277,7 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
         if has:
             reason = f'the processor has {sev.name}'
             yield source.present(sev.key, value, reason)
-            yield from _identifiers(look, sev, having)
+            yield from _identifiers(host, sev, having)
         else:
             yield source.absent(
                 sev.key,
@@ -285,18 +285,18 @@ def _sev_processor(look: Look, sev: _Sev) -> Iterator[Observation]:
                 f'the processor has no {sev.name}',
                 _OTHER_HARDWARE(),
             )
-    yield from _sev_vendor(look, sev)
-    yield from _sev_word(look, sev, has, shared_out)
+    yield from _sev_vendor(host, sev)
+    yield from _sev_word(host, sev, has, shared_out)
     if has:
-        yield from _syscfg(look, sev)
+        yield from _syscfg(host, sev)
     if has and sev.key == 'sev_snp':
-        yield from _rmp(look)
+        yield from _rmp(host)
 
 
-def _sev_vendor(look: Look, sev: _Sev) -> Iterator[Observation]:
+def _sev_vendor(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
     """Without CPUID, the maker tells as much."""
     try:
-        vendor = look.cpuinfo.first('vendor_id')
+        vendor = host.cpuinfo.first('vendor_id')
     except Denied:
         return
     if vendor and vendor not in AMD_VENDORS:
@@ -308,7 +308,7 @@ def _sev_vendor(look: Look, sev: _Sev) -> Iterator[Observation]:
 
 
 def _identifiers(
-    look: Look, sev: _Sev, leaves: Sequence[CpuidRegs]
+    host: ProbeContext, sev: _Sev, leaves: Sequence[CpuidRegs]
 ) -> Iterator[Observation]:
     """How the firmware shared out the address space identifiers.
 
@@ -318,7 +318,7 @@ def _identifiers(
     feature's word in the flags, so it is the stronger observation.
     """
     strength = Strength.PARAMETER
-    if sev.key != 'sev' and _counted(look):
+    if sev.key != 'sev' and _counted(host):
         strength = Strength.REGISTER
     source = Source(Stage.FIRMWARE, strength, 'CPUID', '8000001F:ECX, EDX')
     for highest, lowest in {(leaf.ecx, leaf.edx) for leaf in leaves}:
@@ -340,7 +340,7 @@ def _identifiers(
         elif sev.key != 'sev' and lowest <= 1:
             causes = [_RAISE_LIMIT()]
             if sev.key == 'sev_snp':
-                causes.append(_snp_cause(look))
+                causes.append(_snp_cause(host))
             yield source.absent(
                 sev.key,
                 value,
@@ -349,17 +349,17 @@ def _identifiers(
             )
 
 
-def _counted(look: Look) -> bool:
+def _counted(host: ProbeContext) -> bool:
     """KVM runs with SEV-ES on, which it does not without identifiers for it;
     or it is not known whether it does."""
     try:
-        value = look.module_parameter('kvm_amd', 'sev_es')
+        value = host.module_parameter('kvm_amd', 'sev_es')
     except Denied as denied:
         return not denied.missing
     return truth(value) is True
 
 
-def _snp_cause(look: Look) -> Advice:
+def _snp_cause(host: ProbeContext) -> Advice:
     """The word on the kernel's command line without which SNP could work.
 
     SNP needs the IOMMU on, and neither in passthrough mode nor with v2 page
@@ -370,13 +370,13 @@ def _snp_cause(look: Look) -> Advice:
         ('amd_iommu', ('off', 'pgtbl_v2')),
         ('iommu.passthrough', ('1', 'y', 'Y', 'on')),
     ):
-        word = look.boot_word(name)
+        word = host.boot_word(name)
         if word is not None and set(word.options) & set(off):
             return _IOMMU_WORD(word=shortened(word.text))
     return NONE
 
 
-def _rmp(look: Look) -> Iterator[Observation]:
+def _rmp(host: ProbeContext) -> Iterator[Observation]:
     """The reverse map table, for which the firmware sets memory aside (kernel
     arch/x86/virt/svm/sev.c probe_range_info); the registers need root."""
     source = Source(
@@ -387,8 +387,8 @@ def _rmp(look: Look) -> Iterator[Observation]:
     )
     try:
         base, end = (
-            look.msr(look.cpus[0], RMP_BASE),
-            look.msr(look.cpus[0], RMP_END),
+            host.msr(host.cpus[0], RMP_BASE),
+            host.msr(host.cpus[0], RMP_END),
         )
     except Denied:
         # Without root: the word in the flags says as much, if less surely.
@@ -403,7 +403,7 @@ def _rmp(look: Look) -> Iterator[Observation]:
 
 
 def _sev_word(
-    look: Look, sev: _Sev, has: bool | None, shared_out: bool
+    host: ProbeContext, sev: _Sev, has: bool | None, shared_out: bool
 ) -> Iterator[Observation]:
     """The kernel prints the word only where the firmware switched it on.
 
@@ -418,7 +418,7 @@ def _sev_word(
         f'flags: {sev.word}',
     )
     try:
-        sets = look.cpuinfo.words('flags')
+        sets = host.cpuinfo.words('flags')
     except Denied as denied:
         reason = f'the flags do not show whether {sev.name} is on'
         yield source.denied(sev.key, denied, reason)
@@ -437,19 +437,19 @@ def _sev_word(
             )
             yield source.unknown(sev.key, 'there', reason)
         return
-    prints = look.kernel_version >= sev.word_since
+    prints = host.kernel_version >= sev.word_since
     if sets and has and prints:
         yield source.absent(
             sev.key,
             'not there although CPUID shows the feature',
             f'the firmware has not switched {sev.name} on',
-            first(_snp_cause(look), _SETUP[sev.key]())
+            first(_snp_cause(host), _SETUP[sev.key]())
             if sev.key == 'sev_snp'
             else _SETUP[sev.key](),
         )
 
 
-def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
+def _syscfg(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
     source = Source(
         Stage.FIRMWARE,
         Strength.REGISTER,
@@ -457,7 +457,7 @@ def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
         f'SYSCFG ({SYSCFG:#x}) bit {_SYSCFG_ENCRYPTION}',
     )
     try:
-        values = [look.msr(cpu, SYSCFG) for cpu in look.cpus]
+        values = [host.msr(cpu, SYSCFG) for cpu in host.cpus]
     except Denied:
         # Any guest and any user but root: the flags tell as well.
         return
@@ -476,12 +476,12 @@ def _syscfg(look: Look, sev: _Sev) -> Iterator[Observation]:
         )
 
 
-def _device(look: Look, key: str) -> Iterator[Observation]:
+def _device(host: ProbeContext, key: str) -> Iterator[Observation]:
     """/dev/sev, which QEMU opens to start any such guest (QEMU
     target/i386/sev.c, sev-device); its driver is ccp."""
     source = Source(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'sev')
     try:
-        there = look.misc_registered('sev')
+        there = host.misc_registered('sev')
     except Denied as denied:
         reason = 'whether the kernel offers /dev/sev is not known'
         yield source.denied(key, denied, reason)
@@ -497,7 +497,7 @@ def _device(look: Look, key: str) -> Iterator[Observation]:
         )
 
 
-def _tdx_processor(look: Look) -> Iterator[Observation]:
+def _tdx_processor(host: ProbeContext) -> Iterator[Observation]:
     """Stages cpu and firmware; SEAMRR is the part of it that registers show.
 
     The word comes with a kernel that has TDX built in (6.8 and later), so a
@@ -508,7 +508,7 @@ def _tdx_processor(look: Look) -> Iterator[Observation]:
     )
     firmware = dataclasses.replace(cpu, stage=Stage.FIRMWARE)
     try:
-        info = look.cpuinfo
+        info = host.cpuinfo
     except Denied as denied:
         yield cpu.denied('tdx', denied, 'cpuinfo does not tell of TDX')
         return
@@ -525,14 +525,14 @@ def _tdx_processor(look: Look) -> Iterator[Observation]:
         yield cpu.present('tdx', 'there', reason)
         yield firmware.present('tdx', 'there', reason)
         return
-    yield from _tdx_without_vtx(look)
-    yield from _tdx_registers(look)
+    yield from _tdx_without_vtx(host)
+    yield from _tdx_registers(host)
 
 
-def _tdx_without_vtx(look: Look) -> Iterator[Observation]:
+def _tdx_without_vtx(host: ProbeContext) -> Iterator[Observation]:
     source = Source(Stage.CPU, Strength.REGISTER, 'CPUID', '1:ECX[5] VMX')
     try:
-        vmx = any(has_vmx(look, cpu) for cpu in look.cpus)
+        vmx = any(has_vmx(host, cpu) for cpu in host.cpus)
     except Denied:
         return
     if not vmx:
@@ -540,7 +540,7 @@ def _tdx_without_vtx(look: Look) -> Iterator[Observation]:
         yield source.absent('tdx', '0', reason, _OTHER_HARDWARE())
 
 
-def _tdx_registers(look: Look) -> Iterator[Observation]:
+def _tdx_registers(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.CPU,
         Strength.REGISTER,
@@ -548,7 +548,7 @@ def _tdx_registers(look: Look) -> Iterator[Observation]:
         f'IA32_MTRRCAP ({MTRRCAP:#x}) bit {_SEAMRR} SEAMRR',
     )
     try:
-        values = [look.msr(cpu, MTRRCAP) for cpu in look.cpus]
+        values = [host.msr(cpu, MTRRCAP) for cpu in host.cpus]
     except Denied as denied:
         reason = 'neither the flags nor a register tell of TDX'
         yield source.denied('tdx', denied, reason, _TDX_KERNEL())
@@ -559,10 +559,10 @@ def _tdx_registers(look: Look) -> Iterator[Observation]:
         yield source.absent('tdx', shown, reason, _OTHER_HARDWARE())
         return
     yield source.present('tdx', shown, 'the processor has SEAM')
-    yield from _tdx_keys(look)
+    yield from _tdx_keys(host)
 
 
-def _tdx_keys(look: Look) -> Iterator[Observation]:
+def _tdx_keys(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.FIRMWARE,
         Strength.REGISTER,
@@ -570,7 +570,7 @@ def _tdx_keys(look: Look) -> Iterator[Observation]:
         f'IA32_MKTME_KEYID_PARTITIONING ({KEYID_PARTITIONING:#x})',
     )
     try:
-        keys = [look.msr(cpu, KEYID_PARTITIONING) >> 32 for cpu in look.cpus]
+        keys = [host.msr(cpu, KEYID_PARTITIONING) >> 32 for cpu in host.cpus]
     except Denied as denied:
         reason = 'the register of private key identifiers cannot be read'
         yield source.denied('tdx', denied, reason)
@@ -589,7 +589,7 @@ def _tdx_keys(look: Look) -> Iterator[Observation]:
 
 
 def _parameter(
-    look: Look, key: str, module: str, name: str
+    host: ProbeContext, key: str, module: str, name: str
 ) -> Iterator[Observation]:
     """What a parameter of KVM says; one that is not there is off."""
     feature = name.upper().replace('_', '-')
@@ -603,48 +603,50 @@ def _parameter(
         load=_LOAD(module=module),
         newer=_NEWER_KERNEL(module=module, feature=feature),
     ).observe(
-        look, key, lambda: (cause, _parameter_remedy(look, key, module, name))
+        host, key, lambda: (cause, _parameter_remedy(host, key, module, name))
     )
 
 
-def _parameter_remedy(look: Look, key: str, module: str, name: str) -> Advice:
+def _parameter_remedy(
+    host: ProbeContext, key: str, module: str, name: str
+) -> Advice:
     """The likeliest cause first, and nothing that is set already."""
     causes = []
     if key == 'sev_snp':
-        causes.append(_snp_cause(look))
-    if key == 'tdx' and not _tdx_platform(look):
-        causes.append(_tdx_cause(look))
-    word = look.boot_word(f'{module}.{name}')
+        causes.append(_snp_cause(host))
+    if key == 'tdx' and not _tdx_platform(host):
+        causes.append(_tdx_cause(host))
+    word = host.boot_word(f'{module}.{name}')
     asked = truth((word.value if word else None) or '')
     if asked is False and word is not None:
         causes.append(_WORD_OFF(word=shortened(word.text)))
     elif asked is None and not ModuleParameter(module, name).is_set(
-        look, True
+        host, True
     ):
         causes.append(_SWITCH_ON(module=module, parameter=name))
     causes.append(_DMESG(module=module))
     return first(*causes)
 
 
-def _tdx_platform(look: Look) -> bool:
+def _tdx_platform(host: ProbeContext) -> bool:
     try:
-        return 'tdx_host_platform' in look.cpuinfo.words_everywhere('flags')
+        return 'tdx_host_platform' in host.cpuinfo.words_everywhere('flags')
     except Denied:
         return False
 
 
-def _tdx_cause(look: Look) -> Advice:
+def _tdx_cause(host: ProbeContext) -> Advice:
     """The kernel gives TDX up while it could hibernate (kernel
     arch/x86/virt/vmx/tdx/tdx.c tdx_init)."""
-    word = look.boot_word('hibernate')
+    word = host.boot_word('hibernate')
     off = word is not None and word.value in ('no', 'noresume')
-    if off or look.boot_word('nohibernate') is not None:
+    if off or host.boot_word('nohibernate') is not None:
         return NONE
     return _NOHIBERNATE()
 
 
 def _vm_type(
-    look: Look, key: str, name: str, bit: int
+    host: ProbeContext, key: str, name: str, bit: int
 ) -> Iterator[Observation]:
     """KVM_CAP_VM_TYPES (api.rst 8.37): a bitmap, 0 on an older kernel.
 
@@ -658,7 +660,7 @@ def _vm_type(
         f'KVM_CAP_VM_TYPES ({KVM_CAP_VM_TYPES})',
     )
     try:
-        types = look.kvm_extension(KVM_CAP_VM_TYPES)
+        types = host.kvm_extension(KVM_CAP_VM_TYPES)
     except Denied as denied:
         # Recordings of what files alone show: the parameter is effective,
         # and KVM makes these machines exactly if it is on.
@@ -675,7 +677,7 @@ def _vm_type(
             key,
             f'{types:#x}',
             f'KVM makes no {name} machines',
-            _parameter_remedy(look, key, module, parameter),
+            _parameter_remedy(host, key, module, parameter),
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One look at one host: facts that several probes need, asked once each."""
+"""What probes are given of a host: each fact is read once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_RELEASE = 64
 """Characters that uname(2) has room for: __NEW_UTS_LEN."""
 
 
-class Look(CachedHost):
+class ProbeContext(CachedHost):
     """A host that is asked everything once, and what follows from it.
 
     :ivar nova_config: nova-compute's configuration files and directories, in

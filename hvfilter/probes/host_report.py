@@ -9,7 +9,7 @@ from hvfilter.host.door import Denied, Host, Machine
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import run
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.rules import combine
 
 
@@ -27,7 +27,7 @@ def probe_host(
     :param nova_release: the major version of the Nova that runs there, such
         as 34; None to find it out
     """
-    look = Look(host, nova_config, nova_release)
+    context = ProbeContext(host, nova_config, nova_release)
     chosen = run.registered() if probes is None else probes
     try:
         machine = host.machine()
@@ -37,5 +37,5 @@ def probe_host(
         machine.arch,
         machine.kernel,
         host.origin,
-        run.observe(look, chosen),
+        run.observe(context, chosen),
     )

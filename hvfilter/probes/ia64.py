@@ -15,7 +15,7 @@ from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, number
+from hvfilter.probes.context import ProbeContext, number
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.remedies import Remedy
 
@@ -52,8 +52,8 @@ class Ia64(Probe):
 
     archs = frozenset({Arch.IA64})
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from _family(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from _family(host)
         source = Source(Stage.KVM, Strength.IOCTL, 'uname -m', 'KVM for ia64')
         yield Source(
             Stage.FIRMWARE, Strength.REGISTER, 'PAL', 'VT-i services'
@@ -67,11 +67,11 @@ class Ia64(Probe):
             )
 
 
-def _family(look: Look) -> Iterator[Observation]:
+def _family(host: ProbeContext) -> Iterator[Observation]:
     source = Source(Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'family')
     try:
-        family = look.cpuinfo.first('family')
-        features = look.cpuinfo.first('features')
+        family = host.cpuinfo.first('family')
+        features = host.cpuinfo.first('features')
     except Denied as denied:
         for key in (*_KEYS, *single_kvm.HARDWARE[1:]):
             reason = 'cpuinfo does not tell the processor'

@@ -21,7 +21,7 @@ from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import iommu_cause
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, number
+from hvfilter.probes.context import ProbeContext, number
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.iommu_cause import NAMES, TABLES, Driver
 from hvfilter.probes.machine_kind import Kind, kind
@@ -59,24 +59,24 @@ arch/x86/kernel/cpu/mshyperv.c)."""
 class Iommu(Probe):
     """What translates the addresses and interrupts of devices."""
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from _tables(look)
-        yield from _groups(look)
-        yield from _chips(look)
-        if look.arch is Arch.X86:
-            yield from _dmar(look)
-            yield from _ecap(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from _tables(host)
+        yield from _groups(host)
+        yield from _chips(host)
+        if host.arch is Arch.X86:
+            yield from _dmar(host)
+            yield from _ecap(host)
 
 
-def _tables(look: Look) -> Iterator[Observation]:
+def _tables(host: ProbeContext) -> Iterator[Observation]:
     """Stages cpu and firmware: what the firmware describes."""
     asked = ', '.join(one.value for one in Driver)
     firmware = Source(Stage.FIRMWARE, Strength.FLAGS, TABLES, asked)
     keys = ('iommu', 'interrupt_remapping')
-    elsewhere = look.arch not in (Arch.X86, Arch.IA64)
+    elsewhere = host.arch not in (Arch.X86, Arch.IA64)
     try:
-        names = look.names(TABLES)
-        described = iommu_cause.driver(look)
+        names = host.names(TABLES)
+        described = iommu_cause.driver(host)
     except Denied as denied:
         for key in () if elsewhere else keys:
             reason = "the firmware's tables cannot be listed"
@@ -91,62 +91,64 @@ def _tables(look: Look) -> Iterator[Observation]:
         )
     elif not elsewhere:
         for key in keys:
-            yield _no_table(look, firmware, key, names)
+            yield _no_table(host, firmware, key, names)
 
 
 def _no_table(
-    look: Look, firmware: Source, key: str, names: tuple[str, ...]
+    host: ProbeContext, firmware: Source, key: str, names: tuple[str, ...]
 ) -> Observation:
     """A missing table says something only if others are there, and nothing
     under the kernel keeps it back."""
-    remedy = iommu_cause.missing_table(look)
+    remedy = iommu_cause.missing_table(host)
     if not names:
         reason = "the firmware's tables are not shown here"
         return firmware.unknown(key, 'no tables at all', reason)
-    if kind(look) is Kind.XEN_CONTROL:
+    if kind(host) is Kind.XEN_CONTROL:
         reason = 'Xen keeps the IOMMU and hides its table'
         return firmware.unknown(key, 'none of them', reason, remedy)
     reason = 'the firmware describes no IOMMU'
     return firmware.absent(key, 'none of them', reason, remedy)
 
 
-def _groups(look: Look) -> Iterator[Observation]:
+def _groups(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.KVM, Strength.PARAMETER, _GROUPS, 'groups of devices'
     )
     try:
-        groups = look.names(_GROUPS)
+        groups = host.names(_GROUPS)
     except Denied as denied:
         groups = ()
-        if not denied.missing or not _sysfs_shown(look):
+        if not denied.missing or not _sysfs_shown(host):
             yield source.denied(
                 'iommu', denied, 'the IOMMU groups cannot be listed'
             )
             return
     try:
-        translated = _translated(look, groups)
+        translated = _translated(host, groups)
     except Denied as denied:
         reason = 'whether an IOMMU made the groups is not known'
         yield source.denied('iommu', denied, reason)
         return
     if translated:
-        yield from _in_use(look, source, translated)
+        yield from _in_use(host, source, translated)
         return
     value = f'{len(groups)}, all {_NOT_AN_IOMMU}' if groups else 'no groups'
-    reason, remedy = iommu_cause.no_iommu(look)
+    reason, remedy = iommu_cause.no_iommu(host)
     yield source.absent('iommu', value, reason, remedy)
 
 
-def _in_use(look: Look, source: Source, groups: int) -> Iterator[Observation]:
+def _in_use(
+    host: ProbeContext, source: Source, groups: int
+) -> Iterator[Observation]:
     """What the kernel uses is there, whatever a table lacks."""
-    value = f'{groups} groups; drivers: {_drivers(look)}'
+    value = f'{groups} groups; drivers: {_drivers(host)}'
     reason = 'an IOMMU is in use and has groups'
     for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
         used = dataclasses.replace(source, stage=stage)
         yield used.present('iommu', value, reason)
 
 
-def _translated(look: Look, groups: tuple[str, ...]) -> int:
+def _translated(host: ProbeContext, groups: tuple[str, ...]) -> int:
     """How many groups an IOMMU is behind.
 
     VFIO makes groups for devices without one (kernel drivers/vfio/group.c,
@@ -157,7 +159,7 @@ def _translated(look: Look, groups: tuple[str, ...]) -> int:
     """
     listed: bool | None = None
     try:
-        listed = bool(look.names(_CLASS))
+        listed = bool(host.names(_CLASS))
     except Denied:
         # Then the names of the groups decide.
         pass
@@ -165,13 +167,13 @@ def _translated(look: Look, groups: tuple[str, ...]) -> int:
         return len(groups)
     for at, group in enumerate(groups[:_GROUP_LIMIT]):
         try:
-            name = look.text(f'{_GROUPS}/{group}/name')
+            name = host.text(f'{_GROUPS}/{group}/name')
         except Denied as denied:
             if denied.missing or (
                 # POWER and S/390 have drivers that show nothing there, and
                 # recordings of earlier releases hold no names.
                 denied.error == NOT_RECORDED
-                and (listed is None or look.arch not in _SHOWN_IN_CLASS)
+                and (listed is None or host.arch not in _SHOWN_IN_CLASS)
             ):
                 return len(groups) - at
             raise
@@ -180,44 +182,44 @@ def _translated(look: Look, groups: tuple[str, ...]) -> int:
     return 0
 
 
-def _sysfs_shown(look: Look) -> bool:
+def _sysfs_shown(host: ProbeContext) -> bool:
     """Whether /sys is the kernel's own, not masked or empty."""
     try:
-        return bool(look.names('/sys/kernel'))
+        return bool(host.names('/sys/kernel'))
     except Denied:
         return False
 
 
-def _drivers(look: Look) -> str:
+def _drivers(host: ProbeContext) -> str:
     try:
-        names = look.names(_CLASS)
+        names = host.names(_CLASS)
     except Denied:
         names = ()
     shown = ', '.join(names[:4])
     return f'{shown}, ...' if len(names) > 4 else shown or 'none named'
 
 
-def _chips(look: Look) -> Iterator[Observation]:
+def _chips(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.KVM, Strength.PARAMETER, f'{_IRQS}/*/chip_name', 'chip names'
     )
     key = 'interrupt_remapping'
-    if look.arch is Arch.S390X:
+    if host.arch is Arch.S390X:
         # arch/s390/pci/pci_irq.c: a function's interrupts are its own.
         yield source.present(
             key, 's390x', 'adapter interrupts are isolated by the hardware'
         )
         return
     try:
-        chips = _chip_names(look)
+        chips = _chip_names(host)
     except Denied as denied:
         yield source.denied(key, denied, 'the interrupt chips cannot be seen')
         return
     value = ', '.join(chips) or 'none named'
     if any(chip.startswith(_REMAPPING_CHIPS) for chip in chips):
-        yield from _remapped(look, source, value)
-    elif look.arch is Arch.X86 and chips:
-        reason, remedy = iommu_cause.no_remapping(look)
+        yield from _remapped(host, source, value)
+    elif host.arch is Arch.X86 and chips:
+        reason, remedy = iommu_cause.no_remapping(host)
         yield source.absent(key, value, reason, remedy)
     else:
         yield source.unknown(
@@ -225,7 +227,9 @@ def _chips(look: Look) -> Iterator[Observation]:
         )
 
 
-def _remapped(look: Look, source: Source, value: str) -> Iterator[Observation]:
+def _remapped(
+    host: ProbeContext, source: Source, value: str
+) -> Iterator[Observation]:
     """What the kernel uses is there, whatever a table lacks.
 
     Except under Hyper-V, which redirects interrupts of I/O APICs to
@@ -233,14 +237,14 @@ def _remapped(look: Look, source: Source, value: str) -> Iterator[Observation]:
     (kernel drivers/iommu/hyperv-iommu.c: no isolated MSIs).
     """
     key = 'interrupt_remapping'
-    only_hyperv = look.arch is Arch.X86 and _only_hyperv(look)
+    only_hyperv = host.arch is Arch.X86 and _only_hyperv(host)
     if only_hyperv is None:
         reason = 'it cannot be seen whether only Hyper-V redirects interrupts'
         yield source.unknown(key, value, reason)
         return
     if only_hyperv:
         reason = 'Hyper-V redirects interrupts, and isolates none'
-        remedy = iommu_cause.missing_table(look)
+        remedy = iommu_cause.missing_table(host)
         yield source.absent(key, value, reason, remedy)
         return
     for stage in (Stage.CPU, Stage.FIRMWARE, Stage.KVM):
@@ -248,58 +252,58 @@ def _remapped(look: Look, source: Source, value: str) -> Iterator[Observation]:
         yield used.present(key, value, 'interrupts are remapped')
 
 
-def _only_hyperv(look: Look) -> bool | None:
+def _only_hyperv(host: ProbeContext) -> bool | None:
     """Whether the only remapping there can be is Hyper-V's; None when
     what is missing could have shown it."""
     described: bool | None = None
     with contextlib.suppress(Denied):
         # Without the tables the processor may still name another.
-        described = iommu_cause.driver(look) is not None
+        described = iommu_cause.driver(host) is not None
     if described:
         return False
-    hyperv = _hyperv(look)
+    hyperv = _hyperv(host)
     if hyperv and described is None:
         return None
     return hyperv
 
 
-def _hyperv(look: Look) -> bool | None:
+def _hyperv(host: ProbeContext) -> bool | None:
     """Whether Hyper-V runs this kernel; None when it may."""
     try:
-        regs = look.cpuid(look.cpus[0], 0x40000000)
+        regs = host.cpuid(host.cpus[0], 0x40000000)
     except Denied:
         # Without CPUID a word of the flags shows that nothing does.
         pass
     else:
         return (regs.ebx, regs.ecx, regs.edx) == _HYPERV
     try:
-        words = look.cpuinfo.words_anywhere('flags')
+        words = host.cpuinfo.words_anywhere('flags')
     except Denied:
         # Chips that remap are the stronger sign.
         return False
     return None if 'hypervisor' in words else False
 
 
-def _in_order(look: Look, numbers: list[int]) -> list[int]:
+def _in_order(host: ProbeContext, numbers: list[int]) -> list[int]:
     """The interrupts to look at, those that may be remapped first.
 
     On Arm the timer, the PMU and the platform's devices come first, often
     more than a hundred, and message-signalled interrupts after them.
     """
-    if look.arch is Arch.ARM64:
+    if host.arch is Arch.ARM64:
         return sorted(numbers, reverse=True)[:_ITS_IRQ_LIMIT]
     return sorted(numbers)[:_IRQ_LIMIT]
 
 
-def _chip_names(look: Look) -> tuple[str, ...]:
+def _chip_names(host: ProbeContext) -> tuple[str, ...]:
     """Chips of interrupts, the first that remaps being the last named."""
     numbers = [
-        found for found in map(number, look.names(_IRQS)) if found is not None
+        found for found in map(number, host.names(_IRQS)) if found is not None
     ]
     chips: dict[str, None] = {}
-    for interrupt in _in_order(look, numbers):
+    for interrupt in _in_order(host, numbers):
         try:
-            chip = look.text(f'{_IRQS}/{interrupt}/chip_name')
+            chip = host.text(f'{_IRQS}/{interrupt}/chip_name')
         except Denied:
             continue
         if chip:
@@ -309,14 +313,14 @@ def _chip_names(look: Look) -> tuple[str, ...]:
     return tuple(chips)
 
 
-def _dmar(look: Look) -> Iterator[Observation]:
+def _dmar(host: ProbeContext) -> Iterator[Observation]:
     """The DMAR table's flags, which root may read."""
     path = f'{TABLES}/DMAR'
     source = Source(
         Stage.FIRMWARE, Strength.REGISTER, path, 'flags bit 0 INTR_REMAP'
     )
     try:
-        table = look.read(path)
+        table = host.read(path)
     except Denied:
         return
     if len(table) <= _DMAR_FLAGS:
@@ -335,15 +339,15 @@ def _dmar(look: Look) -> Iterator[Observation]:
         )
 
 
-def _ecap(look: Look) -> Iterator[Observation]:
+def _ecap(host: ProbeContext) -> Iterator[Observation]:
     try:
-        units = [n for n in look.names(_CLASS) if n.startswith('dmar')]
+        units = [n for n in host.names(_CLASS) if n.startswith('dmar')]
     except Denied:
         return
     values: dict[str, int] = {}
     for unit in units:
         try:
-            text = look.text(f'{_CLASS}/{unit}/intel-iommu/ecap')
+            text = host.text(f'{_CLASS}/{unit}/intel-iommu/ecap')
             values[unit] = int(text, 16)
         except (Denied, ValueError):
             return

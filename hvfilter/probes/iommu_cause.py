@@ -15,7 +15,7 @@ import enum
 from hvfilter.host.cmdline import Parameter
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import Advice, Remedy, first
 from hvfilter.probes.x86_readings import AMD_VENDORS, vendor
@@ -190,49 +190,49 @@ IVRS_TABLE = Remedy(
 )
 
 
-def driver(look: Look) -> Driver | None:
+def driver(host: ProbeContext) -> Driver | None:
     """Whose IOMMU the firmware describes; raises Denied."""
-    names = look.names(TABLES)
+    names = host.names(TABLES)
     return next((one for one in Driver if one.value in names), None)
 
 
-def no_iommu(look: Look) -> tuple[str, Advice]:
+def no_iommu(host: ProbeContext) -> tuple[str, Advice]:
     """Why the kernel uses no IOMMU: the reason, and what helps."""
-    if look.arch is not Arch.X86:
+    if host.arch is not Arch.X86:
         reason = 'no IOMMU is in use'
-        off = _pci_off(look)
+        off = _pci_off(host)
         if off is not None:
             return f'{reason}: {off.text}', WORD(word=off.text)
-        return reason, _elsewhere(look)
-    machine = kind(look)
+        return reason, _elsewhere(host)
+    machine = kind(host)
     if machine is Kind.XEN_CONTROL:
         return 'Xen runs under this kernel and keeps the IOMMU', XEN()
-    described = _described(look)
-    off = _iommu_off(look, described or _maker(look))
+    described = _described(host)
+    off = _iommu_off(host, described or _maker(host))
     if off is not None:
         reason = f'the kernel command line switches the IOMMU off: {off.text}'
         return reason, WORD(word=off.text)
     if described is None:
-        return _nothing_described(machine), missing_table(look)
+        return _nothing_described(machine), missing_table(host)
     reason = (
         f'the firmware describes {NAMES[described]} ({described.value}), '
         'the kernel does not use it'
     )
-    return reason, _unused(look, described)
+    return reason, _unused(host, described)
 
 
-def no_remapping(look: Look) -> tuple[str, Advice]:
+def no_remapping(host: ProbeContext) -> tuple[str, Advice]:
     """Why interrupts are not remapped on x86, and what helps."""
-    machine = kind(look)
+    machine = kind(host)
     reason = 'interrupts are not remapped'
     if machine is Kind.XEN_CONTROL:
         return f'{reason} by this kernel: Xen does that', XEN()
-    described = _described(look)
-    off = _remapping_off(look, described or _maker(look))
+    described = _described(host)
+    off = _remapping_off(host, described or _maker(host))
     if off is not None:
         return f'{reason}: {off.text}', WORD(word=off.text)
     if described is None:
-        return f'{reason}: no IOMMU', missing_table(look)
+        return f'{reason}: no IOMMU', missing_table(host)
     if machine is Kind.GUEST or described is Driver.VIRTIO:
         return reason, VIRTUAL_INTREMAP()
     if described is Driver.AMD:
@@ -240,16 +240,16 @@ def no_remapping(look: Look) -> tuple[str, Advice]:
     return f'{reason} although there is a DMAR table', DMAR_TABLE()
 
 
-def missing_table(look: Look) -> Advice:
+def missing_table(host: ProbeContext) -> Advice:
     """What helps where the firmware describes no IOMMU."""
-    if look.arch is not Arch.X86:
-        return _elsewhere(look)
-    machine = kind(look)
+    if host.arch is not Arch.X86:
+        return _elsewhere(host)
+    machine = kind(host)
     if machine is Kind.XEN_CONTROL:
         return XEN()
     if machine is Kind.GUEST:
         return VIRTUAL()
-    maker = _maker(look)
+    maker = _maker(host)
     return first(
         *(() if maker is Driver.AMD else (VTD(),)),
         *(() if maker is Driver.INTEL else (AMD_VI(),)),
@@ -263,122 +263,124 @@ def _nothing_described(machine: Kind) -> str:
     return 'the firmware describes no IOMMU, and none is in use'
 
 
-def _described(look: Look) -> Driver | None:
+def _described(host: ProbeContext) -> Driver | None:
     """The table decides between causes only; that it cannot be listed is
     observed at stage firmware."""
     try:
-        return driver(look)
+        return driver(host)
     except Denied:
         return None
 
 
-def _maker(look: Look) -> Driver | None:
+def _maker(host: ProbeContext) -> Driver | None:
     """Whose IOMMU a machine with this processor would have."""
-    name = vendor(look)
+    name = vendor(host)
     if not name:
         return None
     return Driver.AMD if name in AMD_VENDORS else Driver.INTEL
 
 
-def _unused(look: Look, described: Driver) -> Advice:
+def _unused(host: ProbeContext, described: Driver) -> Advice:
     if described is Driver.VIRTIO:
         return VIRTIO_DRIVER()
     if described is Driver.INTEL:
-        word = _last(look, 'intel_iommu', 'on', 'off')
+        word = _last(host, 'intel_iommu', 'on', 'off')
         return INTEL_FAILED(word=word.text) if word else INTEL_ON()
-    forced = _any(look, 'amd_iommu', 'force_enable')
+    forced = _any(host, 'amd_iommu', 'force_enable')
     return first(AMD_FAILED(), *(() if forced else (AMD_FORCE(),)))
 
 
-def _elsewhere(look: Look) -> Advice:
-    if look.arch is Arch.S390X:
+def _elsewhere(host: ProbeContext) -> Advice:
+    if host.arch is Arch.S390X:
         return PCI_FUNCTION()
-    if look.arch is not Arch.ARM64:
+    if host.arch is not Arch.ARM64:
         # Nor does libvirt have a virtual IOMMU for guests of these.
         return OTHER_DRIVER()
-    machine = kind(look)
+    machine = kind(host)
     if machine is Kind.GUEST:
         return VIRTUAL_ARM()
     return first(
-        OTHER_DRIVER() if _by_device_tree(look) else SMMU(),
+        OTHER_DRIVER() if _by_device_tree(host) else SMMU(),
         *(() if machine is Kind.BARE_METAL else (VIRTUAL_ARM(),)),
     )
 
 
-def _by_device_tree(look: Look) -> bool:
+def _by_device_tree(host: ProbeContext) -> bool:
     """A board, so without a firmware setup, and often without an SMMU."""
     try:
-        look.names(TABLES)
+        host.names(TABLES)
     except Denied as denied:
         # What may not be listed is there; the likelier advice is given.
         return denied.missing
     return False
 
 
-def _pci_off(look: Look) -> Parameter | None:
+def _pci_off(host: ProbeContext) -> Parameter | None:
     """Without PCI functions there is no IOMMU on s390x.
 
     Kernel arch/s390/pci/pci.c, pcibios_setup.
     """
-    words = look.boot_words('pci') if look.arch is Arch.S390X else ()
+    words = host.boot_words('pci') if host.arch is Arch.S390X else ()
     return next((word for word in words if 'off' in word.options), None)
 
 
-def _iommu_off(look: Look, made: Driver | None) -> Parameter | None:
+def _iommu_off(host: ProbeContext, made: Driver | None) -> Parameter | None:
     """The word that keeps this driver from starting, None where none does.
 
     ``iommu=off`` and ``amd_iommu=off`` cannot be taken back by a later word;
     of ``intel_iommu=on`` and ``off`` the last wins.
     """
-    word = _acpi_off(look)
+    word = _acpi_off(host)
     if word is None and made is not Driver.VIRTIO:
-        word = _any(look, 'iommu', 'off')
+        word = _any(host, 'iommu', 'off')
     if word is None and made in (Driver.INTEL, None):
-        last = _last(look, 'intel_iommu', 'on', 'off')
+        last = _last(host, 'intel_iommu', 'on', 'off')
         word = last if last and _decides(last, 'on', 'off') == 'off' else None
     if word is None and made in (Driver.AMD, None):
-        word = _any(look, 'amd_iommu', 'off')
+        word = _any(host, 'amd_iommu', 'off')
     return word
 
 
-def _remapping_off(look: Look, made: Driver | None) -> Parameter | None:
+def _remapping_off(
+    host: ProbeContext, made: Driver | None
+) -> Parameter | None:
     """The word that keeps interrupts from being remapped.
 
     ``iommu=off`` and ``intel_iommu=off`` do not: remapping of interrupts is
     set up apart from the translation of addresses.
     """
-    word = _acpi_off(look)
+    word = _acpi_off(host)
     for name in ('noapic', 'nolapic', 'disableapic'):
-        word = word or look.boot_word(name)
+        word = word or host.boot_word(name)
     if word is None:
-        for one in look.boot_words('intremap', 'nointremap'):
+        for one in host.boot_words('intremap', 'nointremap'):
             decides = _decides(one, 'on', 'off')
             if one.name == 'nointremap' or decides == 'off':
                 word = one
             elif decides == 'on':
                 word = None
     if word is None and made in (Driver.AMD, None):
-        word = _any(look, 'amd_iommu', 'off')
+        word = _any(host, 'amd_iommu', 'off')
     return word
 
 
-def _acpi_off(look: Look) -> Parameter | None:
+def _acpi_off(host: ProbeContext) -> Parameter | None:
     """Without ACPI no table is read (kernel arch/x86/kernel/acpi/boot.c)."""
-    word = look.boot_word('acpi')
+    word = host.boot_word('acpi')
     return word if word is not None and word.value == 'off' else None
 
 
-def _any(look: Look, name: str, option: str) -> Parameter | None:
+def _any(host: ProbeContext, name: str, option: str) -> Parameter | None:
     """A word whose list holds an option: one that only ever switches."""
-    for word in look.boot_words(name):
+    for word in host.boot_words(name):
         if any(one.startswith(option) for one in word.options):
             return word
     return None
 
 
-def _last(look: Look, name: str, *options: str) -> Parameter | None:
+def _last(host: ProbeContext, name: str, *options: str) -> Parameter | None:
     """The last word whose list holds one of the options."""
-    words = [w for w in look.boot_words(name) if _decides(w, *options)]
+    words = [w for w in host.boot_words(name) if _decides(w, *options)]
     return words[-1] if words else None
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hvfilter.host.door import Denied, FileStat
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
 
 DEVICE = '/dev/kvm'
@@ -58,7 +58,7 @@ _SECURITY_MODULE = Remedy(
 )
 
 
-def closed_to_qemu(look: Look) -> tuple[str, Advice] | None:
+def closed_to_qemu(host: ProbeContext) -> tuple[str, Advice] | None:
     """Why QEMU may not open the device, and what to do; None where it may,
     or where nothing is known of it.
 
@@ -66,15 +66,15 @@ def closed_to_qemu(look: Look) -> tuple[str, Advice] | None:
     nothing is known of who runs it.
     """
     try:
-        stat = look.stat(DEVICE)
+        stat = host.stat(DEVICE)
     except Denied:
         # Not there, or an earlier release's recording: others tell of that.
         return None
-    known, accounts = _accounts(look)
+    known, accounts = _accounts(host)
     if not known and not accounts:
         return None
     for account in accounts:
-        if _may_open(stat, account, look.groups(account)):
+        if _may_open(stat, account, host.groups(account)):
             return None
     if not accounts and any(
         _may_open(stat, name, _USUAL_GROUPS) for name in ACCOUNTS
@@ -88,12 +88,12 @@ def closed_to_qemu(look: Look) -> tuple[str, Advice] | None:
     )
 
 
-def _accounts(look: Look) -> tuple[bool, tuple[str, ...]]:
+def _accounts(host: ProbeContext) -> tuple[bool, tuple[str, ...]]:
     """Whether any answer is missing, and the accounts that are there."""
     missing, found = False, []
     for account in ACCOUNTS:
         try:
-            look.groups(account)
+            host.groups(account)
         except Denied as denied:
             missing = missing or not denied.missing
         else:
@@ -130,12 +130,12 @@ def _both(bits: int) -> bool:
     return bits & _READ_WRITE == _READ_WRITE
 
 
-def remedy_of(look: Look, denied: Denied) -> Advice:
+def remedy_of(host: ProbeContext, denied: Denied) -> Advice:
     """What helps who was refused the device."""
     if denied.error == 'EPERM':
         return _CGROUP()
     try:
-        stat = look.stat(DEVICE)
+        stat = host.stat(DEVICE)
     except Denied:
         return _JOIN(group='kvm')
     if _both(stat.mode):

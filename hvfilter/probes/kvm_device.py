@@ -21,7 +21,7 @@ from hvfilter.probes import (
     smoke_verdict,
 )
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, access
 from hvfilter.probes.remedies import NONE, Advice, all_of
 from hvfilter.probes.x86_readings import vendor_module
@@ -49,10 +49,10 @@ _NEEDS_KVM = tuple(
 class KvmDevice(Probe):
     """/dev/kvm: there, ours to open, and able to run a guest."""
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        unmet = per_arch.unmet_need(look)
-        closed = kvm_access.closed_to_qemu(look)
-        observed = list(_observe(look))
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        unmet = per_arch.unmet_need(host)
+        closed = kvm_access.closed_to_qemu(host)
+        observed = list(_observe(host))
         yield from _doubts(observed)
         for said in observed:
             present = said.state is State.PRESENT and said.capability == 'kvm'
@@ -95,33 +95,33 @@ def _doubts(observed: list[Observation]) -> Iterator[Observation]:
             )
 
 
-def _observe(look: Look) -> Iterator[Observation]:
+def _observe(host: ProbeContext) -> Iterator[Observation]:
     try:
-        version = look.kvm_api_version()
+        version = host.kvm_api_version()
     except Denied as denied:
-        yield from _not_open(look, denied)
+        yield from _not_open(host, denied)
         if denied.error in _NEVER_ASKED:
-            yield from _left_only_files(look)
+            yield from _left_only_files(host)
         return
-    yield from _opens(look, version)
+    yield from _opens(host, version)
 
 
-def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
+def _not_open(host: ProbeContext, denied: Denied) -> Iterator[Observation]:
     """Refused is UNKNOWN; ABSENT only if the kernel offers no KVM at all."""
     try:
-        registered: bool | None = look.kvm_registered
+        registered: bool | None = host.kvm_registered
     except Denied:
         registered = None
     if registered is False and not denied.refused:
         source = Source(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'kvm')
-        reason = f'the kernel offers no KVM: {per_arch.why_no_kvm(look)}'
-        remedy = all_of(_start(look), kvm_remedies.READ_DMESG())
+        reason = f'the kernel offers no KVM: {per_arch.why_no_kvm(host)}'
+        remedy = all_of(_start(host), kvm_remedies.READ_DMESG())
         for key in _NEEDS_KVM:
             yield source.absent(key, f'not there; {denied}', reason, remedy)
         return
     if denied.refused:
         reason = f'{DEVICE} is there but may not be opened: {denied.text}'
-        remedy = kvm_access.remedy_of(look, denied)
+        remedy = kvm_access.remedy_of(host, denied)
     elif registered and denied.missing:
         reason = f'the kernel offers KVM, but {DEVICE} is missing here'
         remedy = kvm_remedies.GIVE_DEVICE()
@@ -132,13 +132,13 @@ def _not_open(look: Look, denied: Denied) -> Iterator[Observation]:
     yield source.unknown('kvm', str(denied), reason, remedy)
 
 
-def _left_only_files(look: Look) -> Iterator[Observation]:
+def _left_only_files(host: ProbeContext) -> Iterator[Observation]:
     """Of a host that only left files: its KVM ran when they were kept.
 
     Unless the recording holds how a guest ran: that is all that counts then.
     """
     try:
-        run = look.smoke()
+        run = host.smoke()
     except Denied as denied:
         if denied.error not in {*_NOT_TO_BE_RUN, *_NEVER_ASKED}:
             return
@@ -146,28 +146,28 @@ def _left_only_files(look: Look) -> Iterator[Observation]:
         yield from _ran(run)
         return
     try:
-        registered = look.kvm_registered
+        registered = host.kvm_registered
     except Denied:
         # What the device was asked, and did not answer, is said already.
         return
-    proof = _proof(look)
+    proof = _proof(host)
     if registered and proof:
         source = Source(Stage.KVM, Strength.FLAGS, '/proc/misc', 'kvm')
         reason = f'{proof} runs and offers {DEVICE}; it was not asked'
         yield source.present('kvm', proof, reason)
 
 
-def _start(look: Look) -> Advice:
+def _start(host: ProbeContext) -> Advice:
     """How to make the kernel offer KVM."""
-    if look.arch is not Arch.X86:
-        return per_arch.start(look)
-    module = vendor_module(look)
+    if host.arch is not Arch.X86:
+        return per_arch.start(host)
+    module = vendor_module(host)
     if not module:
         return kvm_remedies.LOAD_EITHER()
     return kvm_remedies.LOAD_MODULE(module=module)
 
 
-def _opens(look: Look, version: int) -> Iterator[Observation]:
+def _opens(host: ProbeContext, version: int) -> Iterator[Observation]:
     """Opening is a claim only of a KVM that hardware is needed for, and only
     where no guest was to be run: what a run could not settle, a module does
     not settle either.
@@ -178,10 +178,10 @@ def _opens(look: Look, version: int) -> Iterator[Observation]:
     """
     not_run: Denied | None = None
     try:
-        run = look.smoke()
+        run = host.smoke()
     except Denied as denied:
         not_run = denied
-    proof = _proof(look)
+    proof = _proof(host)
     if not_run is None or not_run.error not in _NOT_TO_BE_RUN:
         state = State.UNKNOWN
         reason = f'{DEVICE} opens; only a guest that runs proves more'
@@ -213,17 +213,17 @@ _HARDWARE_MODULES = {
 _ONE_KVM = frozenset({Arch.ARM64, Arch.S390X, Arch.RISCV64, Arch.LOONGARCH64})
 
 
-def _proof(look: Look) -> str:
+def _proof(host: ProbeContext) -> str:
     """What runs that needs the hardware, '' when nothing is known to."""
-    if look.arch in _ONE_KVM:
+    if host.arch in _ONE_KVM:
         return "the kernel's KVM"
-    modules = _HARDWARE_MODULES.get(look.arch, ())
-    return next((name for name in modules if _loaded(look, name)), '')
+    modules = _HARDWARE_MODULES.get(host.arch, ())
+    return next((name for name in modules if _loaded(host, name)), '')
 
 
-def _loaded(look: Look, module: str) -> bool:
+def _loaded(host: ProbeContext, module: str) -> bool:
     try:
-        return look.module_loaded(module)
+        return host.module_loaded(module)
     except Denied:
         return False
 

@@ -14,7 +14,7 @@ from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation
 from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Remedy
 
 _NO_LVZ = Remedy(
@@ -32,15 +32,15 @@ class Loongarch64(Probe):
 
     archs = frozenset({Arch.LOONGARCH64})
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from single_kvm.from_device(look, 'LVZ', None)
-        yield from _features(look)
-        yield single_kvm.never_nested('loongarch64', look.kernel)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from single_kvm.from_device(host, 'LVZ', None)
+        yield from _features(host)
+        yield single_kvm.never_nested('loongarch64', host.kernel)
 
 
-def _features(look: Look) -> Iterator[Observation]:
+def _features(host: ProbeContext) -> Iterator[Observation]:
     try:
-        info = look.cpuinfo
+        info = host.cpuinfo
     except Denied as denied:
         yield from single_kvm.unreadable('Features: lvz', denied, 'LVZ')
         return

@@ -12,7 +12,7 @@ import enum
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes.bare_metal import BareMetal
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.machine_signs import DMI, XEN_TYPE
 
 XEN_CAPABILITIES = '/proc/xen/capabilities'
@@ -28,21 +28,21 @@ class Kind(enum.Enum):
     UNKNOWN = 'unknown'
 
 
-def kind(look: Look) -> Kind:
+def kind(host: ProbeContext) -> Kind:
     """The kind of machine; the first sign of a hypervisor makes a guest."""
-    return look.derived('machine_kind.kind', lambda: _kind(look))
+    return host.derived('machine_kind.kind', lambda: _kind(host))
 
 
-def _kind(look: Look) -> Kind:
-    if _controls_xen(look):
+def _kind(host: ProbeContext) -> Kind:
+    if _controls_xen(host):
         return Kind.XEN_CONTROL
-    states = {said.state for said in BareMetal().observe(look)}
+    states = {said.state for said in BareMetal().observe(host)}
     if State.ABSENT in states:
         return Kind.GUEST
     return Kind.BARE_METAL if State.PRESENT in states else Kind.UNKNOWN
 
 
-def _controls_xen(look: Look) -> bool:
+def _controls_xen(host: ProbeContext) -> bool:
     """Whether this is the domain that controls Xen.
 
     Xen lists control_d among its capabilities (kernel
@@ -50,16 +50,16 @@ def _controls_xen(look: Look) -> bool:
     domain sees the DMI tables of the real machine; those of other domains
     are Xen's own, or there are none.
     """
-    if _text(look, XEN_TYPE) != 'xen':
+    if _text(host, XEN_TYPE) != 'xen':
         return False
-    if 'control_d' in _text(look, XEN_CAPABILITIES):
+    if 'control_d' in _text(host, XEN_CAPABILITIES):
         return True
-    vendor = _text(look, _VENDOR)
+    vendor = _text(host, _VENDOR)
     return bool(vendor) and 'xen' not in vendor.lower()
 
 
-def _text(look: Look, path: str) -> str:
+def _text(host: ProbeContext, path: str) -> str:
     try:
-        return look.text(path)
+        return host.text(path)
     except Denied:
         return ''

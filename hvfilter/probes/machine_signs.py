@@ -24,7 +24,7 @@ from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Strength
 from hvfilter.probes import psci
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 DMI = '/sys/class/dmi/id'
 TREE = '/proc/device-tree'
@@ -147,15 +147,15 @@ class Sign:
     strength: Strength = Strength.FLAGS
 
 
-_SURVEYS: weakref.WeakKeyDictionary[Look, Survey]
+_SURVEYS: weakref.WeakKeyDictionary[ProbeContext, Survey]
 _SURVEYS = weakref.WeakKeyDictionary()
 
 
-def survey(look: Look) -> Survey:
+def survey(host: ProbeContext) -> Survey:
     """What was looked at on one host, once: remedies ask for it, too."""
-    found = _SURVEYS.get(look)
+    found = _SURVEYS.get(host)
     if found is None:
-        found = _SURVEYS[look] = Survey(look)
+        found = _SURVEYS[host] = Survey(host)
     return found
 
 
@@ -172,8 +172,8 @@ class Survey:
         to count
     """
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(self, host: ProbeContext) -> None:
+        self._look = host
         self.virtual: list[Sign] = []
         self.real: list[Sign] = []
         self.looked: list[str] = []
@@ -183,12 +183,12 @@ class Survey:
         self.unrecorded: list[tuple[str, Denied]] = []
         self._dmi()
         self._xen()
-        if look.arch in (Arch.ARM64, Arch.RISCV64, Arch.LOONGARCH64):
+        if host.arch in (Arch.ARM64, Arch.RISCV64, Arch.LOONGARCH64):
             self._device_tree()
             self._smbios()
-        if look.arch is Arch.ARM64:
+        if host.arch is Arch.ARM64:
             self._fadt()
-        if self.virtual or look.arch in (Arch.S390X, Arch.PPC64):
+        if self.virtual or host.arch in (Arch.S390X, Arch.PPC64):
             # One sign is enough, and long lists need not be recorded then.
             return
         self._pci()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.context import ProbeContext, parameter_path, truth
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.remedies import Advice, Remedy
 
@@ -57,17 +57,20 @@ class ModuleParameter:
         path = parameter_path(self.module, self.name)
         return Source(Stage.KVM, Strength.PARAMETER, path, self.name)
 
-    def is_set(self, look: Look, value: bool) -> bool:
+    def is_set(self, host: ProbeContext, value: bool) -> bool:
         """Whether it certainly has this value."""
         try:
-            text = look.module_parameter(self.module, self.name)
+            text = host.module_parameter(self.module, self.name)
         except Denied:
             # Nothing is concluded from a value that is not known.
             return False
         return truth(text) is value
 
     def observe(
-        self, look: Look, key: str, why_off: Callable[[], tuple[str, Advice]]
+        self,
+        host: ProbeContext,
+        key: str,
+        why_off: Callable[[], tuple[str, Advice]],
     ) -> Iterator[Observation]:
         """What it says of a capability.
 
@@ -78,16 +81,16 @@ class ModuleParameter:
         """
         source = self.source
         try:
-            value = look.module_parameter(self.module, self.name)
+            value = host.module_parameter(self.module, self.name)
         except Denied as denied:
-            yield from self._not_read(look, key, denied)
+            yield from self._not_read(host, key, denied)
             return
         on = truth(value)
         if on is None:
             reason = f'{source.name} is {value[:40]!r}, neither yes nor no'
             yield source.unknown(key, value, reason)
-        elif on and self._too_old(look):
-            yield self._old_kernel(look, key)
+        elif on and self._too_old(host):
+            yield self._old_kernel(host, key)
         elif on and self.proves:
             yield source.present(key, value, self.on)
         elif not on:
@@ -95,17 +98,17 @@ class ModuleParameter:
             yield source.absent(key, value, f'{self.off}: {cause}', remedy)
 
     def _not_read(
-        self, look: Look, key: str, denied: Denied
+        self, host: ProbeContext, key: str, denied: Denied
     ) -> Iterator[Observation]:
         source = self.source
-        loaded = _loaded(look, self.module)
+        loaded = _loaded(host, self.module)
         if loaded is False:
             if self.load is not None:
                 cause = f'{self.module} is not loaded'
                 reason = f'{self.off}: {cause}'
                 yield source.absent(key, cause, reason, self.load)
-        elif denied.missing and self._too_old(look):
-            yield self._old_kernel(look, key)
+        elif denied.missing and self._too_old(host):
+            yield self._old_kernel(host, key)
         elif denied.missing and loaded and self.newer is not None:
             reason = (
                 f'{self.module} of this kernel does not know {self.feature}'
@@ -115,21 +118,21 @@ class ModuleParameter:
             reason = f'{source.name} does not show whether {self.on}'
             yield source.denied(key, denied, reason)
 
-    def _too_old(self, look: Look) -> bool:
-        return (0, 0) < look.kernel_version < self.since
+    def _too_old(self, host: ProbeContext) -> bool:
+        return (0, 0) < host.kernel_version < self.since
 
-    def _old_kernel(self, look: Look, key: str) -> Observation:
+    def _old_kernel(self, host: ProbeContext, key: str) -> Observation:
         return self.source.absent(
             key,
-            f'kernel {look.kernel}',
+            f'kernel {host.kernel}',
             f"this kernel's KVM does not know {self.feature}",
             NEWER_KERNEL(version='.'.join(map(str, self.since))),
         )
 
 
-def _loaded(look: Look, module: str) -> bool | None:
+def _loaded(host: ProbeContext, module: str) -> bool | None:
     """None when it is not known."""
     try:
-        return look.module_loaded(module)
+        return host.module_loaded(module)
     except Denied:
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from hvfilter.host.door import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes import nova_release
-from hvfilter.probes.context import Look, parameter_path, truth
+from hvfilter.probes.context import ProbeContext, parameter_path, truth
 from hvfilter.probes.evidence import access
 from hvfilter.probes.nova_options import NovaOptions
 from hvfilter.probes.nova_release import Release
@@ -100,13 +100,13 @@ _GUEST_LIMIT = Remedy(
 )
 
 
-def answer(key: str, look: Look, options: NovaOptions) -> Answer:
+def answer(key: str, host: ProbeContext, options: NovaOptions) -> Answer:
     """Of a Nova that starts KVM guests: does it start these?
 
     :param key: one of NAMES
     """
     name = NAMES[key]
-    release = nova_release.find(look, options)
+    release = nova_release.find(host, options)
     if key == 'secure_execution':
         return _secure_execution(release)
     since = SINCE.get(key, 0)
@@ -119,9 +119,9 @@ def answer(key: str, look: Look, options: NovaOptions) -> Answer:
             _UPGRADE(since=str(since)),
         )
     if key == 'tdx':
-        found = _tdx(look, options, release)
+        found = _tdx(host, options, release)
     else:
-        found = _limited(key, options, release) or _sev(key, look, release)
+        found = _limited(key, options, release) or _sev(key, host, release)
     if found[0] is State.PRESENT and since and release.number is None:
         return (
             State.UNKNOWN,
@@ -173,7 +173,7 @@ def _limited(
     )
 
 
-def _sev(key: str, look: Look, release: Release) -> Answer:
+def _sev(key: str, host: ProbeContext, release: Release) -> Answer:
     """SEV-ES gives way to SEV-SNP in Nova 34 and in updated AMD firmware, so
     it does also where the release is not known."""
     number = release.number or _ES_YIELDS_SINCE
@@ -181,7 +181,7 @@ def _sev(key: str, look: Look, release: Release) -> Answer:
         return _present(key, release)
     path = parameter_path('kvm_amd', 'sev_snp')
     try:
-        value = look.text(path)
+        value = host.text(path)
     except Denied as denied:
         if denied.missing:
             # Nova takes a missing parameter for one that is off.
@@ -204,7 +204,7 @@ def _sev(key: str, look: Look, release: Release) -> Answer:
     )
 
 
-def _tdx(look: Look, options: NovaOptions, release: Release) -> Answer:
+def _tdx(host: ProbeContext, options: NovaOptions, release: Release) -> Answer:
     mode = options.cpu_mode
     if mode != 'host-passthrough':
         return (
@@ -225,14 +225,14 @@ def _tdx(look: Look, options: NovaOptions, release: Release) -> Answer:
             reason[:200],
             _TDX_GUESTS(),
         )
-    return _tdx_capacity(look, release)
+    return _tdx_capacity(host, release)
 
 
-def _tdx_capacity(look: Look, release: Release) -> Answer:
+def _tdx_capacity(host: ProbeContext, release: Release) -> Answer:
     """How many guests Nova counts where no option says it."""
     asked = f'num_intel_tdx_guests; {CAPACITY}'
     try:
-        lines = look.text(CAPACITY).splitlines()
+        lines = host.text(CAPACITY).splitlines()
     except Denied as denied:
         if not denied.missing:
             return (

@@ -17,7 +17,7 @@ from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import nova_confidential, nova_options, nova_remedies
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.nova_confidential import Answer
 from hvfilter.probes.nova_options import NovaOptions
@@ -52,15 +52,15 @@ _LONGEST = 2000
 class NovaConfig(Probe):
     """virt_type, cpu_mode, cpu_models, cpu_model_extra_flags."""
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        options = nova_options.read(look)
-        features = _guest_features(look)
-        keeps_svm = _keeps_svm(look, options) if 'svm' in features else None
-        guests = _Guests(look.arch, features, keeps_svm)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        options = nova_options.read(host)
+        features = _guest_features(host)
+        keeps_svm = _keeps_svm(host, options) if 'svm' in features else None
+        guests = _Guests(host.arch, features, keeps_svm)
         for key in _KEYS:
             answer = _answer(key, options, guests)
             if answer[0] is State.PRESENT and key in nova_confidential.NAMES:
-                answer = nova_confidential.answer(key, look, options)
+                answer = nova_confidential.answer(key, host, options)
             state, item, reason, remedy = answer
             source = Source(
                 Stage.NOVA,
@@ -88,17 +88,17 @@ def _value(options: NovaOptions) -> str:
     return '; '.join(map(shortened, said)) or 'nothing set'
 
 
-def _guest_features(look: Look) -> tuple[str, ...]:
+def _guest_features(host: ProbeContext) -> tuple[str, ...]:
     """What a guest needs on this processor; both makers' if unknown."""
-    if look.arch is not Arch.X86:
+    if host.arch is not Arch.X86:
         return ()
-    module = vendor_module(look)
+    module = vendor_module(host)
     if module == 'kvm_amd':
         return ('svm', 'npt')
     return ('vmx', 'vmx-ept') if module else ('vmx', 'vmx-ept', 'svm', 'npt')
 
 
-def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:
+def _keeps_svm(host: ProbeContext, options: NovaOptions) -> bool | None:
     """Ubuntu's QEMU does (patch enable-svm-by-default, seen in its packages
     of 6.2 to 10.2), others do not since QEMU 2.2.
 
@@ -107,7 +107,7 @@ def _keeps_svm(look: Look, options: NovaOptions) -> bool | None:
     if options.layout is None or not options.layout.host_qemu:
         return None
     try:
-        text = look.text(_RELEASE)
+        text = host.text(_RELEASE)
     except Denied:
         return None
     names = re.findall(r'(?m)^ID(?:_LIKE)?=["\']?([^"\'\n]*)', text)

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterator
 
 from hvfilter.host.door import Denied
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ _UNITS = (
 _UNIT_FOLDERS = ('/etc/systemd/system', '/usr/lib/systemd/system')
 
 
-def layouts(look: Look) -> tuple[Layout, ...]:
+def layouts(host: ProbeContext) -> tuple[Layout, ...]:
     """Where to read, each of them if it is there.
 
     One that the operator names, or that a systemd unit names, stands alone.
@@ -98,27 +98,27 @@ def layouts(look: Look) -> tuple[Layout, ...]:
     :raises hvfilter.host.door.Denied: a unit may not be read, so that it is
         not known which files count
     """
-    if look.nova_config is not None:
-        return (_named(look, 'the command line', look.nova_config),)
-    return usual(look)
+    if host.nova_config is not None:
+        return (_named(host, 'the command line', host.nova_config),)
+    return usual(host)
 
 
-def usual(look: Look) -> tuple[Layout, ...]:
+def usual(host: ProbeContext) -> tuple[Layout, ...]:
     """Where to read when nobody names anything.
 
     :raises hvfilter.host.door.Denied: as :func:`layouts`
     """
-    started = tuple(_of_units(look))
+    started = tuple(_of_units(host))
     return started or LAYOUTS
 
 
-def _of_units(look: Look) -> Iterator[Layout]:
+def _of_units(host: ProbeContext) -> Iterator[Layout]:
     """What the unit of nova-compute names on its command line."""
     for unit in _UNITS:
         for folder in _UNIT_FOLDERS:
             path = f'{folder}/{unit}'
             try:
-                found = look.options(path, {'Service': ('ExecStart',)})
+                found = host.options(path, {'Service': ('ExecStart',)})
             except Denied as denied:
                 if denied.refused:
                     raise
@@ -128,7 +128,7 @@ def _of_units(look: Look) -> Iterator[Layout]:
             commands = found.get('Service', {}).get('ExecStart', ())
             names = _config_arguments(commands[-1]) if commands else ()
             if names:
-                yield _named(look, path, names)
+                yield _named(host, path, names)
             break
 
 
@@ -149,30 +149,30 @@ def _config_arguments(command: str) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
-def _named(look: Look, name: str, paths: tuple[str, ...]) -> Layout:
+def _named(host: ProbeContext, name: str, paths: tuple[str, ...]) -> Layout:
     """Paths that a person or a unit names, files and directories alike."""
-    directories = tuple(path for path in paths if _is_directory(look, path))
+    directories = tuple(path for path in paths if _is_directory(host, path))
     files = tuple(path for path in paths if path not in directories)
     return Layout(name, files, directories, named=True)
 
 
-def _is_directory(look: Look, path: str) -> bool:
+def _is_directory(host: ProbeContext, path: str) -> bool:
     if path.endswith('.conf'):
         return False
     try:
-        look.names(path)
+        host.names(path)
     except Denied as denied:
         return denied.error != 'ENOTDIR'
     return True
 
 
-def files_in(look: Look, directory: str) -> tuple[str, ...]:
+def files_in(host: ProbeContext, directory: str) -> tuple[str, ...]:
     """The files that oslo.config reads of a directory: ``*.conf``, by name.
 
     :raises hvfilter.host.door.Denied: it cannot be listed
     """
     return tuple(
         f'{directory}/{name}'
-        for name in look.names(directory)
+        for name in host.names(directory)
         if name.endswith('.conf') and not name.startswith('.')
     )

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.host.question import Options
 from hvfilter.probes import nova_files
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.nova_files import Layout
 
 WANTED = {
@@ -127,18 +127,18 @@ def as_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(',')) if text else ()
 
 
-def read(look: Look) -> NovaOptions:
+def read(host: ProbeContext) -> NovaOptions:
     """Read the configuration through the door; nothing is raised.
 
     Where there is more than one configuration and all say the same, the
     first stands for all.
     """
     try:
-        every = [_read(look, place) for place in nova_files.layouts(look)]
+        every = [_read(host, place) for place in nova_files.layouts(host)]
         there = [each for each in every if each.there]
-        if look.nova_config is not None and not any(map(_says, there)):
+        if host.nova_config is not None and not any(map(_says, there)):
             # Named were files of somebody else, such as hvfilter's own.
-            every = [_read(look, place) for place in nova_files.usual(look)]
+            every = [_read(host, place) for place in nova_files.usual(host)]
             there = [each for each in every if each.there]
     except Denied as denied:
         return NovaOptions({}, (), (denied,))
@@ -163,7 +163,7 @@ def _says(options: NovaOptions) -> bool:
     return bool(options.values or options.refused)
 
 
-def _read(look: Look, layout: Layout) -> NovaOptions:
+def _read(host: ProbeContext, layout: Layout) -> NovaOptions:
     """What the files of one layout say."""
     values: dict[str, str] = {}
     done: list[str] = []
@@ -180,12 +180,12 @@ def _read(look: Look, layout: Layout) -> NovaOptions:
     paths = list(layout.files)
     for directory in layout.directories:
         try:
-            paths += nova_files.files_in(look, directory)
+            paths += nova_files.files_in(host, directory)
         except Denied as denied:
             not_read(directory, denied)
     for path in paths:
         try:
-            sections = _sections(look, path)
+            sections = _sections(host, path)
         except Denied as denied:
             not_read(path, denied)
             continue
@@ -197,14 +197,14 @@ def _read(look: Look, layout: Layout) -> NovaOptions:
     )
 
 
-def _sections(look: Look, path: str) -> Options:
+def _sections(host: ProbeContext, path: str) -> Options:
     """The wanted options of one file.
 
     A recording of an earlier release may hold fewer of them than are asked
     for today; what it holds is used.
     """
     try:
-        return look.options(path, WANTED)
+        return host.options(path, WANTED)
     except Denied as denied:
         if denied.error != NOT_RECORDED:
             raise
@@ -214,7 +214,7 @@ def _sections(look: Look, path: str) -> Options:
     for section, names in WANTED.items():
         for name in names:
             try:
-                part = look.options(path, {section: (name,)})
+                part = host.options(path, {section: (name,)})
             except Denied:
                 continue
             recorded = True

@@ -9,7 +9,7 @@ import re
 
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.probes import nova_files
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import shortened
 from hvfilter.probes.nova_options import NovaOptions
 
@@ -37,31 +37,31 @@ class Release:
     value: str
 
 
-def find(look: Look, options: NovaOptions) -> Release:
+def find(host: ProbeContext, options: NovaOptions) -> Release:
     """The release; nothing is raised."""
-    if look.nova_release is not None:
-        value = str(look.nova_release)
-        return Release(look.nova_release, '--nova-release', value)
-    stated = _stated(look, options)
+    if host.nova_release is not None:
+        value = str(host.nova_release)
+        return Release(host.nova_release, '--nova-release', value)
+    stated = _stated(host, options)
     if stated is not None:
         return stated
     if options.layout is not None and not options.layout.host_qemu:
         name = options.layout.name
         value = f'nova-compute runs in a container or snap ({name})'
         return Release(None, f'[{SECTION}] {OPTION}', value)
-    return _installed(look)
+    return _installed(host)
 
 
-def _stated(look: Look, options: NovaOptions) -> Release | None:
+def _stated(host: ProbeContext, options: NovaOptions) -> Release | None:
     """``[hvfilter] nova_release``; None where no file sets it."""
     found = None
     try:
-        paths = _files(look, options)
+        paths = _files(host, options)
     except Denied as denied:
         return Release(None, DIRECTORY, str(denied))
     for path in paths:
         try:
-            sections = look.options(path, {SECTION: (OPTION,)})
+            sections = host.options(path, {SECTION: (OPTION,)})
         except Denied as denied:
             if denied.missing or denied.error == NOT_RECORDED:
                 # Recordings of earlier releases do not hold it.
@@ -73,12 +73,12 @@ def _stated(look: Look, options: NovaOptions) -> Release | None:
     return found
 
 
-def _files(look: Look, options: NovaOptions) -> tuple[str, ...]:
+def _files(host: ProbeContext, options: NovaOptions) -> tuple[str, ...]:
     """:raises Denied: a directory of such files cannot be listed"""
-    if look.nova_config is not None:
+    if host.nova_config is not None:
         return options.read
     try:
-        own = nova_files.files_in(look, DIRECTORY)
+        own = nova_files.files_in(host, DIRECTORY)
     except Denied as denied:
         if not denied.missing and denied.error != NOT_RECORDED:
             raise
@@ -86,10 +86,10 @@ def _files(look: Look, options: NovaOptions) -> tuple[str, ...]:
     return (*options.read, CONFIGURATION, *own)
 
 
-def _installed(look: Look) -> Release:
+def _installed(host: ProbeContext) -> Release:
     source = f'installed package {PACKAGE}'
     try:
-        versions = look.versions(PACKAGE)
+        versions = host.versions(PACKAGE)
     except Denied as denied:
         return Release(None, source, str(denied))
     numbers = {number(version) for version in versions}

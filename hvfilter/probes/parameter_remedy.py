@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from hvfilter.host.cmdline import Parameter
 from hvfilter.host.door import Denied
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy, all_of
 
 OFF_AT_BOOT = Remedy(
@@ -45,7 +45,7 @@ MODPROBE = Remedy(
 
 
 def set_parameter(
-    look: Look, module: str, *names: str, value: str = '1'
+    host: ProbeContext, module: str, *names: str, value: str = '1'
 ) -> Advice:
     """What gives parameters of a module this value, on this host.
 
@@ -54,14 +54,14 @@ def set_parameter(
     advice = []
     settings = []
     for name in names:
-        word = look.boot_word(f'{module}.{name}')
+        word = host.boot_word(f'{module}.{name}')
         if word is None:
             settings.append(f'{name}={value}')
         elif switched_on(word) is True:
             advice.append(REFUSED(word=word.text, module=module))
         else:
             advice.append(OFF_AT_BOOT(word=word.text))
-    if settings and _built_in(look, module):
+    if settings and _built_in(host, module):
         words = ' '.join(f'{module}.{setting}' for setting in settings)
         advice.append(BUILT_IN(words=words, module=module))
     elif settings:
@@ -85,10 +85,10 @@ def switched_on(word: Parameter) -> bool | None:
     return False if value[:1] in ('n', 'f') or value[:2] == 'of' else None
 
 
-def _built_in(look: Look, module: str) -> bool:
+def _built_in(host: ProbeContext, module: str) -> bool:
     """Whether the module is certainly part of the kernel's image."""
     try:
-        names = look.names(f'/sys/module/{module}')
+        names = host.names(f'/sys/module/{module}')
     except Denied:
         return False
     return 'parameters' in names and 'initstate' not in names

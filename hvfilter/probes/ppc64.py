@@ -31,7 +31,7 @@ from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, number, truth
+from hvfilter.probes.context import ProbeContext, number, truth
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.parameter_remedy import set_parameter, switched_on
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
@@ -148,8 +148,8 @@ _NEST_DMESG = Remedy(
 _NESTED = single_kvm.nested_parameter('kvm_hv', _EXTENSION, proves=False)
 
 
-def _switch_on(look: Look) -> Advice:
-    return set_parameter(look, _NESTED.module, _NESTED.name)
+def _switch_on(host: ProbeContext) -> Advice:
+    return set_parameter(host, _NESTED.module, _NESTED.name)
 
 
 class Ppc64(Probe):
@@ -157,18 +157,18 @@ class Ppc64(Probe):
 
     archs = frozenset({Arch.PPC64})
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from _platform(look)
-        yield from _modules(look)
-        yield from _threads(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from _platform(host)
+        yield from _modules(host)
+        yield from _threads(host)
         # Its default is on, also where it can have no effect.
         yield from _NESTED.observe(
-            look,
+            host,
             'nested',
-            lambda: ('kvm_hv.nested is off', _switch_on(look)),
+            lambda: ('kvm_hv.nested is off', _switch_on(host)),
         )
-        yield from _cannot_nest(look)
-        yield from _nested(look)
+        yield from _cannot_nest(host)
+        yield from _nested(host)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +187,9 @@ class _Machine:
     model: str = ''
 
 
-def _machine(look: Look) -> _Machine:
+def _machine(host: ProbeContext) -> _Machine:
     """Raises Denied."""
-    info = look.cpuinfo
+    info = host.cpuinfo
     found = _GENERATION.match(info.first('cpu'))
     return _Machine(
         info.first('platform'),
@@ -199,28 +199,28 @@ def _machine(look: Look) -> _Machine:
     )
 
 
-def _machine_if_known(look: Look) -> _Machine:
+def _machine_if_known(host: ProbeContext) -> _Machine:
     try:
-        return _machine(look)
+        return _machine(host)
     except Denied:
         # _platform reports it.
         return _Machine()
 
 
-def _platform(look: Look) -> Iterator[Observation]:
+def _platform(host: ProbeContext) -> Iterator[Observation]:
     try:
-        machine = _machine(look)
+        machine = _machine(host)
     except Denied as denied:
         yield from single_kvm.unreadable('platform', denied, _EXTENSION)
         return
     for stage in single_kvm.STAGES:
         source = Source(stage, Strength.FLAGS, '/proc/cpuinfo', 'platform')
         for key in single_kvm.HARDWARE:
-            yield _of_platform(look, machine, source, key)
+            yield _of_platform(host, machine, source, key)
 
 
 def _of_platform(
-    look: Look, machine: _Machine, source: Source, key: str
+    host: ProbeContext, machine: _Machine, source: Source, key: str
 ) -> Observation:
     platform = machine.platform
     if platform == 'PowerNV':
@@ -247,46 +247,46 @@ def _of_platform(
         platform,
         'whether the hypervisor under this machine offers nested KVM shows '
         'only when kvm_hv runs',
-        NONE if _loaded(look, 'kvm_hv') else _let_hv_run(machine),
+        NONE if _loaded(host, 'kvm_hv') else _let_hv_run(machine),
     )
 
 
-def _loaded(look: Look, module: str) -> bool:
+def _loaded(host: ProbeContext, module: str) -> bool:
     try:
-        return look.module_loaded(module)
+        return host.module_loaded(module)
     except Denied:
         # _modules reports it.
         return False
 
 
-def _modules(look: Look) -> Iterator[Observation]:
+def _modules(host: ProbeContext) -> Iterator[Observation]:
     """kvm_hv starts only where it may; kvm_pr proves nothing."""
     source = Source(
         Stage.KVM, Strength.PARAMETER, '/sys/module', ', '.join(_MODULES)
     )
     try:
-        loaded = [m for m in _MODULES if look.module_loaded(m)]
+        loaded = [m for m in _MODULES if host.module_loaded(m)]
     except Denied as denied:
         for key in ('slat', 'nested'):
             reason = 'whether KVM uses the hardware (kvm_hv) cannot be seen'
             yield source.denied(key, denied, reason)
         return
-    runs = _hv_runs(look) if 'kvm_hv' in loaded else False
+    runs = _hv_runs(host) if 'kvm_hv' in loaded else False
     if runs is None:
         for key in ('slat', 'nested'):
             reason = 'whether KVM uses the hardware could not be asked'
             yield source.unknown(key, 'kvm_hv', reason)
         return
     if runs:
-        unmet = unmet_need(look)
+        unmet = unmet_need(host)
         for said in single_kvm.from_device(
-            look, _EXTENSION, Strength.PARAMETER
+            host, _EXTENSION, Strength.PARAMETER
         ):
             if not unmet or said.stage is not Stage.KVM:
                 yield said
         return
     try:
-        version = look.kvm_api_version()
+        version = host.kvm_api_version()
     except Denied:
         # Why not, and what follows for stage kvm, kvm_device reports.
         return
@@ -299,33 +299,33 @@ def _modules(look: Look) -> Iterator[Observation]:
             'KVM runs without the hardware: kvm_hv did not start'
             if 'kvm_hv' in loaded
             else 'KVM runs without the hardware: kvm_hv is not loaded',
-            _HV_FAILED() if 'kvm_hv' in loaded else start(look),
+            _HV_FAILED() if 'kvm_hv' in loaded else start(host),
         )
 
 
-def _hv_runs(look: Look) -> bool | None:
+def _hv_runs(host: ProbeContext) -> bool | None:
     """Whether the kvm_hv that is there started; None where not known."""
     try:
-        return bool(look.kvm_extension(KVM_CAP_PPC_ALLOC_HTAB))
+        return bool(host.kvm_extension(KVM_CAP_PPC_ALLOC_HTAB))
     except Denied as denied:
-        if denied.error == NOT_RECORDED or _kvm_closed(look):
+        if denied.error == NOT_RECORDED or _kvm_closed(host):
             # Most kernels have it as a module, which goes when it fails.
             return True
         return None
 
 
-def _kvm_closed(look: Look) -> bool:
+def _kvm_closed(host: ProbeContext) -> bool:
     """/dev/kvm may not be opened: then nothing can be asked of it."""
     try:
-        look.kvm_api_version()
+        host.kvm_api_version()
     except Denied:
         return True
     return False
 
 
-def start(look: Look) -> Advice:
+def start(host: ProbeContext) -> Advice:
     """How to make the kernel offer KVM."""
-    return _let_hv_run(_machine_if_known(look))
+    return _let_hv_run(_machine_if_known(host))
 
 
 def _let_hv_run(machine: _Machine) -> Advice:
@@ -351,18 +351,18 @@ class _Cores:
     online: tuple[int, ...]
 
 
-def _cores(look: Look) -> _Cores | None:
+def _cores(host: ProbeContext) -> _Cores | None:
     """None where the threads that are online do not matter; raises Denied."""
-    machine = _machine(look)
+    machine = _machine(host)
     generation = machine.generation or 0
     threads = _THREADS.get(generation)
-    if generation == _POWER9 and _threads_together(look):
+    if generation == _POWER9 and _threads_together(host):
         threads = _POWER9_THREADS
     if threads is None or machine.platform != 'PowerNV':
         return None
-    online = _online(look)
+    online = _online(host)
     try:
-        parts = _subcores(look) if generation == _POWER8 else 1
+        parts = _subcores(host) if generation == _POWER8 else 1
         busy = _busy(online, threads, parts)
     except Denied:
         # Split as far as it goes, fewer threads would have to be offline.
@@ -383,13 +383,13 @@ def _busy(online: Sequence[int], threads: int, parts: int) -> int:
     return len({part // parts for part, n in together.items() if n > 1})
 
 
-def _threads_together(look: Look) -> bool:
+def _threads_together(host: ProbeContext) -> bool:
     """Older kernels can make POWER9 run guests as POWER8 does.
 
     kvm_hv.indep_threads_mode=N; raises Denied where that is not known.
     """
     try:
-        value = look.module_parameter('kvm_hv', 'indep_threads_mode')
+        value = host.module_parameter('kvm_hv', 'indep_threads_mode')
     except Denied as denied:
         if denied.missing or denied.error == NOT_RECORDED:
             # Later kernels do not have it, and by default it is on.
@@ -398,12 +398,12 @@ def _threads_together(look: Look) -> bool:
     return truth(value) is False
 
 
-def unmet_need(look: Look) -> str:
+def unmet_need(host: ProbeContext) -> str:
     """What guests need beyond a processor that runs them, and may lack."""
-    if _loaded(look, 'kvm_hv') and not _hv_runs(look):
+    if _loaded(host, 'kvm_hv') and not _hv_runs(host):
         return 'kvm_hv is in the kernel, and is not seen to run'
     try:
-        cores = _cores(look)
+        cores = _cores(host)
     except Denied:
         return (
             'whether other threads of the cores are offline, as KVM needs it '
@@ -414,17 +414,17 @@ def unmet_need(look: Look) -> str:
     return 'other threads of the cores are online'
 
 
-def _threads(look: Look) -> Iterator[Observation]:
+def _threads(host: ProbeContext) -> Iterator[Observation]:
     """Up to POWER8, threads that are online keep guests from running."""
     source = Source(
         Stage.KVM, Strength.PARAMETER, '/proc/cpuinfo', 'processor'
     )
     keys = ('kvm', 'slat')
     try:
-        cores = _cores(look)
+        cores = _cores(host)
     except Denied as denied:
         for key in keys:
-            yield source.denied(key, denied, unmet_need(look))
+            yield source.denied(key, denied, unmet_need(host))
         return
     if cores is None or not cores.busy:
         return
@@ -439,30 +439,30 @@ def _threads(look: Look) -> Iterator[Observation]:
         )
 
 
-def _online(look: Look) -> tuple[int, ...]:
+def _online(host: ProbeContext) -> tuple[int, ...]:
     """The threads that are online; raises Denied.
 
     cpuinfo lists them and no others (kernel arch/powerpc/kernel/
     setup-common.c show_cpuinfo).
     """
-    numbers = map(number, look.cpuinfo.values('processor'))
+    numbers = map(number, host.cpuinfo.values('processor'))
     online = tuple(found for found in numbers if found is not None)
     if online:
         return online
     try:
-        return cpulist.parse(look.text('/sys/devices/system/cpu/online'))
+        return cpulist.parse(host.text('/sys/devices/system/cpu/online'))
     except ValueError:
         return ()
 
 
-def _subcores(look: Look) -> int:
+def _subcores(host: ProbeContext) -> int:
     """How many parts the cores are split into (1, 2 or 4); raises Denied.
 
     POWER8 only (kernel arch/powerpc/platforms/powernv/subcore.c); where the
     file is missing, cores are not split.
     """
     try:
-        parts = number(look.text(_SUBCORES))
+        parts = number(host.text(_SUBCORES))
     except Denied as denied:
         if denied.missing:
             return 1
@@ -470,13 +470,13 @@ def _subcores(look: Look) -> int:
     return parts if parts in (2, _MOST_SUBCORES) else 1
 
 
-def _cannot_nest(look: Look) -> Iterator[Observation]:
+def _cannot_nest(host: ProbeContext) -> Iterator[Observation]:
     """A processor before POWER9, or a host in hash mode."""
-    machine = _machine_if_known(look)
+    machine = _machine_if_known(host)
     old = machine.generation is not None and machine.generation < _POWER9
     if not old and machine.mmu != 'Hash':
         return
-    reason, remedy = _why_not_nested(look, machine)
+    reason, remedy = _why_not_nested(host, machine)
     yield Source(
         Stage.KVM, Strength.FLAGS, '/proc/cpuinfo', 'cpu, MMU'
     ).absent(
@@ -487,7 +487,7 @@ def _cannot_nest(look: Look) -> Iterator[Observation]:
     )
 
 
-def _nested(look: Look) -> Iterator[Observation]:
+def _nested(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.KVM,
         Strength.IOCTL,
@@ -495,7 +495,7 @@ def _nested(look: Look) -> Iterator[Observation]:
         f'KVM_CAP_PPC_NESTED_HV ({KVM_CAP_PPC_NESTED_HV})',
     )
     try:
-        value = look.kvm_extension(KVM_CAP_PPC_NESTED_HV)
+        value = host.kvm_extension(KVM_CAP_PPC_NESTED_HV)
     except Denied as denied:
         reason = 'KVM could not be asked whether guests can run kvm_hv'
         yield source.denied('nested', denied, reason)
@@ -504,7 +504,7 @@ def _nested(look: Look) -> Iterator[Observation]:
         reason = 'guests can run kvm_hv themselves'
         yield source.present('nested', str(value), reason)
         return
-    reason, remedy = _why_not_nested(look, _machine_if_known(look))
+    reason, remedy = _why_not_nested(host, _machine_if_known(host))
     yield source.absent(
         'nested',
         str(value),
@@ -513,7 +513,9 @@ def _nested(look: Look) -> Iterator[Observation]:
     )
 
 
-def _why_not_nested(look: Look, machine: _Machine) -> tuple[str, Advice]:
+def _why_not_nested(
+    host: ProbeContext, machine: _Machine
+) -> tuple[str, Advice]:
     """What is missing, and what to do about it."""
     generation = machine.generation
     if generation is not None and generation < _POWER9:
@@ -523,15 +525,15 @@ def _why_not_nested(look: Look, machine: _Machine) -> tuple[str, Advice]:
             _NEST_ON_POWER9(),
         )
     if machine.mmu == 'Hash':
-        word = look.boot_word('disable_radix')
+        word = host.boot_word('disable_radix')
         return (
             ': the host runs in hash mode, it takes radix mode',
             _DISABLE_RADIX(word=word.text)
             if word and switched_on(word)
             else _RADIX(),
         )
-    if _NESTED.is_set(look, False):
-        return ': kvm_hv.nested is off', _switch_on(look)
+    if _NESTED.is_set(host, False):
+        return ': kvm_hv.nested is off', _switch_on(host)
     if machine.platform == 'pSeries':
         return (
             ': the hypervisor under this partition offers it to the '

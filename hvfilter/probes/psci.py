@@ -9,7 +9,7 @@ boot architecture flags; kernel arch/arm64/kernel/acpi.c, acpi_psci_use_hvc).
 
 from __future__ import annotations
 
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 METHOD = '/proc/device-tree/psci/method'
 FADT = '/sys/firmware/acpi/tables/FACP'
@@ -21,18 +21,18 @@ _FLAGS = 129
 _PSCI_BY_HVC = 3
 
 
-def hvc_by_acpi(look: Look) -> str:
+def hvc_by_acpi(host: ProbeContext) -> str:
     """The FADT's flags where they say HVC, else ''.
 
     :raises Denied: where the table cannot be read; only root may
     """
-    flags = look.derived('psci.hvc_by_acpi', lambda: _flags(look))
+    flags = host.derived('psci.hvc_by_acpi', lambda: _flags(host))
     if flags & _PSCI_BY_HVC == _PSCI_BY_HVC:
         return f'hvc, flags {flags:#x}'
     return ''
 
 
-def _flags(look: Look) -> int:
+def _flags(host: ProbeContext) -> int:
     """0 where the table is too short to have any: older than ACPI 5.1."""
-    table = look.read(FADT)
+    table = host.read(FADT)
     return int.from_bytes(table[_FLAGS : _FLAGS + 2], 'little')

@@ -23,7 +23,7 @@ from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation
 from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Remedy
 
 _ISA = re.compile(r'rv(?:32|64|128)([a-z0-9]*)')
@@ -48,10 +48,10 @@ class Riscv64(Probe):
 
     archs = frozenset({Arch.RISCV64})
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from single_kvm.from_device(look, _EXTENSION, None)
-        yield from _isa(look)
-        yield single_kvm.never_nested('riscv64', look.kernel)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from single_kvm.from_device(host, _EXTENSION, None)
+        yield from _isa(host)
+        yield single_kvm.never_nested('riscv64', host.kernel)
 
 
 def has_h(isa: str) -> bool | None:
@@ -73,12 +73,12 @@ def has_h(isa: str) -> bool | None:
     return 'h' in letters or 'h' in names
 
 
-def _isa(look: Look) -> Iterator[Observation]:
+def _isa(host: ProbeContext) -> Iterator[Observation]:
     try:
-        info = look.cpuinfo
+        info = host.cpuinfo
     except Denied as denied:
         yield from single_kvm.unreadable('isa', denied, _EXTENSION)
-        yield from _tree(look)
+        yield from _tree(host)
         return
     for line in _LINES:
         values = info.values(line)
@@ -90,7 +90,7 @@ def _isa(look: Look) -> Iterator[Observation]:
     yield from single_kvm.from_word(
         'isa', 'h', None, 'no such line', _EXTENSION, ''
     )
-    yield from _tree(look)
+    yield from _tree(host)
 
 
 def _every(values: Sequence[str]) -> bool | None:
@@ -101,16 +101,16 @@ def _every(values: Sequence[str]) -> bool | None:
     return None if not answers or None in answers else True
 
 
-def _tree(look: Look) -> Iterator[Observation]:
+def _tree(host: ProbeContext) -> Iterator[Observation]:
     """What the device tree says of each hart."""
     try:
-        harts = [n for n in look.names(_TREE) if n.startswith('cpu@')]
+        harts = [n for n in host.names(_TREE) if n.startswith('cpu@')]
     except Denied:
         # A machine described by ACPI has none: cpuinfo is all there is.
         return
     for name in _PROPERTIES:
         try:
-            values = [look.text(f'{_TREE}/{hart}/{name}') for hart in harts]
+            values = [host.text(f'{_TREE}/{hart}/{name}') for hart in harts]
         except Denied:
             # The other property, or what cpuinfo says, decides.
             continue

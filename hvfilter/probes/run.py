@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hvfilter import plugins
 from hvfilter.model.finding import Observation
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 LOG = logging.getLogger(__name__)
 NAMESPACE = 'hvfilter.probes'
@@ -27,17 +27,17 @@ def registered() -> tuple[Probe, ...]:
     return tuple(found.loaded.values())
 
 
-def observe(look: Look, probes: Iterable[Probe]) -> list[Observation]:
+def observe(host: ProbeContext, probes: Iterable[Probe]) -> list[Observation]:
     """All observations of the probes that fit the host's architecture.
 
     What a failing probe had said before it failed is kept.
     """
     found: list[Observation] = []
     for probe in probes:
-        if look.arch not in probe.archs:
+        if host.arch not in probe.archs:
             continue
         try:
-            for observation in probe.observe(look):
+            for observation in probe.observe(host):
                 found.append(observation)
         except Exception:
             LOG.exception(

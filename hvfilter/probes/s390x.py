@@ -18,7 +18,7 @@ from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.parameter_remedy import set_parameter, switched_on
 from hvfilter.probes.remedies import Advice, Remedy, first
@@ -105,17 +105,17 @@ class S390x(Probe):
 
     archs = frozenset({Arch.S390X})
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from single_kvm.from_device(look, 'SIE', Strength.REGISTER)
-        yield from _features(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from single_kvm.from_device(host, 'SIE', Strength.REGISTER)
+        yield from _features(host)
         yield from _NESTED.observe(
-            look, 'nested', lambda: ('kvm.nested is off', _switch_on(look))
+            host, 'nested', lambda: ('kvm.nested is off', _switch_on(host))
         )
 
 
-def _features(look: Look) -> Iterator[Observation]:
+def _features(host: ProbeContext) -> Iterator[Observation]:
     try:
-        info = look.cpuinfo
+        info = host.cpuinfo
     except Denied as denied:
         yield from single_kvm.unreadable('features: sie', denied, 'SIE')
         return
@@ -128,13 +128,13 @@ def _features(look: Look) -> Iterator[Observation]:
         has,
         info.first('features'),
         'SIE',
-        _no_sie(look),
+        _no_sie(host),
     )
 
 
-def start(look: Look) -> Advice:
+def start(host: ProbeContext) -> Advice:
     """How to make the kernel offer KVM."""
-    nested, hpage = map(look.boot_word, ('kvm.nested', 'kvm.hpage'))
+    nested, hpage = map(host.boot_word, ('kvm.nested', 'kvm.hpage'))
     if nested is None or hpage is None:
         return _LOAD()
     if not switched_on(nested) or not switched_on(hpage):
@@ -142,10 +142,10 @@ def start(look: Look) -> Advice:
     return _BOTH(nested=nested.text, hpage=hpage.text)
 
 
-def _no_sie(look: Look) -> Advice:
+def _no_sie(host: ProbeContext) -> Advice:
     """Who could give SIE to this kernel."""
     try:
-        program = control_program(look)
+        program = control_program(host)
     except Denied:
         # bare_metal reports it; the remedy then names all that could be.
         program = None
@@ -158,16 +158,16 @@ def _no_sie(look: Look) -> Advice:
     return _NO_SIE_ANY() if program else _NO_SIE_LPAR()
 
 
-def _switch_on(look: Look) -> Advice:
+def _switch_on(host: ProbeContext) -> Advice:
     """How to load kvm with ``nested=1``, given what is set already."""
-    advice = set_parameter(look, 'kvm', 'nested')
-    word = look.boot_word('kvm.nested')
+    advice = set_parameter(host, 'kvm', 'nested')
+    word = host.boot_word('kvm.nested')
     if word is not None and not switched_on(word):
         advice = _REPLACE(word=word.text)
     # kvm refuses nested=1 beside hpage=1.
-    if not ModuleParameter('kvm', 'hpage').is_set(look, True):
+    if not ModuleParameter('kvm', 'hpage').is_set(host, True):
         return advice
-    hpage = look.boot_word('kvm.hpage')
+    hpage = host.boot_word('kvm.hpage')
     where = 'hpage=1 from the options of kvm in /etc/modprobe.d/'
     if hpage is not None and switched_on(hpage):
         where = f'{hpage.text} from the kernel command line'

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
-from hvfilter.probes.context import Look, truth
+from hvfilter.probes.context import ProbeContext, truth
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.remedies import Advice, Remedy
 
@@ -53,21 +53,21 @@ _ULTRAVISOR = Remedy(
 )
 
 
-def observe(look: Look) -> Iterator[Observation]:
+def observe(host: ProbeContext) -> Iterator[Observation]:
     """Facility 158, what the kernel made of it, and what KVM offers."""
-    yield from _facility(look)
-    yield from _host_file(look)
-    yield from _extension(look)
+    yield from _facility(host)
+    yield from _host_file(host)
+    yield from _extension(host)
 
 
-def _facility(look: Look) -> Iterator[Observation]:
+def _facility(host: ProbeContext) -> Iterator[Observation]:
     """The firmware switches the facility on, so it tells of both stages."""
     source = Source(
         Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', f'facilities: {FACILITY}'
     )
     firmware = dataclasses.replace(source, stage=Stage.FIRMWARE)
     try:
-        words = look.cpuinfo.words_everywhere('facilities')
+        words = host.cpuinfo.words_everywhere('facilities')
     except Denied as denied:
         reason = 'cpuinfo does not show the facilities'
         yield source.denied(KEY, denied, reason)
@@ -89,10 +89,10 @@ def _facility(look: Look) -> Iterator[Observation]:
     )
 
 
-def _host_file(look: Look) -> Iterator[Observation]:
+def _host_file(host: ProbeContext) -> Iterator[Observation]:
     source = Source(Stage.KVM, Strength.PARAMETER, HOST_FILE, 'prot_virt_host')
     try:
-        value = look.text(HOST_FILE)
+        value = host.text(HOST_FILE)
     except Denied as denied:
         reason = 'whether the kernel hosts protected guests is not shown'
         yield source.denied(KEY, denied, reason)
@@ -102,13 +102,13 @@ def _host_file(look: Look) -> Iterator[Observation]:
         yield source.present(KEY, value, reason)
     elif value == '0':
         reason = 'the kernel is no host of protected guests'
-        yield source.absent(KEY, value, reason, _off(look))
+        yield source.absent(KEY, value, reason, _off(host))
     else:
         reason = f'{HOST_FILE} is neither 0 nor 1'
         yield source.unknown(KEY, value, reason)
 
 
-def _extension(look: Look) -> Iterator[Observation]:
+def _extension(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.KVM,
         Strength.IOCTL,
@@ -116,7 +116,7 @@ def _extension(look: Look) -> Iterator[Observation]:
         f'KVM_CAP_S390_PROTECTED ({KVM_CAP_S390_PROTECTED})',
     )
     try:
-        value = look.kvm_extension(KVM_CAP_S390_PROTECTED)
+        value = host.kvm_extension(KVM_CAP_S390_PROTECTED)
     except Denied as denied:
         reason = 'KVM could not be asked for protected guests'
         yield source.denied(KEY, denied, reason)
@@ -125,11 +125,11 @@ def _extension(look: Look) -> Iterator[Observation]:
         yield source.present(KEY, str(value), 'KVM makes protected guests')
     else:
         reason = 'KVM makes no protected guests'
-        yield source.absent(KEY, str(value), reason, _off(look))
+        yield source.absent(KEY, str(value), reason, _off(host))
 
 
-def _off(look: Look) -> Advice:
+def _off(host: ProbeContext) -> Advice:
     """The kernel reads the word as a boolean; the last one wins."""
-    word = look.boot_word('prot_virt')
+    word = host.boot_word('prot_virt')
     asked = word is not None and truth(word.value or '') is True
     return _ULTRAVISOR() if asked else _PROT_VIRT()

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.remedies import Remedy
@@ -51,7 +51,7 @@ STAGES = (Stage.CPU, Stage.FIRMWARE)
 
 
 def from_device(
-    look: Look, extension: str, strength: Strength | None
+    host: ProbeContext, extension: str, strength: Strength | None
 ) -> Iterator[Observation]:
     """What an offered /dev/kvm, and a guest, prove of the processor.
 
@@ -60,18 +60,18 @@ def from_device(
         PARAMETER where the kernel's use is all there is to go by, REGISTER
         where cpuinfo knows better, None where it says nothing
     """
-    yield from from_guest(look, extension)
+    yield from from_guest(host, extension)
     try:
-        version = look.kvm_api_version()
+        version = host.kvm_api_version()
     except Denied:
         # Why not, and what follows for stage kvm, kvm_device reports.
-        yield from from_registration(look, extension, strength)
+        yield from from_registration(host, extension, strength)
         return
-    if _run_refused(look):
+    if _run_refused(host):
         # It could have shown that the offer is void.
         return
     yield from _offered(
-        look,
+        host,
         extension,
         strength,
         'KVM_GET_API_VERSION',
@@ -81,22 +81,22 @@ def from_device(
 
 
 def from_registration(
-    look: Look, extension: str, strength: Strength | None
+    host: ProbeContext, extension: str, strength: Strength | None
 ) -> Iterator[Observation]:
     """/dev/kvm that is offered, if not to us, proves as much."""
     try:
-        if not look.kvm_registered:
+        if not host.kvm_registered:
             return
     except Denied:
         # kvm_device reports that /proc/misc cannot be read.
         return
     yield from _offered(
-        look, extension, strength, '/proc/misc', 'kvm', 'there'
+        host, extension, strength, '/proc/misc', 'kvm', 'there'
     )
 
 
 def _offered(
-    look: Look,
+    host: ProbeContext,
     extension: str,
     strength: Strength | None,
     name: str,
@@ -104,7 +104,7 @@ def _offered(
     value: str,
 ) -> Iterator[Observation]:
     """:param name: of the source; see :class:`~.evidence.Source`"""
-    failed = guest_failed(look)
+    failed = guest_failed(host)
     for stage in STAGES if strength else ():
         source = Source(stage, strength or Strength.REGISTER, name, item)
         for key in HARDWARE:
@@ -123,9 +123,9 @@ def _offered(
         )
 
 
-def from_guest(look: Look, extension: str) -> Iterator[Observation]:
+def from_guest(host: ProbeContext, extension: str) -> Iterator[Observation]:
     """A guest that ran as fast as the host proves the extension."""
-    verdict = _smoke(look)
+    verdict = _smoke(host)
     if verdict is None or verdict.outcome is not Outcome.NATIVE:
         return
     for stage in STAGES:
@@ -138,28 +138,28 @@ def from_guest(look: Look, extension: str) -> Iterator[Observation]:
             )
 
 
-def guest_failed(look: Look) -> str:
+def guest_failed(host: ProbeContext) -> str:
     """How the guest that was run failed; '' unless it did."""
-    verdict = _smoke(look)
+    verdict = _smoke(host)
     if verdict is None:
         return ''
     wrong = (Outcome.FAILED, Outcome.EMULATED)
     return verdict.text if verdict.outcome in wrong else ''
 
 
-def _run_refused(look: Look) -> bool:
+def _run_refused(host: ProbeContext) -> bool:
     """A guest was to be run on a /dev/kvm that opens, and could not be."""
     try:
-        look.smoke()
+        host.smoke()
     except Denied as denied:
         return denied.error not in _NOT_TO_BE_RUN
     return False
 
 
-def _smoke(look: Look) -> SmokeVerdict | None:
+def _smoke(host: ProbeContext) -> SmokeVerdict | None:
     """The verdict on the guest; None when none was run."""
     try:
-        return judge(look.smoke())
+        return judge(host.smoke())
     except Denied:
         # kvm_device reports why no guest was run.
         return None

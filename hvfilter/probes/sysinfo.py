@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import re
 
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 PATH = '/proc/sysinfo'
 _CONTROL_PROGRAM = re.compile(r'(?m)^VM00 Control Program:[ \t]*(.*)$')
 _PARTITION = re.compile(r'(?m)^(?:LPAR |Type:)')
 
 
-def control_program(look: Look) -> str | None:
+def control_program(host: ProbeContext) -> str | None:
     """The hypervisor of which the kernel is a guest.
 
     :returns: '' in a partition of the machine, None where /proc/sysinfo
         names neither; a guest of a hypervisor without a name is '?'
     :raises Denied: when /proc/sysinfo cannot be read
     """
-    text = look.text(PATH)
+    text = host.text(PATH)
     found = _CONTROL_PROGRAM.search(text)
     if found:
         return found[1].strip() or '?'

@@ -12,7 +12,7 @@ from hvfilter.model.catalogue import BY_KEY, X86, Stage, Vendor
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, access
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import NONE, OTHER_HARDWARE, Advice, first
@@ -32,20 +32,20 @@ class X86Cpu(Probe):
 
     archs = X86
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        registers = x86_readings.registers(look)
-        flags = x86_readings.flags(look)
-        other = _other_kvm(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        registers = x86_readings.registers(host)
+        flags = x86_readings.flags(host)
+        other = _other_kvm(host)
         for key in (row.key for row in FEATURES):
             yield _observation(
-                look, key, registers[key], Strength.REGISTER, other
+                host, key, registers[key], Strength.REGISTER, other
             )
             if key in flags:
                 reading = _without_hidden(key, flags, registers)
-                said = _observation(look, key, reading, Strength.FLAGS, other)
+                said = _observation(host, key, reading, Strength.FLAGS, other)
                 if _shows_neither(flags):
                     said = _or_firmware(
-                        look, said, registers[key], reading.mixed
+                        host, said, registers[key], reading.mixed
                     )
                 yield said
 
@@ -78,7 +78,7 @@ def _shows_neither(flags: Readings) -> bool:
 
 
 def _or_firmware(
-    look: Look, said: Observation, register: Reading, mixed: bool
+    host: ProbeContext, said: Observation, register: Reading, mixed: bool
 ) -> Observation:
     """Without the registers, who took a word out cannot be known.
 
@@ -86,10 +86,10 @@ def _or_firmware(
     """
     if said.state is not State.ABSENT or register.state is not State.UNKNOWN:
         return said
-    if _of_another_maker(look, said.capability):
+    if _of_another_maker(host, said.capability):
         return said
-    feature = _name(look, said.capability)
-    hidden, word = cleared(look, 'vmx', 'svm')
+    feature = _name(host, said.capability)
+    hidden, word = cleared(host, 'vmx', 'svm')
     if word:
         return dataclasses.replace(
             said,
@@ -97,7 +97,7 @@ def _or_firmware(
             reason=f'{word} on the kernel command line hides {feature}',
             remedy=x86_remedies.CLEARED(name=hidden, word=word),
         )
-    denied = _command_line_refused(look)
+    denied = _command_line_refused(host)
     if denied:
         return dataclasses.replace(
             said,
@@ -106,12 +106,12 @@ def _or_firmware(
             f'command line hides it is not known: {denied}',
             remedy=access(denied),
         )
-    machine = kind(look)
+    machine = kind(host)
     if machine is Kind.GUEST:
         return said
     if mixed:
         # Each processor has a register of its own (feat_ctl.c, amd.c).
-        firmware = x86_remedies.for_firmware(look, vendor_module(look))
+        firmware = x86_remedies.for_firmware(host, vendor_module(host))
         return dataclasses.replace(
             said, remedy=first(firmware, x86_remedies.ALIKE())
         )
@@ -120,51 +120,51 @@ def _or_firmware(
         reason=f'the kernel shows no {feature}: the processor has none, or '
         'the firmware has switched it off',
         remedy=first(
-            x86_remedies.for_firmware(look, vendor_module(look)),
+            x86_remedies.for_firmware(host, vendor_module(host)),
             *((OTHER_HARDWARE(),) if machine is Kind.BARE_METAL else ()),
         ),
     )
 
 
-def _command_line_refused(look: Look) -> Denied | None:
+def _command_line_refused(host: ProbeContext) -> Denied | None:
     """Any user may read it; files without it hold nothing against a word."""
     try:
-        look.text(cmdline.PATH)
+        host.text(cmdline.PATH)
     except Denied as denied:
         kept_back = not denied.missing and denied.error != NOT_RECORDED
         return denied if kept_back else None
     return None
 
 
-def _other_kvm(look: Look) -> str:
+def _other_kvm(host: ProbeContext) -> str:
     """The module that offers KVM without VT-x and AMD-V, '' when none.
 
     Where one of the two answers is missing, the other one decides: a KVM that
     may be there leaves open what the processor has.
     """
     try:
-        registered: bool | None = look.kvm_registered
+        registered: bool | None = host.kvm_registered
     except Denied:
         registered = None
     try:
-        module = other_kvm(look.names('/sys/module'))
+        module = other_kvm(host.names('/sys/module'))
     except Denied:
         module = 'of an unknown name' if registered else ''
     return '' if registered is False else module
 
 
-def _name(look: Look, key: str) -> str:
+def _name(host: ProbeContext, key: str) -> str:
     """What this processor's maker calls it."""
-    return name_of(vendor_module(look), key)
+    return name_of(vendor_module(host), key)
 
 
-def _of_another_maker(look: Look, key: str) -> bool:
-    module = vendor_module(look)
+def _of_another_maker(host: ProbeContext, key: str) -> bool:
+    module = vendor_module(host)
     return bool(module) and BY_KEY[key].module not in ('', module)
 
 
 def _observation(
-    look: Look,
+    host: ProbeContext,
     key: str,
     reading: Reading,
     strength: Strength,
@@ -173,13 +173,13 @@ def _observation(
     state = reading.state
     remedy: str = reading.remedy
     if reading.mixed:
-        feature = _name(look, key)
+        feature = _name(host, key)
         reason = f'not every processor has {feature}: {reading.value}'
         remedy = x86_remedies.ALIKE()
     elif state is State.ABSENT:
-        state, reason, remedy = _lacking(look, key)
+        state, reason, remedy = _lacking(host, key)
     else:
-        reason = _shown_or_not(look, key, reading)
+        reason = _shown_or_not(host, key, reading)
     if key == 'kvm' and state is State.ABSENT and other_kvm:
         # KVM for which these extensions are not needed: the smoke run
         # decides at stage kvm.
@@ -190,15 +190,15 @@ def _observation(
     return source.observation(key, state, reading.value, reason, remedy)
 
 
-def _lacking(look: Look, key: str) -> tuple[State, str, Advice]:
+def _lacking(host: ProbeContext, key: str) -> tuple[State, str, Advice]:
     """What it means that the processor shows no such feature."""
-    feature = _name(look, key)
-    if _of_another_maker(look, key):
+    feature = _name(host, key)
+    if _of_another_maker(host, key):
         makers = Vendor(BY_KEY[key].module).makers
         reason = f'only processors of {makers} have {feature}'
-        return State.ABSENT, f'{reason}, this is {vendor(look)}', NONE
-    machine = kind(look)
-    remedy = x86_remedies.for_lack(look)
+        return State.ABSENT, f'{reason}, this is {vendor(host)}', NONE
+    machine = kind(host)
+    remedy = x86_remedies.for_lack(host)
     if machine is Kind.XEN_CONTROL:
         reason = f'Xen shows {feature} to no guest kernel, dom0 included'
         return State.UNKNOWN, reason, remedy
@@ -208,8 +208,8 @@ def _lacking(look: Look, key: str) -> tuple[State, str, Advice]:
     return State.ABSENT, f'the processor has no {feature}', remedy
 
 
-def _shown_or_not(look: Look, key: str, reading: Reading) -> str:
-    feature = _name(look, key)
+def _shown_or_not(host: ProbeContext, key: str, reading: Reading) -> str:
+    feature = _name(host, key)
     if reading.state is State.PRESENT:
         return f'the processor has {feature}'
     return f'{reading.source} does not show whether it has {feature}'

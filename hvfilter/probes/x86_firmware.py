@@ -17,7 +17,7 @@ from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, access
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.machine_signs import XEN_TYPE
@@ -39,7 +39,7 @@ class _Form:
     """Intel's or AMD's form of the same source."""
 
     name: str
-    has: Callable[[Look, int], bool]
+    has: Callable[[ProbeContext, int], bool]
     word: str
     hidden_since: tuple[int, int]
     module: str
@@ -90,46 +90,46 @@ class X86Firmware(Probe):
 
     archs = X86
 
-    def observe(self, look: Look) -> Iterator[Observation]:
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
         for form in _FORMS:
-            for said in self._of(look, form):
+            for said in self._of(host, form):
                 for key in (*of_module(form.module), *EITHER):
                     yield dataclasses.replace(said, capability=key)
 
-    def _of(self, look: Look, form: _Form) -> Iterator[Observation]:
-        if kind(look) is Kind.XEN_CONTROL:
-            if vendor_module(look) in ('', form.module):
-                yield _held_by_xen(look, form)
+    def _of(self, host: ProbeContext, form: _Form) -> Iterator[Observation]:
+        if kind(host) is Kind.XEN_CONTROL:
+            if vendor_module(host) in ('', form.module):
+                yield _held_by_xen(host, form)
             return
-        if _processor_has(look, form):
-            yield from _register(look, form)
-            yield from _flag(look, form)
-            yield from _module(look, form)
-        elif vendor_module(look) == form.module:
-            hidden, parameter = cleared(look, form.word)
+        if _processor_has(host, form):
+            yield from _register(host, form)
+            yield from _flag(host, form)
+            yield from _module(host, form)
+        elif vendor_module(host) == form.module:
+            hidden, parameter = cleared(host, form.word)
             if parameter:
                 yield _cleared(form, hidden, parameter, 'not there')
 
 
-def _processor_has(look: Look, form: _Form) -> bool:
+def _processor_has(host: ProbeContext, form: _Form) -> bool:
     """Whether any source shows the processor's feature at all."""
     try:
-        return any(form.has(look, cpu) for cpu in look.cpus)
+        return any(form.has(host, cpu) for cpu in host.cpus)
     except Denied:
         pass
     try:
-        return form.word in look.cpuinfo.words_anywhere('flags')
+        return form.word in host.cpuinfo.words_anywhere('flags')
     except Denied:
         return False
 
 
-def _held_by_xen(look: Look, form: _Form) -> Observation:
+def _held_by_xen(host: ProbeContext, form: _Form) -> Observation:
     """Xen runs under its control domain and uses the extensions itself."""
     return Source(Stage.FIRMWARE, Strength.PARAMETER, XEN_TYPE, 'Xen').absent(
         '',
         'xen',
         f'Xen runs under this kernel and holds {form.name}',
-        x86_remedies.for_lack(look),
+        x86_remedies.for_lack(host),
     )
 
 
@@ -149,13 +149,13 @@ def _source(strength: Strength, name: str, item: str) -> Source:
     return Source(Stage.FIRMWARE, strength, name, item)
 
 
-def _register(look: Look, form: _Form) -> Iterator[Observation]:
+def _register(host: ProbeContext, form: _Form) -> Iterator[Observation]:
     item = f'{form.register_name} (MSR {form.register:#x})'
     source = _source(Strength.REGISTER, 'MSR', item)
     values: dict[int, int] = {}
-    for cpu in look.cpus:
+    for cpu in host.cpus:
         try:
-            values[cpu] = look.msr(cpu, form.register)
+            values[cpu] = host.msr(cpu, form.register)
         except Denied as denied:
             remedy = access(denied)
             yield _observation(
@@ -167,16 +167,16 @@ def _register(look: Look, form: _Form) -> Iterator[Observation]:
     if blocked and len(blocked) < len(values):
         value += f' (only processors {blocked[:8]} are locked)'
     if blocked:
-        yield _forbidden(look, form, source, value)
+        yield _forbidden(host, form, source, value)
     else:
         yield _observation(form, State.PRESENT, source, value)
 
 
 def _forbidden(
-    look: Look, form: _Form, source: Source, value: str
+    host: ProbeContext, form: _Form, source: Source, value: str
 ) -> Observation:
-    only_txt = _only_txt(look, form)
-    remedy = x86_remedies.for_firmware(look, form.module, only_txt)
+    only_txt = _only_txt(host, form)
+    remedy = x86_remedies.for_firmware(host, form.module, only_txt)
     if only_txt:
         reason = (
             f'the firmware permits {form.name} only inside SMX (Intel TXT)'
@@ -185,7 +185,7 @@ def _forbidden(
     return _observation(form, State.ABSENT, source, value, remedy)
 
 
-def _flag(look: Look, form: _Form) -> Iterator[Observation]:
+def _flag(host: ProbeContext, form: _Form) -> Iterator[Observation]:
     """What the kernel left in the flags.
 
     A word that is there proves something only on a kernel that takes it
@@ -194,31 +194,31 @@ def _flag(look: Look, form: _Form) -> Iterator[Observation]:
     """
     source = _source(Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}')
     try:
-        sets = look.cpuinfo.words('flags')
+        sets = host.cpuinfo.words('flags')
     except Denied:
         return
     if not sets:
         return
     if all(form.word in words for words in sets):
         # The line came with the kernel that began to take vmx out.
-        line = form.word == 'vmx' and look.cpuinfo.values('vmx flags')
-        new = look.kernel_version >= form.hidden_since or bool(line)
+        line = form.word == 'vmx' and host.cpuinfo.values('vmx flags')
+        new = host.kernel_version >= form.hidden_since or bool(line)
         state = State.PRESENT if new else State.UNKNOWN
-        value = f'there, kernel {look.kernel}'
+        value = f'there, kernel {host.kernel}'
         yield _observation(form, state, source, value)
         return
     value = 'not there although CPUID shows the feature'
-    hidden, parameter = cleared(look, form.word)
+    hidden, parameter = cleared(host, form.word)
     if parameter:
         yield _cleared(form, hidden, parameter, value)
-    elif not _line_read(look) and _permitted(look, form):
+    elif not _line_read(host) and _permitted(host, form):
         source = dataclasses.replace(
             source, item=f'{source.item}; clearcpuid in /proc/cmdline'
         )
         value = f'{value}; /proc/cmdline cannot be read'
         yield _observation(form, State.UNKNOWN, source, value)
     else:
-        yield _forbidden(look, form, source, value)
+        yield _forbidden(host, form, source, value)
 
 
 def _cleared(
@@ -231,36 +231,36 @@ def _cleared(
     return source.unknown('', value, reason, remedy)
 
 
-def _line_read(look: Look) -> bool:
+def _line_read(host: ProbeContext) -> bool:
     try:
-        return bool(look.cmdline.parameters)
+        return bool(host.cmdline.parameters)
     except Denied:
         return False
 
 
-def _registers(look: Look, form: _Form) -> list[int]:
+def _registers(host: ProbeContext, form: _Form) -> list[int]:
     """The register of each processor; none where one cannot be read."""
     try:
-        return [look.msr(cpu, form.register) for cpu in look.cpus]
+        return [host.msr(cpu, form.register) for cpu in host.cpus]
     except Denied:
         # Observed as unknown by _register.
         return []
 
 
-def _permitted(look: Look, form: _Form) -> bool:
+def _permitted(host: ProbeContext, form: _Form) -> bool:
     """Whether the register permits what the kernel does not show."""
-    values = _registers(look, form)
+    values = _registers(host, form)
     return bool(values) and not any(map(form.blocked, values))
 
 
-def _only_txt(look: Look, form: _Form) -> bool:
+def _only_txt(host: ProbeContext, form: _Form) -> bool:
     """Whether the register says why, where it can be read."""
-    values = _registers(look, form)
+    values = _registers(host, form)
     txt = form.register == FEATURE_CONTROL and bool(values)
     return txt and all(value & 7 == 3 for value in values)
 
 
-def _module(look: Look, form: _Form) -> Iterator[Observation]:
+def _module(host: ProbeContext, form: _Form) -> Iterator[Observation]:
     """The KVM module refuses to start where the firmware forbids it.
 
     One that is built in is listed all the same; so where another module may
@@ -268,16 +268,16 @@ def _module(look: Look, form: _Form) -> Iterator[Observation]:
     may not be opened proves anything.
     """
     try:
-        modules = look.names('/sys/module')
+        modules = host.names('/sys/module')
     except Denied:
         # Another module may be what offers KVM.
         return
     if form.module not in modules or other_kvm(modules):
         return
     try:
-        value = str(look.kvm_api_version())
+        value = str(host.kvm_api_version())
     except Denied:
-        yield from _registered(look, form)
+        yield from _registered(host, form)
         return
     source = _source(
         Strength.IOCTL,
@@ -287,9 +287,9 @@ def _module(look: Look, form: _Form) -> Iterator[Observation]:
     yield _observation(form, State.PRESENT, source, value)
 
 
-def _registered(look: Look, form: _Form) -> Iterator[Observation]:
+def _registered(host: ProbeContext, form: _Form) -> Iterator[Observation]:
     try:
-        offered = look.kvm_registered
+        offered = host.kvm_registered
     except Denied:
         # kvm_device observes it.
         return

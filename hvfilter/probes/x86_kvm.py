@@ -17,7 +17,7 @@ from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
 from hvfilter.probes.barred import barred
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.remedies import Advice
@@ -41,21 +41,21 @@ class X86Kvm(Probe):
 
     archs = X86
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from _kept_from_starting(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from _kept_from_starting(host)
         for row in PARAMETERS:
-            yield from _parameter(look, row)
-        yield from _slat(look)
-        yield _tsc_scaling(look)
+            yield from _parameter(host, row)
+        yield from _slat(host)
+        yield _tsc_scaling(host)
 
 
-def _parameter(look: Look, row: Capability) -> Iterator[Observation]:
+def _parameter(host: ProbeContext, row: Capability) -> Iterator[Observation]:
     """What the parameter of a capability says.
 
     A module that is built into the kernel shows its parameters on any
     processor; those of another maker's are only what they were set to.
     """
-    if vendor_module(look) in ('', row.module):
+    if vendor_module(host) in ('', row.module):
         yield from ModuleParameter(
             row.module,
             row.parameter,
@@ -63,26 +63,26 @@ def _parameter(look: Look, row: Capability) -> Iterator[Observation]:
             off=f'KVM does not use {row.name}',
             feature=row.name,
             since=row.since,
-        ).observe(look, row.key, lambda: why_off(look, row))
+        ).observe(host, row.key, lambda: why_off(host, row))
 
 
-def _slat(look: Look) -> Iterator[Observation]:
+def _slat(host: ProbeContext) -> Iterator[Observation]:
     """KVM uses no SLAT only if no module that runs uses its form of it."""
-    found = [said for row in _SLAT for said in _parameter(look, row)]
+    found = [said for row in _SLAT for said in _parameter(host, row)]
     used = [said for said in found if said.state is not State.ABSENT]
     for said in used or found[:1]:
         yield dataclasses.replace(said, capability='slat')
 
 
-def _kept_from_starting(look: Look) -> Iterator[Observation]:
+def _kept_from_starting(host: ProbeContext) -> Iterator[Observation]:
     """What on the kernel command line keeps the maker's module out."""
     try:
-        if look.kvm_registered:
+        if host.kvm_registered:
             return
     except Denied:
         # The word that is missing from the flags shows as much.
         pass
-    cause = _hidden(look) or _blacklisted(look)
+    cause = _hidden(host) or _blacklisted(host)
     if cause is None:
         return
     source = Source(
@@ -98,12 +98,12 @@ def _kept_from_starting(look: Look) -> Iterator[Observation]:
 _Cause = tuple[str, str, Advice]
 
 
-def _hidden(look: Look) -> _Cause | None:
+def _hidden(host: ProbeContext) -> _Cause | None:
     """``clearcpuid``: without the word in the flags KVM does not start."""
     words = {'kvm_intel': ('vmx',), 'kvm_amd': ('svm',)}
-    hidden, word = cleared(look, *words.get(vendor_module(look), ()))
+    hidden, word = cleared(host, *words.get(vendor_module(host), ()))
     try:
-        shown = look.cpuinfo.words_anywhere('flags') & {'vmx', 'svm'}
+        shown = host.cpuinfo.words_anywhere('flags') & {'vmx', 'svm'}
     except Denied:
         # Stage cpu observes that it cannot be read.
         return None
@@ -113,17 +113,17 @@ def _hidden(look: Look) -> _Cause | None:
     return word, reason, x86_remedies.CLEARED(name=hidden, word=word)
 
 
-def _blacklisted(look: Look) -> _Cause | None:
+def _blacklisted(host: ProbeContext) -> _Cause | None:
     try:
-        if look.kvm_registered:
+        if host.kvm_registered:
             return None
     except Denied:
         # kvm_device observes that it cannot be read.
         return None
-    return barred(look, 'kvm', vendor_module(look))
+    return barred(host, 'kvm', vendor_module(host))
 
 
-def _tsc_scaling(look: Look) -> Observation:
+def _tsc_scaling(host: ProbeContext) -> Observation:
     """KVM_CAP_TSC_CONTROL, api.rst 4.55: set where KVM scales the TSC."""
     source = Source(
         Stage.KVM,
@@ -133,7 +133,7 @@ def _tsc_scaling(look: Look) -> Observation:
     )
     key = 'tsc_scaling'
     try:
-        value = look.kvm_extension(KVM_CAP_TSC_CONTROL)
+        value = host.kvm_extension(KVM_CAP_TSC_CONTROL)
     except Denied as denied:
         reason = 'KVM could not be asked whether it scales the TSC'
         return source.denied(key, denied, reason)

@@ -24,7 +24,7 @@ from hvfilter.model.catalogue import (
 )
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.base import Probe
-from hvfilter.probes.context import Look, truth
+from hvfilter.probes.context import ProbeContext, truth
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.parameter_remedy import set_parameter
@@ -54,21 +54,21 @@ class X86Nested(Probe):
 
     archs = X86
 
-    def observe(self, look: Look) -> Iterator[Observation]:
-        yield from _offered(look)
+    def observe(self, host: ProbeContext) -> Iterator[Observation]:
+        yield from _offered(host)
         for module in _FORM:
             # Another maker's module may be built in, and tells nothing.
-            if vendor_module(look) in ('', module):
-                yield from _parameters(look, module)
+            if vendor_module(host) in ('', module):
+                yield from _parameters(host, module)
 
 
 def _ioctl(name: str, item: str) -> Source:
     return Source(Stage.KVM, Strength.IOCTL, name, item)
 
 
-def _offered(look: Look) -> Iterator[Observation]:
+def _offered(host: ProbeContext) -> Iterator[Observation]:
     try:
-        table = look.guest_cpuid()
+        table = host.guest_cpuid()
     except Denied as denied:
         for key in ('nested', 'nested_slat'):
             reason = 'KVM could not be asked what it offers to guests'
@@ -80,18 +80,18 @@ def _offered(look: Look) -> Iterator[Observation]:
     svm_edx = table.get((SVM_LEAF, 0), _NONE).regs.edx
     vmx, svm, npt = ecx >> 5 & 1, extended >> 2 & 1, svm_edx & 1
     yield _verdict(
-        look,
+        host,
         'nested',
         bool(vmx or svm),
         _ioctl(_CPUID, '1:ECX[5] VMX, 80000001:ECX[2] SVM'),
         f'1:ECX={ecx:#x}, 80000001:ECX={extended:#x}',
     )
     if vmx:
-        yield _nested_ept(look)
-        yield from _used_vmx(look)
+        yield _nested_ept(host)
+        yield from _used_vmx(host)
     else:
         yield _verdict(
-            look,
+            host,
             'nested_slat',
             bool(svm and npt),
             _ioctl(_CPUID, '80000001:ECX[2] SVM, 8000000A:EDX[0] NPT'),
@@ -101,17 +101,17 @@ def _offered(look: Look) -> Iterator[Observation]:
         source = _ioctl(_CPUID, '8000000A:EDX[0] NPT')
         for key in ('npt', 'slat'):
             value = f'8000000A:EDX={svm_edx:#x}'
-            yield _used(look, key, 'kvm_amd', bool(npt), source, value)
+            yield _used(host, key, 'kvm_amd', bool(npt), source, value)
 
 
-def _nested_ept(look: Look) -> Observation:
+def _nested_ept(host: ProbeContext) -> Observation:
     """Nested EPT: bit 1 of the secondary controls that guests are shown."""
     source = _ioctl(
         'KVM_GET_MSRS', f'feature MSR {VMX_PROCBASED2:#x} bit {_EPT} EPT'
     )
     key = 'nested_slat'
     try:
-        msrs = look.kvm_feature_msrs()
+        msrs = host.kvm_feature_msrs()
         has = vmx_allowed(msrs.__getitem__, VMX_PROCBASED2, _EPT)
     except Denied as denied:
         reason = 'KVM could not be asked about nested EPT'
@@ -125,12 +125,12 @@ def _nested_ept(look: Look) -> Observation:
         for index in (VMX_PROCBASED, VMX_PROCBASED2)
         if index in msrs
     )
-    return _verdict(look, key, has, source, value)
+    return _verdict(host, key, has, source, value)
 
 
-def _used_vmx(look: Look) -> Iterator[Observation]:
+def _used_vmx(host: ProbeContext) -> Iterator[Observation]:
     try:
-        value = look.kvm_feature_msrs().get(VMX_PROCBASED2)
+        value = host.kvm_feature_msrs().get(VMX_PROCBASED2)
     except Denied:
         # _nested_ept observes it.
         return
@@ -141,30 +141,35 @@ def _used_vmx(look: Look) -> Iterator[Observation]:
             'KVM_GET_MSRS', f'feature MSR {VMX_PROCBASED2:#x} bit {bit}'
         )
         used = bool(value >> bit & 1)
-        yield _used(look, key, 'kvm_intel', used, source, f'{value:#x}')
+        yield _used(host, key, 'kvm_intel', used, source, f'{value:#x}')
 
 
 def _used(
-    look: Look, key: str, module: str, used: bool, source: Source, value: str
+    host: ProbeContext,
+    key: str,
+    module: str,
+    used: bool,
+    source: Source,
+    value: str,
 ) -> Observation:
     """KVM shows nesting guests what it uses for its own."""
     if used:
         return source.present(key, value, f'KVM uses {name_of("", key)}')
     row = _FORM[module] if key == 'slat' else BY_KEY[key]
-    cause, remedy = why_off(look, row)
+    cause, remedy = why_off(host, row)
     reason = f'KVM does not use {row.name}: {cause}'
     return source.absent(key, value, reason, remedy)
 
 
 def _verdict(
-    look: Look, key: str, has: bool, source: Source, value: str
+    host: ProbeContext, key: str, has: bool, source: Source, value: str
 ) -> Observation:
-    module = vendor_module(look)
+    module = vendor_module(host)
     feature = name_of(module, key)
     if has:
         return source.present(key, value, f'KVM offers {feature} to guests')
     reason = f'KVM does not offer {feature} to guests'
-    return source.absent(key, value, reason, _remedy(look, key, module))
+    return source.absent(key, value, reason, _remedy(host, key, module))
 
 
 ALREADY_ON = Remedy(
@@ -176,35 +181,35 @@ ALREADY_ON = Remedy(
 )
 
 
-def _remedy(look: Look, key: str, module: str) -> Advice:
+def _remedy(host: ProbeContext, key: str, module: str) -> Advice:
     """What lets guests have it: only parameters that are not on."""
-    module = module or _loaded(look)
+    module = module or _loaded(host)
     if not module:
-        return first(*(_remedy(look, key, each) for each in _FORM))
+        return first(*(_remedy(host, key, each) for each in _FORM))
     names = (
         ('nested',) if key == 'nested' else ('nested', _FORM[module].parameter)
     )
     off = [
         name
         for name in names
-        if not ModuleParameter(module, name).is_set(look, True)
+        if not ModuleParameter(module, name).is_set(host, True)
     ]
     if not off:
         return ALREADY_ON(module=module)
-    return set_parameter(look, module, *off)
+    return set_parameter(host, module, *off)
 
 
-def _loaded(look: Look) -> str:
+def _loaded(host: ProbeContext) -> str:
     """The only module that there is, where the maker is not known."""
     try:
-        loaded = [name for name in _FORM if look.module_loaded(name)]
+        loaded = [name for name in _FORM if host.module_loaded(name)]
     except Denied:
         # This only chooses the words of a remedy.
         return ''
     return loaded[0] if len(loaded) == 1 else ''
 
 
-def _parameters(look: Look, module: str) -> Iterator[Observation]:
+def _parameters(host: ProbeContext, module: str) -> Iterator[Observation]:
     """What was requested: ``nested`` stays as it was set."""
     names: list[str] = []
     values: list[str] = []
@@ -213,7 +218,7 @@ def _parameters(look: Look, module: str) -> Iterator[Observation]:
         ('nested_slat', _FORM[module].parameter),
     ):
         try:
-            value = look.module_parameter(module, name)
+            value = host.module_parameter(module, name)
         except Denied:
             # Not loaded, or not to be seen: kvm_device tells which.
             return
@@ -229,5 +234,5 @@ def _parameters(look: Look, module: str) -> Iterator[Observation]:
         if all(map(truth, values)):
             yield source.present(key, value, reason)
         else:
-            remedy = _remedy(look, key, module)
+            remedy = _remedy(host, key, module)
             yield source.absent(key, value, reason, remedy)

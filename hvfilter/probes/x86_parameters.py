@@ -6,7 +6,7 @@ from __future__ import annotations
 from hvfilter.model.catalogue import CATALOGUE, Capability, SvmFlag
 from hvfilter.model.finding import State
 from hvfilter.probes import x86_remedies
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.parameter_remedy import set_parameter
 from hvfilter.probes.remedies import Advice
@@ -16,7 +16,7 @@ PARAMETERS = tuple(row for row in CATALOGUE if row.parameter)
 """The capabilities of which a parameter shows whether KVM uses them."""
 
 
-def why_off(look: Look, row: Capability) -> tuple[str, Advice]:
+def why_off(host: ProbeContext, row: Capability) -> tuple[str, Advice]:
     """Why the parameter of a capability is off, and what switches it on.
 
     KVM clears a parameter where another one that it needs is off (kernel
@@ -26,23 +26,23 @@ def why_off(look: Look, row: Capability) -> tuple[str, Advice]:
     """
     module, name = row.module, row.parameter
     svm = row.flag if isinstance(row.flag, SvmFlag) else None
-    hidden, word = cleared(look, svm.word) if svm else ('', '')
+    hidden, word = cleared(host, svm.word) if svm else ('', '')
     if word:
         cause = f'{word} on the kernel command line hides it'
         return cause, x86_remedies.CLEARED(name=hidden, word=word)
     for other in row.needs:
-        if ModuleParameter(module, other).is_set(look, False):
+        if ModuleParameter(module, other).is_set(host, False):
             cause = f'it needs the parameter {other} of {module}, which is off'
-            return cause, set_parameter(look, module, other)
+            return cause, set_parameter(host, module, other)
     cause = f'the parameter {name} of {module} is off'
-    if not _processor_has(look, row.key):
+    if not _processor_has(host, row.key):
         cause += ', or the processor has none'
-    return cause, set_parameter(look, module, name)
+    return cause, set_parameter(host, module, name)
 
 
-def _processor_has(look: Look, key: str) -> bool:
+def _processor_has(host: ProbeContext, key: str) -> bool:
     """Whether a register or a word shows the feature."""
     return any(
         key in readings and readings[key].state is State.PRESENT
-        for readings in (registers(look), flags(look))
+        for readings in (registers(host), flags(host))
     )

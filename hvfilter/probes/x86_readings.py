@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import VMX_BASIC, VMX_PROCBASED, VMX_PROCBASED2
 from hvfilter.model.finding import State
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import access
 from hvfilter.probes.x86_features import EITHER, SVM_FLAGS, SVM_LEAF, VMX_FLAGS
 
@@ -44,31 +44,31 @@ class Reading:
 Readings = Mapping[str, Reading]
 
 
-def has_vmx(look: Look, cpu: int) -> bool:
+def has_vmx(host: ProbeContext, cpu: int) -> bool:
     """CPUID.1:ECX[5]; raises Denied."""
-    return bool(look.cpuid(cpu, 1).ecx >> 5 & 1)
+    return bool(host.cpuid(cpu, 1).ecx >> 5 & 1)
 
 
-def has_svm(look: Look, cpu: int) -> bool:
+def has_svm(host: ProbeContext, cpu: int) -> bool:
     """CPUID.80000001:ECX[2]; raises Denied.
 
     Only of a maker that has AMD-V (kernel arch/x86/kvm/svm/svm.c,
     kvm_is_svm_supported): a Centaur C5A sets the bit too.
     """
-    if vendor(look) and vendor_module(look) != 'kvm_amd':
+    if vendor(host) and vendor_module(host) != 'kvm_amd':
         return False
-    if look.cpuid(cpu, 0x80000000).eax < 0x80000001:
+    if host.cpuid(cpu, 0x80000000).eax < 0x80000001:
         return False
-    return bool(look.cpuid(cpu, 0x80000001).ecx >> 2 & 1)
+    return bool(host.cpuid(cpu, 0x80000001).ecx >> 2 & 1)
 
 
-def svm_features(look: Look, cpu: int) -> int:
+def svm_features(host: ProbeContext, cpu: int) -> int:
     """CPUID.8000000A:EDX, 0 on a processor without SVM; raises Denied."""
-    if not has_svm(look, cpu):
+    if not has_svm(host, cpu):
         return 0
-    if look.cpuid(cpu, 0x80000000).eax < SVM_LEAF:
+    if host.cpuid(cpu, 0x80000000).eax < SVM_LEAF:
         return 0
-    return look.cpuid(cpu, SVM_LEAF).edx
+    return host.cpuid(cpu, SVM_LEAF).edx
 
 
 def vmx_allowed(read: Callable[[int], int], msr: int, bit: int) -> bool:
@@ -85,35 +85,35 @@ def vmx_allowed(read: Callable[[int], int], msr: int, bit: int) -> bool:
     return bool(read(msr) >> bit & 1)
 
 
-def registers(look: Look) -> dict[str, Reading]:
+def registers(host: ProbeContext) -> dict[str, Reading]:
     """:func:`from_registers`, drawn once."""
-    return look.derived('x86.registers', lambda: from_registers(look))
+    return host.derived('x86.registers', lambda: from_registers(host))
 
 
-def flags(look: Look) -> dict[str, Reading]:
+def flags(host: ProbeContext) -> dict[str, Reading]:
     """:func:`from_flags`, drawn once."""
-    return look.derived('x86.flags', lambda: from_flags(look))
+    return host.derived('x86.flags', lambda: from_flags(host))
 
 
-def from_registers(look: Look) -> dict[str, Reading]:
+def from_registers(host: ProbeContext) -> dict[str, Reading]:
     """Readings of CPUID and of the VMX capability MSRs."""
     asked = {
         'vtx': ('CPUID', 'CPUID.1:ECX[5] VMX', has_vmx),
         'amdv': ('CPUID', 'CPUID.80000001:ECX[2] SVM', has_svm),
     }
     readings = {
-        key: _each_cpu(look, *question) for key, question in asked.items()
+        key: _each_cpu(host, *question) for key, question in asked.items()
     }
     for key, svm in SVM_FLAGS.items():
         readings[key] = _each_cpu(
-            look,
+            host,
             'CPUID',
             f'CPUID.8000000A:EDX[{svm.bit}]',
             functools.partial(_svm_has, bit=svm.bit),
         )
     for key, vmx in VMX_FLAGS.items():
         readings[key] = _each_cpu(
-            look,
+            host,
             'MSR',
             ', '.join(f'MSR {msr:#x} bit {bit}' for msr, bit in vmx.bits),
             functools.partial(_vmx_has, bits=vmx.bits),
@@ -121,32 +121,34 @@ def from_registers(look: Look) -> dict[str, Reading]:
     return _with_either(readings)
 
 
-def _svm_has(look: Look, cpu: int, bit: int) -> bool:
-    return bool(svm_features(look, cpu) >> bit & 1)
+def _svm_has(host: ProbeContext, cpu: int, bit: int) -> bool:
+    return bool(svm_features(host, cpu) >> bit & 1)
 
 
-def _vmx_has(look: Look, cpu: int, bits: tuple[tuple[int, int], ...]) -> bool:
-    if not has_vmx(look, cpu):
+def _vmx_has(
+    host: ProbeContext, cpu: int, bits: tuple[tuple[int, int], ...]
+) -> bool:
+    if not has_vmx(host, cpu):
         return False
-    if not look.msr(cpu, VMX_BASIC):
+    if not host.msr(cpu, VMX_BASIC):
         # Emulators answer 0 where hardware would refuse: no evidence.
         raise Denied(f'read MSR {VMX_BASIC:#x}', 'ENODATA', 'it reads 0')
     return all(
-        vmx_allowed(lambda index: look.msr(cpu, index), msr, bit)
+        vmx_allowed(lambda index: host.msr(cpu, index), msr, bit)
         for msr, bit in bits
     )
 
 
 def _each_cpu(
-    look: Look,
+    host: ProbeContext,
     source: str,
     asked: str,
-    ask: Callable[[Look, int], bool],
+    ask: Callable[[ProbeContext, int], bool],
 ) -> Reading:
     answers: dict[bool, list[int]] = collections.defaultdict(list)
-    for cpu in look.cpus:
+    for cpu in host.cpus:
         try:
-            answers[ask(look, cpu)].append(cpu)
+            answers[ask(host, cpu)].append(cpu)
         except Denied as denied:
             return _denied(source, asked, denied)
     if len(answers) > 1:
@@ -157,7 +159,7 @@ def _each_cpu(
         return Reading(State.ABSENT, source, asked, value, mixed=True)
     has = next(iter(answers))
     state = State.PRESENT if has else State.ABSENT
-    value = f'{int(has)} on all {len(look.cpus)} processors'
+    value = f'{int(has)} on all {len(host.cpus)} processors'
     return Reading(state, source, asked, value)
 
 
@@ -178,24 +180,24 @@ def other_kvm(modules: Sequence[str]) -> str:
     return next(others, '')
 
 
-def vendor(look: Look) -> str:
+def vendor(host: ProbeContext) -> str:
     """The processor's maker as cpuinfo spells it, '' when not known.
 
     Where cpuinfo does not tell: CPUID.0, in EBX, EDX and ECX.
     """
     # It is asked for each processor.
-    return look.derived('x86_readings.vendor', lambda: _vendor(look))
+    return host.derived('x86_readings.vendor', lambda: _vendor(host))
 
 
-def _vendor(look: Look) -> str:
+def _vendor(host: ProbeContext) -> str:
     try:
-        told = look.cpuinfo.first('vendor_id')
+        told = host.cpuinfo.first('vendor_id')
     except Denied:
         told = ''
     if told:
         return told
     try:
-        leaf = look.cpuid(look.cpus[0], 0)
+        leaf = host.cpuid(host.cpus[0], 0)
     except Denied:
         return ''
     parts = (leaf.ebx, leaf.edx, leaf.ecx)
@@ -203,9 +205,9 @@ def _vendor(look: Look) -> str:
     return name.decode('ascii', 'replace').strip(' \0')
 
 
-def vendor_module(look: Look) -> str:
+def vendor_module(host: ProbeContext) -> str:
     """The KVM module of this processor's maker, '' when not known."""
-    name = vendor(look)
+    name = vendor(host)
     if not name:
         return ''
     return 'kvm_amd' if name in AMD_VENDORS else 'kvm_intel'
@@ -216,13 +218,13 @@ _CLEARABLE = {'vmx': 4 * 32 + 5, 'svm': 6 * 32 + 2}
 kept theirs."""
 
 
-def cleared(look: Look, *words: str) -> tuple[str, str]:
+def cleared(host: ProbeContext, *words: str) -> tuple[str, str]:
     """Which of the words ``clearcpuid`` hides, and the parameter that does.
 
     :returns: the word or number as it is written there, and the parameter;
         '' for none
     """
-    parameter = look.boot_word('clearcpuid')
+    parameter = host.boot_word('clearcpuid')
     if parameter is not None:
         for word in words:
             for name in (word, str(_CLEARABLE.get(word, word))):
@@ -236,7 +238,7 @@ def _some(cpus: list[int]) -> str:
     return f'{shown},... ({len(cpus)})' if len(cpus) > 8 else shown
 
 
-def from_flags(look: Look) -> dict[str, Reading]:
+def from_flags(host: ProbeContext) -> dict[str, Reading]:
     """Readings of the words in cpuinfo.
 
     Without ``vmx`` the kernel prints none of VT-x's other words, and KVM
@@ -244,7 +246,7 @@ def from_flags(look: Look) -> dict[str, Reading]:
     no ``vmx flags`` line; then there is no reading of the words in it.
     """
     try:
-        info = look.cpuinfo
+        info = host.cpuinfo
     except Denied as denied:
         reading = _denied('/proc/cpuinfo', 'flags', denied)
         return {
@@ -262,15 +264,15 @@ def from_flags(look: Look) -> dict[str, Reading]:
             **dict.fromkeys(EITHER, reading),
         }
     readings = {
-        'vtx': _word(look, 'flags', ('vmx',)),
-        'amdv': _svm_word(look, 'svm'),
+        'vtx': _word(host, 'flags', ('vmx',)),
+        'amdv': _svm_word(host, 'svm'),
     }
     for key, svm in SVM_FLAGS.items():
-        readings[key] = _svm_word(look, 'svm', svm.word)
+        readings[key] = _svm_word(host, 'svm', svm.word)
     if readings['vtx'].state is State.PRESENT:
         for key, vmx in VMX_FLAGS.items():
             if info.values(vmx.line):
-                readings[key] = _word(look, vmx.line, vmx.words)
+                readings[key] = _word(host, vmx.line, vmx.words)
     elif not info.words_anywhere('flags') & {'vmx'}:
         for key, vmx in VMX_FLAGS.items():
             readings[key] = Reading(
@@ -282,17 +284,17 @@ def from_flags(look: Look) -> dict[str, Reading]:
     return _with_either(readings)
 
 
-def _svm_word(look: Look, *words: str) -> Reading:
+def _svm_word(host: ProbeContext, *words: str) -> Reading:
     """As :func:`has_svm`: the kernel prints what a Centaur C5A sets."""
-    name = vendor(look)
-    if not name or vendor_module(look) == 'kvm_amd':
-        return _word(look, 'flags', words)
+    name = vendor(host)
+    if not name or vendor_module(host) == 'kvm_amd':
+        return _word(host, 'flags', words)
     asked = f'vendor_id, flags: {" ".join(words)}'
     return Reading(State.ABSENT, '/proc/cpuinfo', asked, name)
 
 
-def _word(look: Look, line: str, words: tuple[str, ...]) -> Reading:
-    info = look.cpuinfo
+def _word(host: ProbeContext, line: str, words: tuple[str, ...]) -> Reading:
+    info = host.cpuinfo
     wanted = frozenset(words)
     sets = info.words(line)
     having = sum(wanted <= found for found in sets)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.machine_kind import Kind, kind
 from hvfilter.probes.remedies import OTHER_HARDWARE, Advice, Remedy, first
 
@@ -80,7 +80,7 @@ SVM_SETUP = Remedy(
 _SETUPS = {'kvm_intel': (VTX_SETUP,), 'kvm_amd': (SVM_SETUP,)}
 
 
-def for_lack(look: Look) -> Advice:
+def for_lack(host: ProbeContext) -> Advice:
     """What helps where the processor does not show a feature."""
     remedies = {
         Kind.BARE_METAL: OTHER_HARDWARE,
@@ -88,16 +88,18 @@ def for_lack(look: Look) -> Advice:
         Kind.XEN_CONTROL: XEN_HOLDS,
         Kind.UNKNOWN: HARDWARE_OR_NESTED,
     }
-    return remedies[kind(look)]()
+    return remedies[kind(host)]()
 
 
-def for_firmware(look: Look, module: str, only_txt: bool = False) -> Advice:
+def for_firmware(
+    host: ProbeContext, module: str, only_txt: bool = False
+) -> Advice:
     """What helps where the firmware forbids VT-x or AMD-V.
 
     :param module: the KVM module of the processor's maker, '' when unknown
     :param only_txt: VT-x is permitted inside SMX
     """
-    machine = kind(look)
+    machine = kind(host)
     if machine is Kind.GUEST:
         return NESTED_UNDER()
     if machine is Kind.XEN_CONTROL:

@@ -15,7 +15,7 @@ from oslo_config import cfg
 import tests.properties  # noqa: F401
 from hvfilter.host.live import LiveHost
 from hvfilter.probes import nova_options
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 VALUES = {
     'virt_type': ['kvm', 'qemu', 'lxc', 'KVM', ' kvm ', '"kvm"', 'xen', ''],
@@ -113,7 +113,7 @@ class TestNovaOptions(testtools.TestCase):
                     files.append(str(path))
             (folder / '.hidden.conf').write_text('[libvirt]\nvirt_type=lxc\n')
             theirs = read_by_nova(files, str(folder))
-            look = Look(LiveHost(smoke=False), (*files, str(folder)))
+            look = ProbeContext(LiveHost(smoke=False), (*files, str(folder)))
             ours = nova_options.read(look)
             self.assertEqual(theirs is None, bool(ours.refused))
             if theirs is not None:

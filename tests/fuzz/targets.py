@@ -22,7 +22,7 @@ from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import run
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.rules import combine
 from tests import recordings
 from tests.recordings import changed, tables
@@ -54,7 +54,7 @@ def look_at(host: Host, room: str = '') -> HostReport:
 
     :param room: only the probes whose module's name has this in it
     """
-    look = Look(host)
+    look = ProbeContext(host)
     machine = host.machine()
     observations = [
         observation
@@ -119,7 +119,7 @@ def options(data: bytes) -> None:
 
 def a_snapshot(data: bytes) -> None:
     """A recording from a stranger."""
-    with contextlib.suppress(form.FormError):
+    with contextlib.suppress(form.DocumentError):
         recorded = snapshot.loads(data)
         assert snapshot.loads(snapshot.dumps(recorded)) == recorded
         look_at(RecordedHost(recorded))
@@ -127,7 +127,7 @@ def a_snapshot(data: bytes) -> None:
 
 def a_report(data: bytes) -> None:
     """A report from a stranger."""
-    with contextlib.suppress(form.FormError):
+    with contextlib.suppress(form.DocumentError):
         report = document.loads(data)
         assert document.loads(document.dumps(report)) == report
 

@@ -122,7 +122,7 @@ def add(file: pathlib.Path, name: str) -> None:
         raise SystemExit(f'{path} exists; choose another --name')
     try:
         sent = snapshot.loads(file.read_bytes())
-    except (OSError, form.FormError) as error:
+    except (OSError, form.DocumentError) as error:
         raise SystemExit(f'{file}: {plain(str(error))}') from None
     hidden = Redaction(own_names.names(RecordedHost(sent)))
     kept = hidden.snapshot(sent)

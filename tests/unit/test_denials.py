@@ -15,7 +15,7 @@ from hvfilter.host.question import Kind
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import State
 from hvfilter.probes import run
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.rules import combine
 from tests.unit.test_hosts import recorded_hosts
 
@@ -86,7 +86,7 @@ def flips(name, recorded, probes):
     said, askers = [], collections.defaultdict(list)
     for at, probe in enumerate(probes):
         host = Withholding(recorded)
-        said.append(run.observe(Look(host, None, None), [probe]))
+        said.append(run.observe(ProbeContext(host, None, None), [probe]))
         for key in host.answered:
             askers[key].append(at)
     before = states(recorded, said)
@@ -95,7 +95,9 @@ def flips(name, recorded, probes):
             less = list(said)
             for at in asking:
                 host = Withholding(recorded, key, error)
-                less[at] = run.observe(Look(host, None, None), [probes[at]])
+                less[at] = run.observe(
+                    ProbeContext(host, None, None), [probes[at]]
+                )
             if less == said:
                 continue
             for capability, state in states(recorded, less).items():

@@ -14,7 +14,7 @@ from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import catalogue, document
 from hvfilter.model.finding import State, Strength
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.x86_readings import vendor_module
 from tests.hosts.made.hosts import HOSTS
 from tests.hosts.make import (
@@ -111,7 +111,7 @@ class TestHosts(testtools.TestCase):
         """On a host whose maker is known, it is absent at stage cpu."""
         wrong = {}
         for name, recorded in recorded_hosts():
-            look = Look(RecordedHost(recorded))
+            look = ProbeContext(RecordedHost(recorded))
             if look.arch is not catalogue.Arch.X86 or not vendor_module(look):
                 continue
             vendor = catalogue.Vendor(vendor_module(look))

@@ -15,7 +15,7 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import State
 from hvfilter.probes import remedies
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice
 from tests.hosts.make import probes
 from tests.unit.test_hosts import recorded_hosts
@@ -32,7 +32,7 @@ def observations():
     """What every probe observes on every recorded host."""
     found = []
     for name, recorded in recorded_hosts():
-        look = Look(RecordedHost(recorded))
+        look = ProbeContext(RecordedHost(recorded))
         for probe in probes():
             if look.arch in probe.archs:
                 module = type(probe).__module__.rpartition('.')[2]

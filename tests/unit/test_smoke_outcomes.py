@@ -18,7 +18,7 @@ from hvfilter.host.question import SMOKE, Kind
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import State
 from hvfilter.probes import run, smoke_verdict
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.smoke_verdict import Outcome
 from tests.fakes.timing import TimedMachine
 from tests.recordings import changed, tables
@@ -108,13 +108,13 @@ def kvm_states(recorded, runs):
     for at, probe in enumerate(run.registered()):
         host = Withholding(recorded, (Kind.SMOKE,), 'EAGAIN')
         with mock.patch.object(host, 'ask', wraps=host.ask) as asked:
-            said.append(run.observe(Look(host, None, None), [probe]))
+            said.append(run.observe(ProbeContext(host, None, None), [probe]))
         if mock.call(SMOKE) in asked.mock_calls:
             askers.append((at, probe))
     for one in runs:
         host = RecordedHost(changed(recorded, smoke=one))
         for at, probe in askers:
-            said[at] = run.observe(Look(host, None, None), [probe])
+            said[at] = run.observe(ProbeContext(host, None, None), [probe])
         yield one, states(recorded, said)['kvm']
 
 

@@ -14,7 +14,7 @@ import testtools
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.catalogue import BY_KEY, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from tests.hosts.make import probes
 from tests.unit.test_hosts import recorded_hosts
 
@@ -73,7 +73,7 @@ def table():
 def definite():
     """Every observation that says present or absent."""
     for name, recorded in recorded_hosts():
-        look = Look(RecordedHost(recorded))
+        look = ProbeContext(RecordedHost(recorded))
         for probe in probes():
             if look.arch in probe.archs:
                 for said in probe.observe(look):

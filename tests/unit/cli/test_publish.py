@@ -111,7 +111,8 @@ class PublishTest(CommandTestCase):
         )
         self.configure('report_max_age_weeks = 0')
         self.assertIn(
-            'It stays until the state is known', self.publish(name='kvm-refused').err
+            'It stays until the state is known',
+            self.publish(name='kvm-refused').err,
         )
 
     def test_week_when_clock_was_never_set(self):

@@ -21,7 +21,7 @@ def cpuinfo(count, flags=FLAGS):
 
 
 def decode(value):
-    return content.Decoder().decode(form.Part(value, 'f'))
+    return content.Decoder().decode(form.JsonNode(value, 'f'))
 
 
 class TestEncode(testtools.TestCase):
@@ -93,7 +93,7 @@ class TestEncode(testtools.TestCase):
 
 class TestDecode(testtools.TestCase):
     def complaint(self, value):
-        return str(self.assertRaises(form.FormError, decode, value))
+        return str(self.assertRaises(form.DocumentError, decode, value))
 
     def test_refused_when_it_is_no_content(self):
         self.assertEqual(
@@ -155,5 +155,5 @@ class TestDecode(testtools.TestCase):
     def test_a_form_error_and_no_other_whatever_the_value(self, value):
         try:
             decode(value)
-        except form.FormError:
+        except form.DocumentError:
             pass

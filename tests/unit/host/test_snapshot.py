@@ -197,7 +197,7 @@ class TestComplaints(testtools.TestCase):
     def complaint(self, **members):
         document = snapshot.to_document(FULL) | members
         error = self.assertRaises(
-            form.FormError, snapshot.loads, json.dumps(document)
+            form.DocumentError, snapshot.loads, json.dumps(document)
         )
         return str(error)
 
@@ -313,15 +313,15 @@ class TestComplaints(testtools.TestCase):
         text = snapshot.dumps(FULL)
         for end in range(0, len(text) - 2, 97):
             error = self.assertRaises(
-                form.FormError, snapshot.loads, text[:end]
+                form.DocumentError, snapshot.loads, text[:end]
             )
             self.assertIn('not JSON: ', str(error))
 
     @given(strategies.damaged(snapshot.to_document(FULL)))
     def test_a_form_error_and_no_other_when_damaged(self, damaged):
         try:
-            snapshot.from_document(form.Part(damaged))
-        except form.FormError as error:
+            snapshot.from_document(form.JsonNode(damaged))
+        except form.DocumentError as error:
             self.assertTrue(str(error))
 
     @given(st.data())
@@ -329,8 +329,8 @@ class TestComplaints(testtools.TestCase):
         damaged = data.draw(strategies.damaged(snapshot.to_document(FULL)))
         valid = VALIDATOR.is_valid(damaged)
         try:
-            snapshot.from_document(form.Part(damaged))
-        except form.FormError:
+            snapshot.from_document(form.JsonNode(damaged))
+        except form.DocumentError:
             return
         self.assertTrue(valid)
 

@@ -136,7 +136,7 @@ class TestFromDocument(testtools.TestCase):
 
     def complaint(self):
         error = self.assertRaises(
-            form.FormError, document.loads, json.dumps(self.document)
+            form.DocumentError, document.loads, json.dumps(self.document)
         )
         return str(error)
 
@@ -228,8 +228,8 @@ class TestRoundTrip(testtools.TestCase):
     @given(strategies.damaged(document.to_document(report_of(NESTED))))
     def test_a_form_error_and_no_other_when_damaged(self, damaged):
         try:
-            document.from_document(form.Part(damaged))
-        except form.FormError as error:
+            document.from_document(form.JsonNode(damaged))
+        except form.DocumentError as error:
             self.assertTrue(str(error))
 
     def test_schema_is_one_when_checked(self):

@@ -18,7 +18,7 @@ class Colour(enum.Enum):
 
 class TestParse(testtools.TestCase):
     def complaint(self, text):
-        return str(self.assertRaises(form.FormError, form.parse, text))
+        return str(self.assertRaises(form.DocumentError, form.parse, text))
 
     def test_place_is_told_when_text_is_not_json(self):
         self.assertThat(
@@ -59,13 +59,15 @@ class TestParse(testtools.TestCase):
     def test_nothing_else_is_raised_whatever_the_text(self, text):
         try:
             form.parse(text)
-        except form.FormError:
+        except form.DocumentError:
             pass
 
 
 class TestPart(testtools.TestCase):
     def complaint(self, part, method, *args):
-        error = self.assertRaises(form.FormError, getattr(part, method), *args)
+        error = self.assertRaises(
+            form.DocumentError, getattr(part, method), *args
+        )
         return str(error)
 
     def test_path_names_the_place_when_deep(self):
@@ -78,7 +80,7 @@ class TestPart(testtools.TestCase):
         )
 
     def test_known_members_are_told_when_one_is_unknown(self):
-        part = form.Part({'a': 1, 'colour': 2}, 'x')
+        part = form.JsonNode({'a': 1, 'colour': 2}, 'x')
         self.assertEqual(
             'x.colour: no such member; there are: a, b',
             self.complaint(part, 'members', ('a',), ('b',)),
@@ -87,66 +89,66 @@ class TestPart(testtools.TestCase):
     def test_name_is_told_when_a_member_is_missing(self):
         self.assertEqual(
             'the member "a" is missing',
-            self.complaint(form.Part({}), 'members', ('a',)),
+            self.complaint(form.JsonNode({}), 'members', ('a',)),
         )
 
     def test_choices_are_told_when_none_fits(self):
         self.assertEqual(
             'must be one of red, blue, not "green"',
-            self.complaint(form.Part('green'), 'choice', Colour),
+            self.complaint(form.JsonNode('green'), 'choice', Colour),
         )
 
     def test_member_of_the_enumeration_when_one_fits(self):
-        self.assertIs(Colour.BLUE, form.Part('blue').choice(Colour))
+        self.assertIs(Colour.BLUE, form.JsonNode('blue').choice(Colour))
 
     def test_refused_when_boolean_stands_for_a_number(self):
         self.assertEqual(
             'must be a whole number, not true',
-            self.complaint(form.Part(True), 'integer'),
+            self.complaint(form.JsonNode(True), 'integer'),
         )
 
     def test_bounds_are_told_when_a_number_is_outside(self):
         self.assertEqual(
             'must be between 1 and 3',
-            self.complaint(form.Part(4), 'integer', 1, 3),
+            self.complaint(form.JsonNode(4), 'integer', 1, 3),
         )
-        self.assertEqual(3, form.Part(3).integer(1, 3))
-        self.assertEqual(1, form.Part(1).integer(1, 3))
+        self.assertEqual(3, form.JsonNode(3).integer(1, 3))
+        self.assertEqual(1, form.JsonNode(1).integer(1, 3))
 
     def test_refused_when_a_number_stands_for_a_boolean(self):
         self.assertEqual(
             'must be true or false, not 1',
-            self.complaint(form.Part(1), 'boolean'),
+            self.complaint(form.JsonNode(1), 'boolean'),
         )
-        self.assertIs(True, form.Part(True).boolean())
+        self.assertIs(True, form.JsonNode(True).boolean())
 
     def test_refused_when_object_and_array_are_confused(self):
         self.assertEqual(
             'must be an object, not an array',
-            self.complaint(form.Part([]), 'entries'),
+            self.complaint(form.JsonNode([]), 'entries'),
         )
         self.assertEqual(
             'must be an array, not an object',
-            self.complaint(form.Part({}), 'items'),
+            self.complaint(form.JsonNode({}), 'items'),
         )
         self.assertEqual(
             'must be an array, not null',
-            self.complaint(form.Part(None), 'items'),
+            self.complaint(form.JsonNode(None), 'items'),
         )
 
     def test_value_is_shortened_when_long(self):
-        told = self.complaint(form.Part('x' * 1000), 'integer')
+        told = self.complaint(form.JsonNode('x' * 1000), 'integer')
         self.assertTrue(told.endswith('...'), told)
         self.assertTrue(len(told) < 100, told)
 
     def test_wanted_schema_is_told_when_it_is_another(self):
         self.assertEqual(
             'schema: must be "a/1", not "a/2"',
-            self.complaint(form.Part({'schema': 'a/2'}), 'schema', 'a/1'),
+            self.complaint(form.JsonNode({'schema': 'a/2'}), 'schema', 'a/1'),
         )
         self.assertEqual(
             'not a "a/1" document: "schema" is missing',
-            self.complaint(form.Part({}), 'schema', 'a/1'),
+            self.complaint(form.JsonNode({}), 'schema', 'a/1'),
         )
 
 

@@ -9,7 +9,7 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import BY_KEY, Stage
 from hvfilter.model.finding import State, Strength
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from tests.recordings import KvmAnswers, a_snapshot
 
 ENOENT = Refusal('ENOENT')
@@ -63,7 +63,7 @@ def look_at(
     if isinstance(kvm, Refusal):
         kvm = KvmAnswers(kvm, {}, kvm, kvm)
     online = b'0\n' if cpus == 1 else f'0-{cpus - 1}\n'.encode()
-    return Look(
+    return ProbeContext(
         RecordedHost(
             a_snapshot(
                 origin=Provenance(Making.MADE),

@@ -7,7 +7,7 @@ import testtools
 from hvfilter.host.door import Denied, Host, Machine
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes import context
-from hvfilter.probes.context import Look, truth
+from hvfilter.probes.context import ProbeContext, truth
 from tests.unit.probes.base import EACCES, ENOENT, entry, look_at
 
 
@@ -68,7 +68,7 @@ class TestLook(testtools.TestCase):
     def test_denial_when_asked_twice(self):
         """A fact is asked once, and its denial remembered."""
         host = Refusing()
-        look = Look(host)
+        look = ProbeContext(host)
         questions = (
             lambda: look.cpuinfo,
             lambda: look.text('/a'),
@@ -87,7 +87,7 @@ class TestLook(testtools.TestCase):
         self.assertEqual(len(host.asked), len(set(host.asked)))
 
     def test_machine_when_denied(self):
-        look = Look(Refusing())
+        look = ProbeContext(Refusing())
         self.assertIs(Arch.OTHER, look.arch)
         self.assertEqual('', look.kernel)
         self.assertEqual((0, 0), look.kernel_version)
@@ -177,7 +177,7 @@ class TestCommandLine(testtools.TestCase):
 class TestDenials(testtools.TestCase):
     def test_no_memory_is_taken_when_a_denial_is_raised_again(self):
         host = Refusing()
-        look = Look(host)
+        look = ProbeContext(host)
         depths = set()
         for _ in range(3):
             try:

@@ -16,7 +16,7 @@ from hvfilter.model import document
 from hvfilter.model.catalogue import BY_KEY, CATALOGUE
 from hvfilter.model.finding import State
 from hvfilter.probes import run
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.cpuinfo import CpuInfo
 from hvfilter.probes.host_report import probe_host
 from hvfilter.rules import combine
@@ -145,7 +145,7 @@ def hosts(draw):
 
 class TestNonsense(testtools.TestCase):
     def check(self, host):
-        look = Look(host)
+        look = ProbeContext(host)
         observations = []
         for probe in PROBES:
             if look.arch in probe.archs:

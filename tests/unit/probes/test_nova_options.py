@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 from hvfilter.host.live import LiveHost
 from hvfilter.probes import nova_options
-from hvfilter.probes.context import Look
+from hvfilter.probes.context import ProbeContext
 
 CASES = 2_000
 SEED = 20261126
@@ -118,7 +118,9 @@ def theirs(files, folder):
 
 def ours(files, folder):
     """The same in the same form."""
-    read = nova_options.read(Look(LiveHost(smoke=False), (*files, folder)))
+    read = nova_options.read(
+        ProbeContext(LiveHost(smoke=False), (*files, folder))
+    )
     if read.refused:
         return None
     found = {}
