@@ -27,6 +27,7 @@ from hvfilter.placement import errors, uuids
 
 #: First microversions of what is used here.
 TRAITS = '1.6'
+ROOTS = '1.14'
 REQUIRED = '1.18'
 FORBIDDEN = '1.22'
 ANY_OF = '1.39'
@@ -134,6 +135,18 @@ class PlacementClient:
             'if it differs from this.',
         )
 
+    def root_providers(self) -> tuple[Provider, ...]:
+        """Return every provider that is the root of its tree."""
+        about = 'resource providers'
+        body = self._read('/resource_providers', ROOTS, about)
+        return tuple(
+            provider
+            for provider, item in zip(
+                _listed(body, about), body['resource_providers'], strict=True
+            )
+            if item.get('root_provider_uuid') == item['uuid']
+        )
+
     def providers_with(
         self, *, required: Iterable[str], forbidden: Iterable[str] = ()
     ) -> tuple[Provider, ...]:
@@ -176,6 +189,22 @@ class PlacementClient:
         if excluded:
             query += f'&required={excluded}'
         return self._uuids(query, ANY_OF)
+
+    def uuids_like(
+        self, required: Iterable[str], forbidden: Iterable[str]
+    ) -> frozenset[str]:
+        """Return the uuids of the providers that carry traits themselves.
+
+        As :meth:`providers_with`, for many thousand providers. Needs
+        microversion 1.22 (Placement of Rocky, 2018).
+
+        :param required: each of these.
+        :param forbidden: none of these.
+        :raises errors.UnknownTrait: Placement does not know one of the names.
+        """
+        listed = [_trait(name) for name in sorted(required)]
+        listed += ['!' + _trait(name) for name in sorted(forbidden)]
+        return self._uuids(f'required={",".join(listed)}', FORBIDDEN)
 
     def _uuids(self, query: str, version: str) -> frozenset[str]:
         about = 'resource providers by trait'
@@ -256,7 +285,8 @@ class PlacementClient:
         self, query: Mapping[str, str], version: str, about: str
     ) -> tuple[Provider, ...]:
         encoded = urllib.parse.urlencode(query, safe=':,!')
-        body = self._read(f'/resource_providers?{encoded}', version, about)
+        path = f'/resource_providers?{encoded}'
+        body = self._read(path, version, about)
         return _listed(body, about)
 
     def _read(self, path: str, version: str, about: str) -> dict[str, Any]:

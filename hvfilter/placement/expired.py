@@ -76,6 +76,18 @@ def _read(
 ) -> Expired:
     names = placement.traits_known(dated.REPORTED_PREFIX, carried=True)
     stale, fresh = split_stale(names, now, max_age_weeks)
+    try:
+        uuids = _with_any(placement, stale, fresh)
+    except errors.TooOld:
+        uuids = _with_each(placement, stale) - _with_each(placement, fresh)
+    return Expired(uuids, _weeks(stale, now))
+
+
+def _with_any(
+    placement: client.PlacementClient,
+    stale: list[dated.Dated],
+    fresh: list[dated.Dated],
+) -> frozenset[str]:
     uuids: set[str] = set()
     for start in range(0, len(stale), _NAMES_AT_ONCE):
         uuids |= placement.uuids_with_any(
@@ -83,7 +95,17 @@ def _read(
             # If a provider has two weeks, the later one counts.
             without=map(str, fresh),
         )
-    return Expired(frozenset(uuids), _weeks(stale, now))
+    return frozenset(uuids)
+
+
+def _with_each(
+    placement: client.PlacementClient, marks: list[dated.Dated]
+) -> frozenset[str]:
+    """For a Placement before Yoga: one request a week."""
+    uuids: set[str] = set()
+    for mark in marks:
+        uuids |= placement.uuids_with(str(mark))
+    return frozenset(uuids)
 
 
 def _weeks(stale: list[dated.Dated], now: Week) -> str:

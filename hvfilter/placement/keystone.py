@@ -103,7 +103,7 @@ def translate_errors() -> Iterator[None]:
         ) from None
     except ksa.ConnectionError as error:
         raise errors.Unreachable(
-            f'No response from Placement or Keystone: {_refused(error)}',
+            f'No response from Placement or Keystone: {cause_of(error)}',
             'Check that the service is running, that the endpoint and '
             '[placement] auth_url are right, and that no firewall blocks '
             'them.',
@@ -167,7 +167,7 @@ def _keystone_error(error: Any) -> errors.PlacementError:
     )
 
 
-def _refused(error: Exception) -> str:
+def cause_of(error: Exception) -> str:
     """The operating system's message inside the libraries' wrappers."""
     text = _harmless(error)
     bottom = _bottom(error, frozenset())

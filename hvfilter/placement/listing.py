@@ -21,21 +21,27 @@ def pages(
     path: str,
     key: str,
     query: Mapping[str, str],
+    *,
+    microversion: str = MICROVERSION,
+    limit: int = _PAGE,
 ) -> Iterator[dict[str, Any]]:
     """All items of a list that takes ``limit`` and ``marker``.
 
     :param path: as in ``/flavors/detail``
     :param key: of the list in the answer, as in ``flavors``
+    :param limit: how many to ask for at a time
     :raises errors.PlacementError: it cannot be read; ``Forbidden`` if this
         user may not.
     """
     marker = ''
     while True:
-        parameters = {**query, 'limit': str(_PAGE)}
+        parameters = {**query, 'limit': str(limit)}
         if marker:
             parameters['marker'] = marker
         encoded = urllib.parse.urlencode(parameters)
-        page = items(transport, f'{path}?{encoded}', key)
+        page = items(
+            transport, f'{path}?{encoded}', key, microversion=microversion
+        )
         yield from page
         # The server may limit pages to fewer items than requested, so only an
         # empty page is the last.
@@ -46,18 +52,33 @@ def pages(
 
 
 def items(
-    transport: client.Transport, path: str, key: str
+    transport: client.Transport,
+    path: str,
+    key: str,
+    *,
+    microversion: str = MICROVERSION,
 ) -> list[dict[str, Any]]:
     """The objects of one response.
 
     :raises errors.PlacementError: as for :func:`pages`.
     """
-    answer = transport.request('GET', path, microversion=MICROVERSION)
+    answer = transport.request('GET', path, microversion=microversion)
     if answer.status == 403:
         raise errors.Forbidden(
             f'This user may not list all {key} (HTTP 403)',
             'Use credentials with the role "admin"; "service" does not '
             'suffice.',
+        )
+    if answer.status == 404:
+        raise errors.NotFound(
+            f'There are no {key} as asked for (HTTP 404)',
+            'Check the name.',
+        )
+    if answer.status == 406:
+        raise errors.TooOld(
+            f'The service does not serve microversion {microversion}, needed '
+            f'for {key} (HTTP 406)',
+            'Upgrade Nova.',
         )
     if answer.status != 200:
         raise errors.Rejected(

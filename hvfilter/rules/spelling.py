@@ -7,7 +7,9 @@ first one for a namespace (``nova/api/validation/extra_specs/validators.py``).
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 
 def _any_case(word: str) -> str:
@@ -30,3 +32,13 @@ _MEANT_FOR_US = re.compile(MEANT_FOR_US)
 def meant_for_us(name: str) -> bool:
     """Whether an extra spec of this name was meant for hvfilter."""
     return _MEANT_FOR_US.fullmatch(name) is not None
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, '' if none is near.
+
+    :param name: in any case, with ``-`` or blanks for ``_``
+    """
+    key = re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')
+    near = difflib.get_close_matches(key, list(names), 1)
+    return near[0] if near else ''

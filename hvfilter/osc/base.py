@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands have in common.
+
+A command derives from :class:`Lister` or :class:`ShowOne` and writes
+``answer`` instead of ``take_action``: a
+:class:`~hvfilter.model.problem.Problem` it raises becomes one line with the
+remedy, and ``openstack`` exits with 1.
+"""
+
+from __future__ import annotations
+
+import abc
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from hvfilter.model import catalogue
+from hvfilter.model.problem import Problem
+from hvfilter.osc.cloud import Cloud
+from hvfilter.osc.plugin import API_NAME
+from hvfilter.rules import spelling
+
+MAX_AGE_WEEKS = 2
+"""The default of ``[hvfilter] report_max_age_weeks`` in nova-scheduler."""
+
+UNAVAILABLE = 'n/a'
+"""In a column that this user may not see."""
+
+_Result = TypeVar('_Result')
+
+
+class _Command(command.Command):
+    """Reads the cloud, and says what it could not read."""
+
+    max_age = False
+    """Whether the command takes ``--max-age-weeks``."""
+
+    @property
+    def cloud(self) -> Cloud:
+        """Of the credentials that ``openstack`` was given."""
+        # Set by openstackclient for each plug-in: see plugin.API_NAME.
+        cloud: Cloud = getattr(self.app.client_manager, API_NAME)
+        return cloud
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """The options of the command."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        if self.max_age:
+            parser.add_argument(
+                '--max-age-weeks',
+                metavar='<weeks>',
+                type=_weeks,
+                default=MAX_AGE_WEEKS,
+                help='Age from which a report counts as stale: '
+                '[hvfilter] report_max_age_weeks of nova-scheduler '
+                '(default: %(default)s; 0: never)',
+            )
+        return parser
+
+    def answered(self, ask: Callable[[], _Result]) -> _Result:
+        """Run a command; warn of what this user may not see."""
+        try:
+            result = ask()
+        except Problem as problem:
+            raise exceptions.CommandError(str(problem)) from None
+        for sentence in dict.fromkeys(self.cloud.missing):
+            self.log.warning(sentence)
+        return result
+
+
+class Lister(_Command, command.Lister):
+    """A command that prints a table."""
+
+    @abc.abstractmethod
+    def answer(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """The column names and the rows."""
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """Called by cliff."""
+        return self.answered(lambda: self.answer(parsed_args))
+
+
+class ShowOne(_Command, command.ShowOne):
+    """A command that prints one object's fields."""
+
+    @abc.abstractmethod
+    def answer(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """The field names and the values."""
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """Called by cliff."""
+        return self.answered(lambda: self.answer(parsed_args))
+
+
+def capability(text: str) -> str:
+    """The key of a capability, as the type of an argument.
+
+    ``-`` for ``_`` and capitals are accepted, and the trait's name.
+    """
+    key = text.strip().lower().replace('-', '_')
+    key = key.removeprefix(catalogue.TRAIT_PREFIX.lower())
+    if key in catalogue.BY_KEY:
+        return key
+    near = spelling.nearest(key, catalogue.BY_KEY)
+    hint = f' Did you mean {near!r}?' if near else ''
+    raise argparse.ArgumentTypeError(
+        f'{text!r} is no capability that this release of hvfilter knows.'
+        f'{hint} Known are: {", ".join(catalogue.BY_KEY)}.'
+    )
+
+
+def _weeks(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 3:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number of weeks')
+    return int(text)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of hvfilter's traits each provider carries, in few requests.
+
+Placement shows the traits of one provider, or the providers of given traits.
+But hosts come in few kinds: the traits of one host, asked for together with
+the absence of all others, name every host like it. So a kind costs two
+requests, however many hosts are of it.
+
+Source: Placement API reference, ``GET /resource_providers`` (``required`` with
+``!`` from microversion 1.22).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+
+from hvfilter.model import catalogue, dated
+from hvfilter.model.week import Week
+from hvfilter.placement import client, errors, expired
+
+MOST_KINDS = 6
+"""So many kinds are looked for; then one request for each trait is asked."""
+
+_REQUESTS_A_KIND = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Census:
+    """All root providers of a cloud, as they were when it was read.
+
+    :ivar providers: by uuid: compute nodes, and root providers that others
+        made (shared storage, network agents)
+    :ivar traits: by uuid: the names of hvfilter's it carries, those with a
+        week left out; hosts of the same kind share one set
+    :ivar names: of hvfilter's traits that some provider carries, all of them
+    :ivar expired: providers whose last report is too old to be believed
+    """
+
+    providers: Mapping[str, client.Provider]
+    traits: Mapping[str, frozenset[str]]
+    names: frozenset[str]
+    expired: expired.Expired = expired.NONE
+
+    def stale(self, uuid: str) -> str:
+        """The week of a provider's stale report, '' if it is valid."""
+        return self.expired.weeks if uuid in self.expired.uuids else ''
+
+
+def this_week() -> Week | None:
+    """By this machine's clock; None where it was never set."""
+    return Week.at(time.time())
+
+
+def read(
+    placement: client.PlacementClient, now: Week | None, max_age_weeks: int
+) -> Census:
+    """Read all of it: 16 requests or fewer, and then one for each trait.
+
+    :param now: this week; None: not known, and nothing is stale.
+    :param max_age_weeks: how old a valid report may be; 0: any age.
+    :raises errors.PlacementError: Placement did not answer.
+    """
+    try:
+        return _read(placement, now, max_age_weeks)
+    except errors.UnknownTrait:
+        # "hvfilter prepare" deleted one just now.
+        return _read(placement, now, max_age_weeks)
+
+
+def _read(
+    placement: client.PlacementClient, now: Week | None, max_age_weeks: int
+) -> Census:
+    # Before the traits: who reports meanwhile counts as expired once more.
+    old = expired.reports(placement, now, max_age_weeks)
+    carried = placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
+    names = catalogue.own(carried)
+    roots = {each.uuid: each for each in placement.root_providers()}
+    undated = frozenset(each for each in names if dated.parse(each) is None)
+    return Census(roots, _traits(placement, roots, undated), names, old)
+
+
+def _traits(
+    placement: client.PlacementClient,
+    uuids: Iterable[str],
+    names: frozenset[str],
+) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    left = set(uuids)
+    if not names:
+        return dict.fromkeys(left, frozenset())
+    if len(names) > _REQUESTS_A_KIND * MOST_KINDS:
+        try:
+            _by_kind(placement, left, names, found)
+        except errors.TooOld:
+            # Before 1.22 Placement cannot be asked for what is not there.
+            pass
+    if left:
+        found.update(_by_trait(placement, left, names))
+    return found
+
+
+def _by_kind(
+    placement: client.PlacementClient,
+    left: set[str],
+    names: frozenset[str],
+    found: dict[str, frozenset[str]],
+) -> None:
+    """Take out of ``left`` whoever is of a kind that was met."""
+    kind: frozenset[str] = frozenset()
+    for _ in range(MOST_KINDS):
+        alike = left & placement.uuids_like(kind, names - kind)
+        found.update(dict.fromkeys(alike, kind))
+        left -= alike
+        if not left:
+            return
+        one = min(left)
+        try:
+            kind = placement.traits_of(one).traits & names
+        except errors.NotFound:
+            # Deleted meanwhile.
+            left.discard(one)
+
+
+def _by_trait(
+    placement: client.PlacementClient,
+    left: Iterable[str],
+    names: frozenset[str],
+) -> dict[str, frozenset[str]]:
+    carried: dict[str, list[str]] = {uuid: [] for uuid in left}
+    for name in sorted(names):
+        for uuid in placement.uuids_with(name):
+            if uuid in carried:
+                carried[uuid].append(name)
+    kinds: dict[tuple[str, ...], frozenset[str]] = {}
+    return {
+        uuid: kinds.setdefault(tuple(listed), frozenset(listed))
+        for uuid, listed in carried.items()
+    }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host says of a capability, for a person who asks.
+
+The scheduler decides by :class:`~hvfilter.model.verdict.HostCapabilities`.
+This gives the same knowledge a name, so that a command never shows anything
+but what the filter goes by.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from hvfilter.model import catalogue
+from hvfilter.model.policy import Policy, WhenUnknown
+from hvfilter.model.verdict import HostCapabilities
+from hvfilter.rules import infer, traits
+
+_NOTHING_INFERRED = Policy(
+    unreported=WhenUnknown.REJECT, unreachable=WhenUnknown.REJECT
+)
+
+
+class Standing(enum.Enum):
+    """The values are frozen: scripts read them from the commands' output.
+
+    HAS: the provider carries the trait, and the report is valid.
+    LACKS: a valid report does not name the capability.
+    UNKNOWN: the host could not find out.
+    STALE: the last report is too old; whatever it said does not count.
+    UNREPORTED: hvfilter never looked at this host.
+    """
+
+    HAS = 'has'
+    LACKS = 'lacks'
+    UNKNOWN = 'unknown'
+    STALE = 'stale'
+    UNREPORTED = 'unreported'
+
+
+def advertised(
+    names: frozenset[str],
+    expired: str = '',
+    facts: infer.HostFacts | None = None,
+    policy: Policy = _NOTHING_INFERRED,
+) -> HostCapabilities:
+    """What the filter knows of a host whose provider carries these traits.
+
+    :param names: all traits of the provider, or hvfilter's own
+    :param expired: the week of the last report where it is stale, else ''
+    :param facts: what Nova says of the host; None: not asked
+    :param policy: what ignorance means; by default nothing is inferred
+    """
+    if expired:
+        names = frozenset()
+    return infer.advertised(
+        traits.capabilities(names),
+        catalogue.REPORTED_TRAIT in names,
+        infer.HostFacts() if facts is None else facts,
+        policy,
+        unknown=traits.unknown(names),
+        expired=expired,
+    )
+
+
+def standing(key: str, known: HostCapabilities) -> Standing:
+    """That of one capability.
+
+    :param key: of the catalogue
+    """
+    if key in known.capabilities:
+        return Standing.HAS
+    if key in known.unknown:
+        return Standing.UNKNOWN
+    if key not in known.undecided:
+        return Standing.LACKS
+    return Standing.STALE if known.expired else Standing.UNREPORTED
+
+
+def standings(
+    names: frozenset[str],
+    expired: str = '',
+    facts: infer.HostFacts | None = None,
+) -> Mapping[str, Standing]:
+    """That of every capability, in the order of the catalogue.
+
+    The parameters are those of :func:`advertised`.
+    """
+    known = advertised(names, expired, facts)
+    return {key: standing(key, known) for key in catalogue.BY_KEY}
