@@ -32,7 +32,7 @@ NOT_HERE = ('udevadm control',)
 def guide() -> list[str]:
     """The commands of the guide, as they stand there."""
     text = GUIDE.read_text()
-    part = text[text.index('\nAs a service\n') :]
+    part = text[text.index('\nsystemd service\n') :]
     block = re.search(r'::\n\n((?:    .*\n)+)', part)
     assert block is not None
     return [line.strip() for line in block[1].splitlines()]
