@@ -24,11 +24,12 @@ from collections.abc import Iterator
 from hvfilter.host.cmdline import Parameter
 from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
-from hvfilter.model.finding import Observation, Strength
+from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import psci, single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, shortened
+from hvfilter.probes.kvm_extension import KvmExtension
 from hvfilter.probes.machine_signs import (
     COMPATIBLE,
     HYPERVISOR_NODE,
@@ -36,8 +37,8 @@ from hvfilter.probes.machine_signs import (
 )
 from hvfilter.probes.remedies import Advice, Remedy, first
 
-KVM_CAP_IRQCHIP = 0
-KVM_CAP_ARM_EL2 = 240
+_IRQCHIP = KvmExtension('KVM_CAP_IRQCHIP', 0)
+_EL2 = KvmExtension('KVM_CAP_ARM_EL2', 240)
 _MODES = frozenset({'none', 'nvhe', 'protected', 'nested'})
 _NESTED_KERNEL = (6, 16)
 
@@ -296,7 +297,7 @@ def unmet_need(host: ProbeContext) -> str:
         is older than the observation
     """
     try:
-        value = host.kvm_extension(KVM_CAP_IRQCHIP)
+        value = host.kvm_extension(_IRQCHIP.number)
     except Denied as denied:
         if denied.error == NOT_RECORDED:
             return ''
@@ -305,50 +306,33 @@ def unmet_need(host: ProbeContext) -> str:
 
 
 def _interrupt_controller(host: ProbeContext) -> Iterator[Observation]:
-    source = Source(
-        Stage.KVM,
-        Strength.IOCTL,
-        'KVM_CHECK_EXTENSION',
-        f'KVM_CAP_IRQCHIP ({KVM_CAP_IRQCHIP})',
-    )
-    try:
-        value = host.kvm_extension(KVM_CAP_IRQCHIP)
-    except Denied as denied:
-        reason = 'KVM could not be asked for an interrupt controller'
-        yield source.denied('kvm', denied, reason)
-        return
-    if not value:
-        yield source.absent(
-            'kvm',
-            str(value),
+    observation = _IRQCHIP.observe(
+        host,
+        'kvm',
+        offered='KVM has an interrupt controller for guests',
+        missing=lambda: (
             "KVM has no interrupt controller for guests, which QEMU's "
             'machine virt needs: its own GICv2 serves 8 virtual CPUs at '
             'most, and guests were seen to stop after their firmware',
             _VGIC(),
-        )
+        ),
+        unknown='KVM could not be asked for an interrupt controller',
+    )
+    # That it has one does not show that guests run.
+    if observation.state is not State.PRESENT:
+        yield observation
 
 
 def _nested(host: ProbeContext) -> Iterator[Observation]:
-    source = Source(
-        Stage.KVM,
-        Strength.IOCTL,
-        'KVM_CHECK_EXTENSION',
-        f'KVM_CAP_ARM_EL2 ({KVM_CAP_ARM_EL2})',
-    )
-    try:
-        value = host.kvm_extension(KVM_CAP_ARM_EL2)
-    except Denied as denied:
-        reason = 'KVM could not be asked whether guests can have EL2'
-        yield source.denied('nested', denied, reason)
-        return
-    if value:
-        yield source.present('nested', str(value), 'guests can have EL2')
-        return
-    yield source.absent(
+    yield _EL2.observe(
+        host,
         'nested',
-        str(value),
-        f'KVM does not offer EL2 to guests{_why_not_nested(host)}',
-        _nested_remedy(host),
+        offered='guests can have EL2',
+        missing=lambda: (
+            f'KVM does not offer EL2 to guests{_why_not_nested(host)}',
+            _nested_remedy(host),
+        ),
+        unknown='KVM could not be asked whether guests can have EL2',
     )
 
 

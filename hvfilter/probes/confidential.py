@@ -24,6 +24,7 @@ from hvfilter.probes import secure_execution
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext, truth
 from hvfilter.probes.evidence import Source, shortened
+from hvfilter.probes.kvm_extension import KvmExtension
 from hvfilter.probes.module_parameter import ModuleParameter
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
 from hvfilter.probes.x86_readings import (
@@ -32,7 +33,7 @@ from hvfilter.probes.x86_readings import (
     vendor_module,
 )
 
-KVM_CAP_VM_TYPES = 235
+_VM_TYPES = KvmExtension('KVM_CAP_VM_TYPES', 235)
 ENCRYPTION_LEAF = 0x8000001F
 SYSCFG = 0xC0010010
 MTRRCAP = 0xFE
@@ -653,14 +654,9 @@ def _vm_type(
     Only for kernels that make machines of the type at all: older ones start
     SEV by another call.
     """
-    source = Source(
-        Stage.KVM,
-        Strength.IOCTL,
-        'KVM_CHECK_EXTENSION',
-        f'KVM_CAP_VM_TYPES ({KVM_CAP_VM_TYPES})',
-    )
+    source = _VM_TYPES.source
     try:
-        types = host.kvm_extension(KVM_CAP_VM_TYPES)
+        types = host.kvm_extension(_VM_TYPES.number)
     except Denied as denied:
         # Recordings of what files alone show: the parameter is effective,
         # and KVM makes these machines exactly if it is on.

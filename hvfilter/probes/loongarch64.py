@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation
 from hvfilter.probes import single_kvm
@@ -34,24 +33,7 @@ class Loongarch64(Probe):
 
     def observe(self, host: ProbeContext) -> Iterator[Observation]:
         yield from single_kvm.from_device(host, 'LVZ', None)
-        yield from _features(host)
+        yield from single_kvm.from_flag(
+            host, 'Features', 'lvz', 'LVZ', _NO_LVZ()
+        )
         yield single_kvm.never_nested('loongarch64', host.kernel)
-
-
-def _features(host: ProbeContext) -> Iterator[Observation]:
-    try:
-        info = host.cpuinfo
-    except Denied as denied:
-        yield from single_kvm.unreadable('Features: lvz', denied, 'LVZ')
-        return
-    has = None
-    if info.values('Features'):
-        has = 'lvz' in info.words_everywhere('Features')
-    yield from single_kvm.from_word(
-        'Features',
-        'lvz',
-        has,
-        info.first('Features') or 'no such line',
-        'LVZ',
-        _NO_LVZ(),
-    )

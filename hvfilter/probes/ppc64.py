@@ -33,11 +33,12 @@ from hvfilter.probes import single_kvm
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext, number, truth
 from hvfilter.probes.evidence import Source
+from hvfilter.probes.kvm_extension import KvmExtension
 from hvfilter.probes.parameter_remedy import set_parameter, switched_on
 from hvfilter.probes.remedies import NONE, Advice, Remedy, first
 
 KVM_CAP_PPC_ALLOC_HTAB = 80
-KVM_CAP_PPC_NESTED_HV = 160
+_NESTED_HV = KvmExtension('KVM_CAP_PPC_NESTED_HV', 160)
 _EXTENSION = 'hypervisor state'
 _POWER8 = 8
 _POWER9 = 9
@@ -488,28 +489,16 @@ def _cannot_nest(host: ProbeContext) -> Iterator[Observation]:
 
 
 def _nested(host: ProbeContext) -> Iterator[Observation]:
-    source = Source(
-        Stage.KVM,
-        Strength.IOCTL,
-        'KVM_CHECK_EXTENSION',
-        f'KVM_CAP_PPC_NESTED_HV ({KVM_CAP_PPC_NESTED_HV})',
-    )
-    try:
-        value = host.kvm_extension(KVM_CAP_PPC_NESTED_HV)
-    except Denied as denied:
-        reason = 'KVM could not be asked whether guests can run kvm_hv'
-        yield source.denied('nested', denied, reason)
-        return
-    if value:
-        reason = 'guests can run kvm_hv themselves'
-        yield source.present('nested', str(value), reason)
-        return
-    reason, remedy = _why_not_nested(host, _machine_if_known(host))
-    yield source.absent(
+    def missing() -> tuple[str, Advice]:
+        reason, remedy = _why_not_nested(host, _machine_if_known(host))
+        return f'KVM does not let guests run kvm_hv{reason}', remedy
+
+    yield _NESTED_HV.observe(
+        host,
         'nested',
-        str(value),
-        f'KVM does not let guests run kvm_hv{reason}',
-        remedy,
+        offered='guests can run kvm_hv themselves',
+        missing=missing,
+        unknown='KVM could not be asked whether guests can run kvm_hv',
     )
 
 

@@ -107,29 +107,12 @@ class S390x(Probe):
 
     def observe(self, host: ProbeContext) -> Iterator[Observation]:
         yield from single_kvm.from_device(host, 'SIE', Strength.REGISTER)
-        yield from _features(host)
+        yield from single_kvm.from_flag(
+            host, 'features', 'sie', 'SIE', _no_sie(host)
+        )
         yield from _NESTED.observe(
             host, 'nested', lambda: ('kvm.nested is off', _switch_on(host))
         )
-
-
-def _features(host: ProbeContext) -> Iterator[Observation]:
-    try:
-        info = host.cpuinfo
-    except Denied as denied:
-        yield from single_kvm.unreadable('features: sie', denied, 'SIE')
-        return
-    has = None
-    if info.values('features'):
-        has = 'sie' in info.words_everywhere('features')
-    yield from single_kvm.from_word(
-        'features',
-        'sie',
-        has,
-        info.first('features'),
-        'SIE',
-        _no_sie(host),
-    )
 
 
 def start(host: ProbeContext) -> Advice:

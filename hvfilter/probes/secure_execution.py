@@ -18,12 +18,13 @@ from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.context import ProbeContext, truth
 from hvfilter.probes.evidence import Source
+from hvfilter.probes.kvm_extension import KvmExtension
 from hvfilter.probes.remedies import Advice, Remedy
 
 KEY = 'secure_execution'
 FACILITY = '158'
 HOST_FILE = '/sys/firmware/uv/prot_virt_host'
-KVM_CAP_S390_PROTECTED = 180
+_PROTECTED = KvmExtension('KVM_CAP_S390_PROTECTED', 180)
 
 _MACHINE = Remedy(
     'secure_execution_machine',
@@ -109,23 +110,13 @@ def _host_file(host: ProbeContext) -> Iterator[Observation]:
 
 
 def _extension(host: ProbeContext) -> Iterator[Observation]:
-    source = Source(
-        Stage.KVM,
-        Strength.IOCTL,
-        'KVM_CHECK_EXTENSION',
-        f'KVM_CAP_S390_PROTECTED ({KVM_CAP_S390_PROTECTED})',
+    yield _PROTECTED.observe(
+        host,
+        KEY,
+        offered='KVM makes protected guests',
+        missing=lambda: ('KVM makes no protected guests', _off(host)),
+        unknown='KVM could not be asked for protected guests',
     )
-    try:
-        value = host.kvm_extension(KVM_CAP_S390_PROTECTED)
-    except Denied as denied:
-        reason = 'KVM could not be asked for protected guests'
-        yield source.denied(KEY, denied, reason)
-        return
-    if value > 0:
-        yield source.present(KEY, str(value), 'KVM makes protected guests')
-    else:
-        reason = 'KVM makes no protected guests'
-        yield source.absent(KEY, str(value), reason, _off(host))
 
 
 def _off(host: ProbeContext) -> Advice:

@@ -23,7 +23,7 @@ from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source
 from hvfilter.probes.module_parameter import ModuleParameter
-from hvfilter.probes.remedies import Remedy
+from hvfilter.probes.remedies import Advice, Remedy
 from hvfilter.probes.smoke_verdict import Outcome, SmokeVerdict, judge
 
 READ_DMESG = Remedy(
@@ -204,6 +204,22 @@ def from_word(
                 reason,
                 remedy if has is False else '',
             )
+
+
+def from_flag(
+    host: ProbeContext, line: str, word: str, extension: str, remedy: Advice
+) -> Iterator[Observation]:
+    """What a word that the kernel prints once a machine or processor shows."""
+    try:
+        info = host.cpuinfo
+    except Denied as denied:
+        yield from unreadable(f'{line}: {word}', denied, extension)
+        return
+    value = info.first(line)
+    has = word in info.words_everywhere(line) if info.values(line) else None
+    yield from from_word(
+        line, word, has, value or 'no such line', extension, remedy
+    )
 
 
 def unreadable(line: str, denied: Denied, extension: str) -> list[Observation]:

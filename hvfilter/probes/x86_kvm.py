@@ -19,12 +19,13 @@ from hvfilter.probes.barred import barred
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source
+from hvfilter.probes.kvm_extension import KvmExtension
 from hvfilter.probes.module_parameter import ModuleParameter
-from hvfilter.probes.remedies import Advice
+from hvfilter.probes.remedies import NONE, Advice
 from hvfilter.probes.x86_parameters import PARAMETERS, why_off
 from hvfilter.probes.x86_readings import cleared, vendor_module
 
-KVM_CAP_TSC_CONTROL = 60
+TSC_CONTROL = KvmExtension('KVM_CAP_TSC_CONTROL', 60)
 
 _NEED_KVM = tuple(
     row.key
@@ -124,19 +125,11 @@ def _blacklisted(host: ProbeContext) -> _Cause | None:
 
 
 def _tsc_scaling(host: ProbeContext) -> Observation:
-    """KVM_CAP_TSC_CONTROL, api.rst 4.55: set where KVM scales the TSC."""
-    source = Source(
-        Stage.KVM,
-        Strength.IOCTL,
-        'KVM_CHECK_EXTENSION',
-        f'KVM_CAP_TSC_CONTROL ({KVM_CAP_TSC_CONTROL})',
+    """Api.rst 4.55: set where KVM scales the TSC."""
+    return TSC_CONTROL.observe(
+        host,
+        'tsc_scaling',
+        offered='KVM scales the TSC',
+        missing=lambda: ('KVM does not scale the TSC', NONE),
+        unknown='KVM could not be asked whether it scales the TSC',
     )
-    key = 'tsc_scaling'
-    try:
-        value = host.kvm_extension(KVM_CAP_TSC_CONTROL)
-    except Denied as denied:
-        reason = 'KVM could not be asked whether it scales the TSC'
-        return source.denied(key, denied, reason)
-    if value:
-        return source.present(key, str(value), 'KVM scales the TSC')
-    return source.absent(key, str(value), 'KVM does not scale the TSC')
