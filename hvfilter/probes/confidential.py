@@ -33,7 +33,7 @@ from hvfilter.probes.x86_readings import (
     vendor_module,
 )
 
-_VM_TYPES = KvmExtension('KVM_CAP_VM_TYPES', 235)
+VM_TYPES = KvmExtension('KVM_CAP_VM_TYPES', 235)
 ENCRYPTION_LEAF = 0x8000001F
 SYSCFG = 0xC0010010
 MTRRCAP = 0xFE
@@ -654,9 +654,9 @@ def _vm_type(
     Only for kernels that make machines of the type at all: older ones start
     SEV by another call.
     """
-    source = _VM_TYPES.source
+    source = VM_TYPES.source
     try:
-        types = host.kvm_extension(_VM_TYPES.number)
+        types = host.kvm_extension(VM_TYPES.number)
     except Denied as denied:
         # Recordings of what files alone show: the parameter is effective,
         # and KVM makes these machines exactly if it is on.

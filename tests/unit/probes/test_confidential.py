@@ -5,11 +5,11 @@ from testtools.matchers import Contains
 from hvfilter.model.catalogue import Stage
 from hvfilter.probes.confidential import (
     KEYID_PARTITIONING,
-    KVM_CAP_VM_TYPES,
     MTRRCAP,
     RMP_BASE,
     RMP_END,
     SYSCFG,
+    VM_TYPES,
     Confidential,
 )
 from hvfilter.probes.context import parameter_path
@@ -224,7 +224,7 @@ class TestSev(ProbeTestCase):
             **(files or {}),
         }
         if types is not None:
-            facts['kvm'] = KvmAnswers(extensions={KVM_CAP_VM_TYPES: types})
+            facts['kvm'] = KvmAnswers(extensions={VM_TYPES.number: types})
         facts.setdefault('modules', {'kvm_amd'})
         look = look_at(files=given, kernel=kernel, **facts)
         said = self.said(look, key, Stage.KVM)
@@ -434,7 +434,7 @@ class TestTdx(ProbeTestCase):
         }
         facts = {}
         if types is not None:
-            facts['kvm'] = KvmAnswers(extensions={KVM_CAP_VM_TYPES: types})
+            facts['kvm'] = KvmAnswers(extensions={VM_TYPES.number: types})
         found = self.tdx(
             Stage.KVM, files=files, modules={'kvm_intel'}, **facts
         )
