@@ -232,5 +232,9 @@ def context(
     found = supply.supply(needed, policy, snapshot.uuids_by_trait or {})
     if found is None:
         return f'{words}; how many hosts have it is not known'
-    counted = found.words(map(uuid_of, candidates))
+    uuids = {host.uuid for host in candidates}
+    if not found.capable <= uuids:
+        # Some may only be spelled otherwise.
+        uuids = set(map(uuid_of, candidates))
+    counted = found.words(uuids)
     return f'{words}; {counted}' if counted else words

@@ -147,10 +147,11 @@ class FilterResult:
 
 
 class CachedVerdicts:
-    """All verdicts on one key, for as long as they are good.
+    """The verdicts on the hosts of one request key, while they are valid.
 
-    :ivar accepted: uuids of hosts that may be taken without another look;
-        only ever grows, so threads may share it
+    :ivar accepted: uuids of hosts that pass without another look-up; only
+        ever grows, so threads may share it
+    :ivar reused: more than one request had this key
     """
 
     def __init__(
@@ -159,6 +160,7 @@ class CachedVerdicts:
         self.policy_judge = policy_judge
         self.born_s = born_s
         self.accepted: set[str] = set()
+        self.reused = False
         self._key = key
         self._by_policy: dict[Policy, PolicyJudge] = {}
 
@@ -263,6 +265,7 @@ class VerdictCache:
         with self._lock:
             verdicts = self._entries.get(key)
             if verdicts is not None:
+                verdicts.reused = True
                 self._entries.move_to_end(key)
         if (
             verdicts is not None
@@ -280,16 +283,31 @@ class VerdictCache:
         policy_judge = PolicyJudge(
             key, lambda traits: self.classes_with(traits, times)
         )
+        reused = verdicts is not None
         verdicts = CachedVerdicts(policy_judge, key, now_s)
+        verdicts.reused = reused
         with self._lock:
             self._entries[key] = verdicts
             self._entries.move_to_end(key)
-            self._shrink()
+            self._shrink(now_s - times.soft_s)
         return verdicts
 
-    def _shrink(self) -> None:
+    def _shrink(self, stale_s: float) -> None:
+        """Drop what is stale or was used once, then the least recently used.
+
+        One tenant's many images must not evict the requests of all others.
+
+        :param stale_s: entries as old as this are computed anew anyway
+        """
         while len(self._entries) > 1 and (
             len(self._entries) > _MAX_ENTRIES
             or sum(map(len, self._entries.values())) > _MAX_HOSTS
         ):
-            self._entries.popitem(last=False)
+            # All but the newest.
+            *evictable, _ = self._entries.items()
+            least_useful = (
+                key
+                for key, verdicts in evictable
+                if not verdicts.reused or verdicts.born_s <= stale_s
+            )
+            del self._entries[next(least_useful, evictable[0][0])]

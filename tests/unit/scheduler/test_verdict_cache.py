@@ -113,6 +113,44 @@ class VerdictCacheTest(base.SchedulerTestCase):
             )
         self.assertEqual(64, len(self.verdict_cache._entries))
 
+    def many_others(self, count=300):
+        for number in range(count):
+            self.verdicts_for(**{f'odd{number}': 'required'})
+
+    def test_requests_made_once_do_not_evict_usual_ones(self):
+        usual = self.verdicts_for()
+        self.assertIs(usual, self.verdicts_for())
+        self.many_others()
+        self.assertIs(usual, self.verdicts_for())
+
+    def test_usual_request_stays_usual_when_its_verdicts_are_renewed(self):
+        self.verdicts_for()
+        self.clock.pass_s(30)
+        usual = self.verdicts_for()
+        self.many_others()
+        self.assertIs(usual, self.verdicts_for())
+
+    def test_usual_requests_of_the_past_make_room(self):
+        for _ in range(2):
+            self.many_others(64)
+        self.clock.pass_s(30)
+        new = self.verdicts_for()
+        self.verdicts_for(nested='required')
+        self.assertIs(new, self.verdicts_for())
+
+    def test_least_recent_makes_room_where_all_are_usual(self):
+        for _ in range(2):
+            self.many_others(64)
+        first, last = (
+            self.verdicts_for(**{f'odd{number}': 'required'})
+            for number in (0, 63)
+        )
+        self.verdicts_for()
+        self.verdicts_for()
+        self.assertEqual(64, len(self.verdict_cache._entries))
+        self.assertIs(first, self.verdicts_for(odd0='required'))
+        self.assertIs(last, self.verdicts_for(odd63='required'))
+
     def test_hosts_are_not_kept_without_end(self):
         with mock.patch.object(verdict_cache, '_MAX_HOSTS', 10):
             for number in range(5):
