@@ -300,7 +300,7 @@ class TestSev(ProbeTestCase):
             self.assertNotIn('=1', found.remedy)
 
     def test_vm_types_when_kvm_cannot_be_asked(self):
-        kvm = KvmAnswers(extensions={KVM_CAP_VM_TYPES: EACCES})
+        kvm = KvmAnswers(extensions={VM_TYPES.number: EACCES})
         for key in SEVS:
             self.assertEqual('unknown', self.kvm(key, kvm=kvm).state.value)
             found = self.kvm(key, kvm=kvm, kernel='6.9')
