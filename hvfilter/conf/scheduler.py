@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import enum
 import math
+from collections.abc import Mapping
 
 from oslo_config import cfg, types
 
 from hvfilter.conf import age
 from hvfilter.model import catalogue
+from hvfilter.model.policy import Mode, WhenUnknown
 
 GROUP = cfg.OptGroup(
     'hvfilter',
     title='hvfilter',
-    help='Placing KVM guests only on hosts that can run them as asked.',
+    help='Placing KVM guests only on hosts that can run them as requested.',
 )
 
 _KEYS = sorted(catalogue.BY_KEY)
@@ -72,6 +75,10 @@ def _multiplier(name: str, text: str) -> cfg.Opt:
     return cfg.Opt(name, type=Number(), default=1.0, mutable=True, help=text)
 
 
+def _choices(helps: Mapping[enum.Enum, str]) -> list[tuple[str, str]]:
+    return [(choice.value, text) for choice, text in helps.items()]
+
+
 OPTS = [
     cfg.ListOpt(
         'required',
@@ -79,9 +86,10 @@ OPTS = [
         item_type=Capability(),
         mutable=True,
         help="""
-Capabilities that every KVM guest needs, beyond what its flavor and image ask
-for. A guest is one unless its image has ``img_hv_type`` set to something
-other than kvm, or ``hw_emulation_architecture``. Empty: only what flavors and
+Capabilities that every KVM guest needs, beyond those that its flavor and image
+request. An image with ``img_hv_type`` of another hypervisor is exempt. A guest
+with ``img_hv_type`` = qemu or ``hw_emulation_architecture`` may be emulated: a
+host that Nova emulates it on is accepted for it. Empty: only what flavors and
 images request is enforced.
 
 A capability named in the flavor or image takes precedence over this option.
@@ -95,7 +103,7 @@ Aggregate metadata ``hvfilter:required`` replaces it for an aggregate's hosts.
         item_type=Capability(),
         mutable=True,
         help="""
-Capabilities whose hosts are kept for guests that ask for one of them, as
+Capabilities whose hosts are kept for guests that request one of them, as
 required or as preferred. HardwareVirtFilter rejects such hosts for other
 guests; HardwareVirtWeigher avoids them.
 
@@ -108,19 +116,23 @@ Aggregate metadata ``hvfilter:reserved`` replaces it for an aggregate's hosts.
         item_type=Capability(),
         mutable=True,
         help="""
-Capabilities that HardwareVirtWeigher keeps free, as far as it can, for guests
-that ask for them: the fewer hosts have one, the more are they avoided by
-others. No host is rejected because of this; see ``reserved``.
+Capabilities that HardwareVirtWeigher keeps free where possible for guests that
+request them: the fewer hosts have one, the more do other guests avoid them. No
+host is rejected because of this; see ``reserved``.
 """,
     ),
     cfg.StrOpt(
         'mode',
-        default='enforcing',
+        default=Mode.ENFORCING.value,
         mutable=True,
-        choices=[
-            ('enforcing', 'Hosts that do not fit are rejected.'),
-            ('permissive', 'It is logged and counted only; all hosts pass.'),
-        ],
+        choices=_choices(
+            {
+                Mode.ENFORCING: 'Hosts that do not fit are rejected.',
+                Mode.PERMISSIVE: (
+                    'Verdicts are logged and counted only; all hosts pass.'
+                ),
+            }
+        ),
         help="""
 What happens to a host that does not fit. Aggregate metadata ``hvfilter:mode``
 replaces it for an aggregate's hosts.
@@ -128,18 +140,21 @@ replaces it for an aggregate's hosts.
     ),
     cfg.StrOpt(
         'unreported',
-        default='infer',
+        default=WhenUnknown.INFER.value,
         mutable=True,
-        choices=[
-            (
-                'infer',
-                "Reject the host if Nova's own data rules it out, or if a "
-                'flavor or image explicitly requests a capability whose '
-                'state is not known; otherwise accept it.',
-            ),
-            ('accept', 'Accept the host, whatever is requested.'),
-            ('reject', 'Reject the host, if anything is requested.'),
-        ],
+        choices=_choices(
+            {
+                WhenUnknown.INFER: (
+                    "Reject the host if Nova's own data rules it out, or if "
+                    'a flavor or image explicitly requests a capability '
+                    'whose state is not known; otherwise accept it.'
+                ),
+                WhenUnknown.ACCEPT: 'Accept the host, whatever is requested.',
+                WhenUnknown.REJECT: (
+                    'Reject the host, if anything is requested.'
+                ),
+            }
+        ),
         help="""
 What to do with a KVM host on which "hvfilter publish" never ran. Aggregate
 metadata ``hvfilter:unreported`` replaces it for an aggregate's hosts.
@@ -147,13 +162,19 @@ metadata ``hvfilter:unreported`` replaces it for an aggregate's hosts.
     ),
     cfg.StrOpt(
         'placement_unreachable',
-        default='infer',
+        default=WhenUnknown.INFER.value,
         mutable=True,
-        choices=[
-            ('infer', 'As for a host that never reported, see unreported.'),
-            ('accept', 'Accept all hosts.'),
-            ('reject', 'Reject all hosts, if anything is requested.'),
-        ],
+        choices=_choices(
+            {
+                WhenUnknown.INFER: (
+                    'As for a host that never reported, see unreported.'
+                ),
+                WhenUnknown.ACCEPT: 'Accept all hosts.',
+                WhenUnknown.REJECT: (
+                    'Reject all hosts, if anything is requested.'
+                ),
+            }
+        ),
         help="""
 What to do when Placement does not answer and its last answers are older than
 ``trust_s``. Aggregate metadata ``hvfilter:placement_unreachable`` replaces it
@@ -165,8 +186,8 @@ for an aggregate's hosts.
         30.0,
         """
 Age, in seconds, from which the list of hosts per trait is refreshed from
-Placement. Up to twice this age one request refreshes it while others use what
-is there; from then on all wait for the refresh, at most ``wait_s``. Where
+Placement. Up to twice this age one request refreshes it while others use the
+cached list; from then on all wait for the refresh, at most ``wait_s``. Where
 Placement takes long to answer, a worker stretches this by itself so that
 refreshing takes at most 5 % of its time. Changes of aggregate metadata take
 effect within the same time.
@@ -208,24 +229,24 @@ room is larger than ``[scheduler]max_placement_results``: Placement stops
 there, and may not have reached the hosts that fit.
 
 Only what would make HardwareVirtFilter reject a host for certain is added:
-what is asked explicitly, unless ``unreported`` is accept; what is forbidden
-or reserved; and what the policy requires once all compute nodes have reported.
+what is requested explicitly, unless ``unreported`` is accept; what is
+forbidden or reserved; and what the policy requires once all compute nodes have reported.
 Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
 """,
     ),
     _multiplier(
         'preferred_weight_multiplier',
         """
-How much HardwareVirtWeigher prefers a host that has all that is asked for as
-preferred; a host that has a part of it gets that part. Aggregate metadata
-``hvfilter:preferred_weight_multiplier`` replaces it for an aggregate's hosts.
+How much HardwareVirtWeigher prefers a host with all capabilities that are
+requested as preferred; a host with a part of them gets that part. Aggregate
+metadata ``hvfilter:preferred_weight_multiplier`` replaces it for an aggregate's hosts.
 """,
     ),
     _multiplier(
         'scarce_weight_multiplier',
         """
 How much HardwareVirtWeigher avoids a host with scarce or reserved capabilities
-that the guest does not ask for. Aggregate metadata
+that the guest does not request. Aggregate metadata
 ``hvfilter:scarce_weight_multiplier`` replaces it for an aggregate's hosts.
 """,
     ),

@@ -21,7 +21,7 @@ _limit = contextvars.ContextVar('hvfilter_time_limit', default=None)
 
 @contextlib.contextmanager
 def within(seconds: float, clock: Clock) -> Iterator[None]:
-    """Wait no longer than this in all; less if less is left already."""
+    """Limit all waits within; an outer limit that ends sooner applies."""
     left = left_s()
     if left is not None:
         seconds = min(seconds, left)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has what: for each trait the providers that carry it, remembered.
+"""A cache of the resource providers that have each trait.
 
-Placement tells the traits of one provider, or the providers of one trait,
-but not the traits of many providers; so one question a trait is asked, and
-the answers are kept for a while. Starts no thread: whoever finds the answers
-older than the soft age asks anew. Up to twice that age others go on with what
-is there; from then on they wait for whoever is asking.
+Placement returns the traits of one provider, or the providers of one trait,
+but not the traits of many providers; so there is one request for each trait,
+and the answers are cached. No thread is started: a caller that finds the
+answers older than the soft age refreshes them. Up to twice that age other
+callers use the cached answers; from then on they wait for the refresh.
 
 Placement may hang. Nobody waits longer than
 :mod:`hvfilter.placement.time_limit` allows. A wait that times out counts as a
@@ -27,33 +27,32 @@ from hvfilter.placement.expired import Expired
 
 Fetch = Callable[[str], Iterable[str]]
 """Takes the name of a trait, returns the uuids of the providers carrying it;
-raises :class:`~hvfilter.placement.errors.PlacementError`. May ask
-:func:`hvfilter.placement.time_limit.left_s` how long it may take."""
+raises :class:`~hvfilter.placement.errors.PlacementError`. Its time
+limit is :func:`hvfilter.placement.time_limit.left_s`."""
 
 MAX_CPU_SHARE = 0.05
-"""Of a thread's time that goes into renewing: asked less often if need be."""
+"""Of a thread's time spent on refreshing; refreshed less often beyond it."""
 
 _WORTH_LOGGING = 1.25
 _MANY_TRAITS = 3
-"""So many traits to ask for are worth one question more, which of them
-anybody has."""
+"""From this many traits on, one more request, which traits any provider has,
+saves others."""
 
 _MIN_INTERVAL_S = 1.0
-"""What is as cheap as this is done as often as it is wanted."""
+"""A shorter interval is not stretched."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CachedTraits:
-    """What was known of all providers at one time; never changes.
+    """The traits of all providers at one time; never changes.
 
-    :ivar epoch: rises whenever what was known before may be known otherwise
-        now; a trait that was only added to it leaves it as it is
+    :ivar epoch: rises with each refresh; not when a trait is only added
     :ivar uuids_by_trait: uuids of the providers with each trait; None when
         nothing recent enough is known
-    :ivar stale: the last attempt to renew it failed
+    :ivar stale: the last refresh failed
     :ivar fetched_s: when the oldest answer in it was asked for, by the clock
-    :ivar expired: providers whose last report is too old to be believed:
-        they are not among the holders of any trait
+    :ivar expired: providers whose last report is too old: their traits do
+        not count, and they are in no set of uuids_by_trait
     """
 
     epoch: int
@@ -76,12 +75,12 @@ def _deduplicated(
     answers: Mapping[str, frozenset[str]],
     known: dict[str, str],
 ) -> frozenset[str]:
-    """The same uuids, as few objects as can be.
+    """The same uuids in as few objects as possible.
 
-    Many traits are carried by the same hosts: one set for all of them. And
-    one string for a provider, however many traits it carries.
+    Traits of the same hosts share one set, and all sets share one string for
+    each provider.
 
-    :param known: uuids by themselves; grows
+    :param known: each uuid by itself; grows
     """
     for other in answers.values():
         if other == uuids:
@@ -105,14 +104,14 @@ class Counters:
 
 @dataclasses.dataclass(frozen=True)
 class CacheTimes:
-    """When to ask again, in seconds.
+    """When to refresh and how long to wait, in seconds.
 
-    :ivar soft_s: answers older than this are renewed by who next needs them
-    :ivar hard_s: answers older than this are not used any more
-    :ivar retry_s: Placement is left in peace so long after a failure; twice
-        as long after each further one, up to ``soft_s``
-    :ivar wait_s: nobody waits longer, neither for an answer nor for somebody
-        else who is asking already
+    :ivar soft_s: older answers are refreshed by the next caller
+    :ivar hard_s: older answers are not used
+    :ivar retry_s: back-off after a failure; doubled with each further one, up
+        to ``soft_s``
+    :ivar wait_s: the longest wait for an answer or for another caller's
+        refresh
     """
 
     soft_s: float
@@ -123,7 +122,7 @@ class CacheTimes:
 
 @dataclasses.dataclass
 class _Attempt:
-    """What was answered so far to who renews all.
+    """The answers so far of a refresh of all traits.
 
     :ivar fetched_s: when it began
     :ivar answers: grows
@@ -138,10 +137,10 @@ class _Attempt:
 
 
 class TraitCache:
-    """The cache. Safe to use by many threads, or eventlet's green ones.
+    """The cache; safe to use by many threads, or eventlet's green ones.
 
     Its memory is bounded by the catalogue: one set of uuids for each trait
-    that was wanted within the hard age.
+    that was requested within the hard age.
     """
 
     def __init__(
@@ -156,11 +155,10 @@ class TraitCache:
         fetch_expired: Callable[[], Expired] = Expired,
         fetch_carried: Callable[[], frozenset[str]] | None = None,
     ) -> None:
-        """Nothing is asked before the first :meth:`get`.
+        """No request is sent before the first :meth:`get`.
 
         :param clock: monotonic, in seconds
-        :param on_failure: gets why Placement could not be asked, once a
-            failed attempt
+        :param on_failure: gets the error of each failed refresh
         :param on_stretched: gets what a refresh costs and how often there will
             be one, in seconds, when the soft age is stretched
         :param cpu_clock: the processor time of the calling thread, in seconds
@@ -190,14 +188,13 @@ class TraitCache:
         self.counters = Counters()
 
     def get(self, traits: Collection[str], times: CacheTimes) -> CachedTraits:
-        """Who has these traits and the marker, as freshly as the times say.
+        """The providers with these traits and the marker.
 
-        Waits for Placement only if what there is to go on with is older than
-        twice the soft age. Never raises what Placement or the way to it does
-        wrong: ``uuids_by_trait`` of the answer is None, or lacks traits, when
-        they are not known.
+        Waits for Placement only if the cached answers are older than twice
+        the soft age. Never raises an error of Placement or the connection:
+        ``uuids_by_trait`` of the answer is then None or lacks traits.
 
-        :param traits: names out of the catalogue; others are not asked for
+        :param traits: names from the catalogue; others are ignored
         """
         wanted = catalogue.own(traits) | {catalogue.REPORTED_TRAIT}
         now_s = self._clock()
@@ -241,7 +238,7 @@ class TraitCache:
         return now_s < self._retry_at_s
 
     def _wait_s(self, now_s: float, times: CacheTimes) -> float:
-        """How long to wait for who is asking: not at all for who hangs."""
+        """How long to wait for another caller's refresh; 0 if that hangs."""
         left_s = time_limit.left_s()
         wait_s = times.wait_s if left_s is None else min(left_s, times.wait_s)
         since_s = self._refreshing_since_s
@@ -250,8 +247,8 @@ class TraitCache:
         return max(0.0, min(wait_s, since_s + times.wait_s - now_s))
 
     def _wait_timed_out(self, waited_s: float, times: CacheTimes) -> None:
-        # Of all who waited for the same, one has it counted and logged; and
-        # none who had not the whole time to wait.
+        # Counted and logged once for all that waited for the same refresh,
+        # and only after the whole wait_s.
         with self._state_lock:
             now_s, since_s = self._clock(), self._refreshing_since_s
             hangs = since_s is not None and now_s - since_s >= times.wait_s
@@ -267,13 +264,13 @@ class TraitCache:
         )
 
     def peek(self) -> CachedTraits:
-        """What there is, however old; asks and changes nothing."""
+        """The cached traits, however old; sends no request."""
         return self._current
 
     def _refresh(
         self, wanted: frozenset[str], times: CacheTimes
     ) -> CachedTraits:
-        """Ask Placement, unless somebody else did while we waited."""
+        """Refresh, unless another caller did meanwhile."""
         now_s = self._clock()
         current = self._current
         if self._fresh(current, wanted, now_s, times):
@@ -297,8 +294,7 @@ class TraitCache:
             expired = self._fetch_all(missing, attempt)
         except errors.PlacementError as error:
             failure = error
-        # Not while it is handled: oslo.log would tell it a second time, at
-        # the end of the line.
+        # Not within "except": oslo.log would append the error to the line.
         if failure is not None:
             self._failed(failure, times)
             return self._unless_expired(self._clock(), times)
@@ -319,20 +315,20 @@ class TraitCache:
         return renewed
 
     def _attempt(self, now_s: float, times: CacheTimes) -> _Attempt:
-        """Where the last attempt ended, unless that was too long ago."""
+        """The unfinished attempt, unless it is too old."""
         attempt = self._unfinished
         if attempt is None or now_s - attempt.fetched_s >= times.hard_s:
             attempt = self._unfinished = _Attempt(now_s, {})
         return attempt
 
     def _fetch_all(self, traits: Iterable[str], attempt: _Attempt) -> Expired:
-        # Before all else: who reports while we ask counts as expired once
-        # more, and not what it reported before as its new report.
+        # First: a host that reports during the refresh counts as expired once
+        # more; its old traits must not count as a new report.
         if attempt.expired is None:
             attempt.expired = self._fetch_expired()
         expired, answers = attempt.expired, attempt.answers
-        # The marker first: a host that reports while we ask shows in the
-        # later answers at most, so no host seems to lack what it reported.
+        # The marker first: a host that reports during the refresh is in the
+        # later answers at most, so no reported capability seems missing.
         order = sorted(traits, key=_reported_first)
         known: dict[str, str] = {}
         self.counters.refreshes += 1
@@ -360,7 +356,7 @@ class TraitCache:
     def _carried(self, trait: str, left: int, attempt: _Attempt) -> bool:
         """Whether a provider may carry it.
 
-        Asked after the marker, for the same reason.
+        Requested after the marker, for the same reason.
         """
         if attempt.carried is None:
             if self._fetch_carried is None or left < _MANY_TRAITS:
@@ -370,7 +366,7 @@ class TraitCache:
         return trait in attempt.carried
 
     def _adjust_interval(self, cost_s: float, times: CacheTimes) -> None:
-        """See that renewing takes no larger share of a worker than it may."""
+        """Stretch the interval to keep refreshing below MAX_CPU_SHARE."""
         before_s = self.every_s(times)
         self.cost_s = cost_s
         stretched_s = cost_s / MAX_CPU_SHARE
@@ -390,9 +386,9 @@ class TraitCache:
     def back_off(
         self, error: errors.PlacementError, times: CacheTimes
     ) -> None:
-        """Leave Placement in peace for a while, after a failure.
+        """Send no request for a while, after a failure.
 
-        Also for those who asked it something else, and met it themselves.
+        Also for callers whose own requests to Placement failed.
         """
         with self._state_lock:
             pause_s = times.retry_s * 2**self._failed_in_a_row
@@ -405,7 +401,7 @@ class TraitCache:
             self._current = dataclasses.replace(self._current, stale=True)
 
     def _unless_expired(self, now_s: float, times: CacheTimes) -> CachedTraits:
-        """What there is, unless it is too old to be of any use."""
+        """The cached traits, unless older than the hard age."""
         with self._state_lock:
             current = self._current
             if (
@@ -413,7 +409,7 @@ class TraitCache:
                 or now_s - current.fetched_s < times.hard_s
             ):
                 return current
-            # Forgotten for good: nothing so old is kept in memory either.
+            # Dropped, so that it is not kept in memory either.
             self._current = CachedTraits(
                 current.epoch + 1, None, current.stale, current.fetched_s
             )
@@ -452,7 +448,7 @@ class TraitCache:
         now_s: float,
         times: CacheTimes,
     ) -> bool:
-        """Whether to go on with it while somebody else renews it."""
+        """Whether it may be used while another caller refreshes it."""
         uuids_by_trait = cached.uuids_by_trait
         return (
             uuids_by_trait is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which hosts pass when the filter itself is broken."""
+"""The hosts that pass when the filter itself fails."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of hosts, whatever is asked: shared by all questions.
+"""Classes of hosts with the same capabilities, shared by all requests.
 
 There are many hosts and few classes of them. A verdict is about a class, so a
 new kind of request costs one verdict for each class and one look-up for each
@@ -18,8 +18,8 @@ from hvfilter.placement.trait_cache import CachedTraits
 from hvfilter.rules import infer
 
 _Guests = tuple[frozenset[str] | None, bool | None]
-"""What libvirt offers: architectures under KVM, and whether any guest without;
-None for not known."""
+"""What libvirt offers: architectures with KVM, and whether it offers guests
+without KVM; None: not known."""
 
 _MAX_FACTS = 1_000
 _MAX_CLASSES = 10_000
@@ -46,9 +46,9 @@ def uuid_of(host: Any) -> str | None:
 
 
 class HostReader:
-    """Reads Nova's host states, and remembers what it has read.
+    """Reads Nova's host states, with a cache.
 
-    Equal facts have one number, until too many are remembered.
+    Equal facts have one number, until the cache is full.
     """
 
     def __init__(self) -> None:
@@ -57,10 +57,10 @@ class HostReader:
         self._guests: tuple[object, _Guests] = (None, (None, None))
 
     def facts(self, host: Any) -> tuple[int, infer.HostFacts]:
-        """All that a nova.scheduler.host_manager.HostState tells."""
+        """The facts of a nova.scheduler.host_manager.HostState."""
         guests, cpu_info = host.supported_instances, host.cpu_info
         last, offered = self._guests
-        # Most hosts offer the same, and to compare is cheaper than to read.
+        # Most hosts offer the same, and comparing is cheaper than parsing.
         if guests != last:
             offered = infer.native(guests), infer.emulates(guests)
             self._guests = copy.deepcopy(guests), offered
@@ -95,7 +95,7 @@ def _facts(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HostClass:
-    """Hosts of which the same is known. Compared by identity.
+    """Hosts with the same capabilities and facts. Compared by identity.
 
     :ivar has: keys of the capabilities whose traits the provider carries
     :ivar unknown: keys of those that the host reported as unknown

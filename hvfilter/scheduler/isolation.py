@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Isolated aggregates see what hvfilter's extra specs require.
+"""Isolated aggregates take hvfilter's extra specs into account.
 
 Nova keeps guests out of an aggregate that has ``trait:X=required`` in its
 metadata unless their flavor or image requires X in Nova's own words. It would
@@ -41,8 +41,8 @@ def isolate_aggregates(context: Any, request_spec: Any) -> Any:
         seen = _with_traits(request_spec)
     except Exception:
         LOG.exception(
-            'Isolated aggregates do not see what hvfilter: extra specs '
-            'require. This is a bug in hvfilter: report it with the traceback '
+            'Isolated aggregates ignore the hvfilter: extra specs of this '
+            'request. This is a bug in hvfilter: report it with the traceback '
             'below.'
         )
         seen = request_spec

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is configured and has no effect, said once when the service starts."""
+"""Warnings at start about options that have no effect."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LOG = logging.getLogger(__name__)
 _FILTER = 'HardwareVirtFilter'
 _WEIGHERS = ('hvfilter.scheduler.all_weighers', 'HardwareVirtWeigher')
 
-_said: set[str] = set()
+_warned: set[str] = set()
 
 
 def check(conf: Any = CONF) -> None:
     """Log each finding once a process."""
     policies.register()
     for text in _findings(conf):
-        if text not in _said:
-            _said.add(text)
+        if text not in _warned:
+            _warned.add(text)
             LOG.warning(text)
 
 

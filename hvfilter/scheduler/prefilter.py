@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The prefilter: hosts that will not do are left out by Placement itself.
+"""The prefilter: Placement itself leaves out hosts that do not fit.
 
 It joins Nova's list of request filters, which Nova runs on each request spec
 before it asks Placement for allocation candidates. Nova has no configuration
-for that list, so what is found there is looked at before it is touched.
+for that list, so the list is checked before it is changed.
 
 Source: ``nova/scheduler/request_filter.py``.
 """
@@ -161,8 +161,7 @@ class Prefilter:
                 return seen[1]
             usable = seen[1] if age_s < times.hard_s else None
         trait_cache = worker_state.current().trait_cache
-        # Who comes while another looks, or right after a failure, does not
-        # wait.
+        # No wait for another caller, nor right after a failure.
         if trait_cache.backing_off() or not self._lock.acquire(blocking=False):
             return usable
         failure = None
@@ -177,8 +176,7 @@ class Prefilter:
             return found
         finally:
             self._lock.release()
-        # Not while it is handled: oslo.log would tell it a second time, at
-        # the end of the line.
+        # Not within "except": oslo.log would append the error to the line.
         LOG.warning(
             'Prefilter skipped, no traits were added to the Placement query: '
             '%s',
@@ -190,7 +188,7 @@ class Prefilter:
 def combined(
     asked: requests.Asked, cloud: CloudState
 ) -> placement_query.Query:
-    """What holds whichever of the policies a host is under."""
+    """The traits that are right under each of the policies."""
     found = placement_query.query(asked, cloud.policies, cloud.reports)
     return found.known(cloud.known)
 

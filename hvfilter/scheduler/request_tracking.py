@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request from its beginning to its end, for the one line about it.
+"""Tracks each request from start to end, for its one line in the log.
 
-Nova asks no filter when Placement returned no candidates, or when an earlier
-filter rejected all; then the reasons would be lost if it was our traits that
-limited the query. So SchedulerManager.select_destinations is wrapped: what it
-returns or raises stays as it is, and one line is logged when our traits were
-in the query and HardwareVirtFilter logged no line, whether a host was found
-or not.
+Nova calls no filter when Placement returned no candidates, or when an earlier
+filter rejected all; without this the reasons would be lost if traits of
+hvfilter limited the query. So SchedulerManager.select_destinations is
+wrapped: what it returns or raises stays as it is, and one line is logged when
+traits of hvfilter were in the query and HardwareVirtFilter logged no line,
+whether a host was found or not.
 
 Source: ``nova/scheduler/manager.py``, the same from Nova 25 on.
 """
@@ -62,12 +62,12 @@ _current = contextvars.ContextVar('hvfilter_tracked_request', default=None)
 
 
 def current() -> TrackedRequest | None:
-    """The one that this thread is at; None outside of any."""
+    """The request of this thread; None outside of one."""
     return _current.get()
 
 
 def servers(spec: Any) -> str:
-    """Which servers a request is for, as a line in the log begins."""
+    """The servers of a request, for the beginning of a log line."""
     tracked = _current.get()
     names = tracked.servers if tracked else ()
     if len(names) < 2:
@@ -78,7 +78,7 @@ def servers(spec: Any) -> str:
 
 
 def install() -> None:
-    """Follow requests from now on; harmless if that is so already."""
+    """Track requests from now on; may be called again."""
     try:
         from nova.scheduler import manager
 
@@ -96,7 +96,7 @@ def install() -> None:
 
 
 def tracking(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The same method, tracked; its results and exceptions stay."""
+    """The method with tracking; its results and exceptions stay."""
 
     @functools.wraps(original)
     def select_destinations(*args: Any, **kwargs: Any) -> Any:
@@ -149,7 +149,7 @@ def _explain(spec: Any, tracked: TrackedRequest) -> None:
 def _report(spec: Any, tracked: TrackedRequest) -> None:
     """Log how our traits limited the query of a request that found hosts.
 
-    Nothing is asked for it: the server is not to wait for a line of the log.
+    No request is sent for it: scheduling must not wait for a log line.
     """
     try:
         limits = _limits(spec)
@@ -224,7 +224,7 @@ def context(
     snapshot: CachedTraits,
     candidates: Sequence[Any],
 ) -> str:
-    """What was requested by whom, and how many hosts there are for it.
+    """The requirements with their origin, and how many hosts meet them.
 
     :param candidates: the host states that Nova offered
     """

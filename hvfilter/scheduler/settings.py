@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of [hvfilter], as they were when they last made sense.
+"""The options of [hvfilter], with their last valid values.
 
-A value that makes no sense stops nova-scheduler when it starts. Taken over
-later, at SIGHUP, it must not: guests have to be placed meanwhile, by the
-policy that was in force before. oslo.config checks a value when it is read,
-so each read can fail.
+An invalid value stops nova-scheduler when it starts. Taken over later, at
+SIGHUP, it must not: the last valid policy stays in force. oslo.config checks a
+value when it is read, so each read can fail.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _NAMES = (
     'preferred_weight_multiplier',
     'scarce_weight_multiplier',
 )
-"""The mutable ones, and all that a request depends on."""
+"""The mutable options; no other affects a request."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Settings:
 
 
 class ConflictingOptions(ValueError):
-    """Options that make no sense together."""
+    """Options that are valid alone and not together."""
 
 
 class LastValid:
@@ -89,9 +88,9 @@ class LastValid:
             return self._keep(values)
 
     def current(self) -> Settings:
-        """Read all; what makes no sense is as it was before.
+        """Read all; an invalid option keeps its last valid value.
 
-        Each such option is logged once, until it makes sense again.
+        Each such option is logged once, until it is valid again.
         """
         if self._settings is None:
             return self.start()
@@ -168,7 +167,7 @@ def _problem(name: str, error: Exception) -> str:
 
 
 def _contradictions(values: Mapping[str, Any]) -> dict[str, str]:
-    """What makes no sense together, by each option concerned."""
+    """Why options are not valid together, by option."""
     found = {}
     if not possible.together(values['required']):
         found['required'] = (

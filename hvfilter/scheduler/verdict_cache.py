@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts on hosts, remembered: what makes the filter fast.
+"""A cache of verdicts on hosts.
 
-A verdict follows from what is asked, the policy, and what is known of the
-host. The first two are the same for all hosts of a request and for most
-requests, and what is known changes rarely; so each host is judged once in a
-while, and in between it is only looked up. What is known of hosts is the same
-for all questions, and is kept in :mod:`hvfilter.scheduler.host_classes`.
+A verdict depends on the request, the policy and the host's capabilities. The
+first two are the same for all hosts of a request and for most requests, and
+capabilities change rarely; so each host is judged once per refresh, and
+otherwise looked up. What does not depend on the request is in
+:mod:`hvfilter.scheduler.host_classes`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _MAX_HOSTS = 500_000
 """Uuids remembered over all entries: some tens of MiB."""
 
 ReadClasses = Callable[[frozenset[str]], HostClasses]
-"""Takes traits, returns the hosts' classes as far as these are known."""
+"""Takes traits, returns the classes of hosts, these traits included."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RequestKey:
-    """What verdicts depend on, the hosts apart.
+    """All that verdicts depend on, except the host.
 
     :ivar rebuild: the guest stays where it is and gets another image
     """
@@ -55,8 +55,8 @@ class RequestKey:
     def requirements(self) -> Requirements:
         """What is required of a host.
 
-        On rebuild only what the image decides: what the flavor asks was
-        judged when the guest landed, and a rebuild does not move it.
+        On rebuild only what the image decides: the flavor was judged when the
+        guest was placed, and a rebuild does not move it.
         """
         if self.rebuild:
             return requests.image_requirements(self.asked, self.policy)
@@ -64,13 +64,13 @@ class RequestKey:
 
 
 class PolicyJudge:
-    """Verdicts under one key and one cached."""
+    """Verdicts for one request key and one set of cached traits."""
 
     def __init__(self, key: RequestKey, classes_with: ReadClasses) -> None:
         self.policy = key.policy
         self.requirements = key.requirements
         reserved = () if key.rebuild else self.policy.reserved
-        #: Whether any verdict can be against a host.
+        #: Whether any verdict can reject a host.
         self.matters = self.requirements.hard or bool(reserved)
         self._verdicts: dict[HostClass, Verdict] = {}
         self._classes: HostClasses | None = None
@@ -94,7 +94,7 @@ class PolicyJudge:
         )
 
     def valid_for(self, cached: CachedTraits) -> bool:
-        """Whether the verdicts would be the same under another cached."""
+        """Whether the verdicts would be the same with these traits."""
         if self._classes is None:
             return True
         known = (cached.uuids_by_trait or {}).keys()
@@ -103,7 +103,7 @@ class PolicyJudge:
         )
 
     def verdict_for(self, host: Any) -> Verdict:
-        """May the guest land on this host (a HostState)."""
+        """The verdict on a nova.scheduler.host_manager.HostState."""
         classes = self._classes
         if classes is None:
             return ACCEPTED
@@ -134,10 +134,10 @@ class PolicyJudge:
 
 @dataclasses.dataclass(frozen=True)
 class FilterResult:
-    """What came of the hosts of one request.
+    """The hosts of one request, passed and rejected.
 
     :ivar passed: in the order given
-    :ivar against: the hosts by the verdict against them
+    :ivar against: the rejected hosts by verdict
     :ivar passed_anyway: number of these that passed (mode = permissive)
     """
 
@@ -175,17 +175,17 @@ class CachedVerdicts:
     def filter_hosts(
         self, hosts: list[Any], classes_with: ReadClasses
     ) -> FilterResult:
-        """Judge hosts, as their aggregates want it.
+        """Judge hosts by the policy of their aggregates.
 
         :param hosts: of type nova.scheduler.host_manager.HostState
         """
         passed = []
-        # By identity: to hash each host's verdict anew takes longest of all.
+        # By identity: hashing the verdict of each host would dominate.
         rejected: dict[int, tuple[Verdict, list[Any]]] = {}
         passed_anyway = 0
         accepted = self.accepted
-        # Nova gives hosts of an aggregate one and the same object; not for
-        # longer than this request, but so long no other has its id.
+        # All hosts of an aggregate share one object, which lives as long as
+        # this request, so its id is unique.
         known: dict[tuple[int, ...], PolicyJudge] = {}
         for host in hosts:
             uuid, aggregates = host.uuid, host.aggregates
@@ -235,7 +235,7 @@ class CachedVerdicts:
 
 
 class VerdictCache:
-    """The entries of the last questions; safe to use by many threads."""
+    """The verdicts of recent request keys; safe to use by many threads."""
 
     def __init__(
         self, trait_cache: TraitCache, clock: Callable[[], float]
@@ -250,7 +250,7 @@ class VerdictCache:
     def classes_with(
         self, traits: frozenset[str], times: CacheTimes
     ) -> HostClasses:
-        """The hosts' classes, as far as these traits and others are known."""
+        """The classes of hosts, with at least these traits refreshed."""
         cached = self._trait_cache.get(traits, times)
         classes = self._classes
         if classes.cached is not cached:
@@ -260,7 +260,7 @@ class VerdictCache:
     def verdicts_for(
         self, key: RequestKey, times: CacheTimes
     ) -> CachedVerdicts:
-        """The verdicts of a key, a new one where things may have changed."""
+        """The verdicts of a key; new ones if traits may have changed."""
         now_s = self._clock()
         with self._lock:
             verdicts = self._entries.get(key)
@@ -279,7 +279,7 @@ class VerdictCache:
             )
         ):
             return verdicts
-        # Not under the lock: Placement may have to be asked.
+        # Not under the lock: this may send requests to Placement.
         policy_judge = PolicyJudge(
             key, lambda traits: self.classes_with(traits, times)
         )

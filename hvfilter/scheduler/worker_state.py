@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 
 
 class WorkerState:
-    """The cache of who has what, and the counters.
+    """The cache of hosts per trait, and the counters.
 
     :ivar trait_cache: the cache, filled through nova-scheduler's own client
     :ivar statistics: the counters, the cache's not included
@@ -69,13 +69,13 @@ class WorkerState:
         )
 
 
-# Reentrant, because a signal handler asks too.
+# Reentrant, because a signal handler calls current() too.
 _lock = threading.RLock()
 _current: WorkerState | None = None
 
 
 def current() -> WorkerState:
-    """The worker's; made when it is first asked for."""
+    """The state of this worker; created on first use."""
     global _current
     with _lock:
         if _current is None:
@@ -84,7 +84,7 @@ def current() -> WorkerState:
 
 
 def renew() -> WorkerState:
-    """Start anew, as a scheduler that starts does."""
+    """Replace the state by a new one, as at start."""
     global _current
     with _lock:
         _current = WorkerState()

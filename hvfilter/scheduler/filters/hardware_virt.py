@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HardwareVirtFilter: only hosts that can run the guest as it is asked."""
+"""HardwareVirtFilter: only hosts that can run the guest as requested."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LOG = logging.getLogger(__name__)
 class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
     """Rejects hosts that cannot run a KVM guest as it is requested.
 
-    Compares what flavor, image and policy ask for with the traits that
+    Compares what flavor, image and policy request with the traits that
     "hvfilter publish" gave to the hosts' resource providers.
 
     Runs on rebuild too, and then judges only what the image asks for: the
     guest stays on its host, where flavor and policy were judged when it
-    landed. No exception leaves it: without knowledge the policy for such
-    times decides.
+    placed. No exception leaves it: if it fails, mode and placement_unreachable
+    decide.
     """
 
     RUN_ON_REBUILD = True
@@ -119,8 +119,8 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             tracked.candidates = hosts
         verdicts = self._verdict_cache.verdicts_for(key, times)
         accepted = verdicts.accepted
-        # Nearly always all are. Of all ways to find out the fastest, on each
-        # supported Python: neither a list nor a call.
+        # Nearly always all are. The fastest way to check it on each supported
+        # Python: neither a list nor a call.
         for host in hosts:
             if host.uuid not in accepted:
                 break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HardwareVirtWeigher: the better of the hosts that will do."""
+"""HardwareVirtWeigher: orders the hosts that passed the filters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Terms:
 
 # Nova has no types to check against.
 class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
-    """Likes hosts that have what is preferred; spares scarce capabilities.
+    """Prefers hosts with preferred capabilities; spares scarce ones.
 
     Each of the two makes a number from 0 to 1, as Nova's weighers do after
     normalization, times its own multiplier.
@@ -53,7 +53,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
     def weigh_objects(
         self, weighed_obj_list: Sequence[Any], weight_properties: Any
     ) -> list[float]:
-        """A weight for each host; 0 for all when something is broken."""
+        """A weight for each host; 0 for all if the weigher fails."""
         hosts = [weighed.obj for weighed in weighed_obj_list]
         try:
             return self._weigh(hosts, weight_properties)

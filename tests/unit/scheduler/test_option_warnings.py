@@ -11,7 +11,7 @@ class StartupTest(base.SchedulerTestCase):
         super().setUp()
         self.useFixture(
             fixtures.MonkeyPatch(
-                'hvfilter.scheduler.option_warnings._said', set()
+                'hvfilter.scheduler.option_warnings._warned', set()
             )
         )
 
@@ -23,12 +23,12 @@ class StartupTest(base.SchedulerTestCase):
         scheduler.all_filters()
         return self.log.output
 
-    def test_prefilter_without_the_filter_is_said_once(self):
+    def test_prefilter_without_the_filter_is_warned_once(self):
         said = self.warnings(['ComputeFilter'], [], True)
         self.assertEqual(1, said.count('prefilter = true has no effect'))
         self.assertNotIn('preferred', said)
 
-    def test_preferred_without_the_weigher_is_said_once(self):
+    def test_preferred_without_the_weigher_is_warned_once(self):
         said = self.warnings(
             ['HardwareVirtFilter'],
             ['nova.scheduler.weights.all_weighers'],
@@ -37,7 +37,7 @@ class StartupTest(base.SchedulerTestCase):
         self.assertEqual(1, said.count('=preferred in flavors'))
         self.assertNotIn('prefilter', said)
 
-    def test_nothing_is_said_when_all_has_its_effect(self):
+    def test_nothing_is_warned_when_all_has_its_effect(self):
         for weigher in (
             'hvfilter.scheduler.all_weighers',
             'hvfilter.scheduler.weighers.hardware_virt.HardwareVirtWeigher',
