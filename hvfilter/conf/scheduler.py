@@ -230,8 +230,8 @@ there, and may not have reached the hosts that fit.
 
 Only what would make HardwareVirtFilter reject a host for certain is added:
 what is requested explicitly, unless ``unreported`` is accept; what is
-forbidden or reserved; and what the policy requires once all compute nodes have reported.
-Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
+forbidden or reserved; and what the policy requires once all compute nodes have
+reported. Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
 """,
     ),
     _multiplier(
@@ -239,7 +239,8 @@ Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
         """
 How much HardwareVirtWeigher prefers a host with all capabilities that are
 requested as preferred; a host with a part of them gets that part. Aggregate
-metadata ``hvfilter:preferred_weight_multiplier`` replaces it for an aggregate's hosts.
+metadata ``hvfilter:preferred_weight_multiplier`` replaces it for an
+aggregate's hosts.
 """,
     ),
     _multiplier(
