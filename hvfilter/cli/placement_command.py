@@ -14,7 +14,7 @@ from hvfilter.cli import exit_codes
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
 from hvfilter.model.plain import plain
-from hvfilter.publish import base, publishers
+from hvfilter.publish import base
 
 
 class PlacementCommand(config_files.ConfigCommand, Lister):
@@ -78,15 +78,15 @@ class PublisherCommand(PlacementCommand):
         )
         return parser
 
-    def list_result(
-        self, result: publishers.Result, *, dry_run: bool
+    def list_outcomes(
+        self, outcomes: Sequence[base.Outcome], *, dry_run: bool
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
         """The listing of the changes; notes go to standard error."""
-        for outcome in result.outcomes:
+        for outcome in outcomes:
             for line in format_outcome(outcome, dry_run=dry_run):
                 self.say(line)
         columns = ('Publisher', 'Trait', 'Change')
-        return columns, change_rows(result.outcomes)
+        return columns, change_rows(outcomes)
 
 
 def seconds(text: str) -> float:
@@ -124,22 +124,23 @@ def config_from_args(parsed_args: argparse.Namespace) -> cfg.ConfigOpts:
     return conf
 
 
-def exit_status(result: publishers.Result) -> int:
+def exit_status(outcomes: Sequence[base.Outcome]) -> int:
     """The exit status that follows from the results of the publishers.
 
     TRY_AGAIN, too, where traits are published that are not certain or that
     come back: the next run may settle it, and a monitor sees it.
     """
-    if not result.failures:
-        settled = all(outcome.settled for outcome in result.outcomes)
-        return 0 if settled else exit_codes.TRY_AGAIN
-    return exit_codes.TRY_AGAIN if result.transient else exit_codes.FAILED
+    problems = [each.problem for each in outcomes if each.problem]
+    if not all(problem.transient for problem in problems):
+        return exit_codes.FAILED
+    settled = all(outcome.settled for outcome in outcomes)
+    return 0 if settled else exit_codes.TRY_AGAIN
 
 
 def change_rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
     """One row for each hvfilter trait, changes first."""
     for outcome in outcomes:
-        if outcome.failure:
+        if outcome.problem:
             yield (outcome.publisher, '', 'failed')
         for names, change in (
             (outcome.added, 'added'),
@@ -152,8 +153,8 @@ def change_rows(outcomes: Sequence[base.Outcome]) -> Iterator[tuple[str, ...]]:
 
 def format_outcome(outcome: base.Outcome, *, dry_run: bool) -> Iterator[str]:
     """The result of one publisher as lines of text."""
-    if outcome.failure:
-        yield f'{outcome.publisher}: {outcome.failure}'
+    if outcome.problem:
+        yield f'{outcome.publisher}: {outcome.problem}'
         return
     done = 'would be changed' if dry_run else 'changed'
     state = done if outcome.changed else 'nothing to change'

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from oslo_config import cfg
@@ -84,13 +84,13 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
             now_s=time.time(),
         )
         dry_run = parsed_args.dry_run
-        result = publishers.publish(chosen, context, dry_run=dry_run)
-        self.status = placement_command.exit_status(result)
+        outcomes = publishers.publish(chosen, context, dry_run=dry_run)
+        self.status = placement_command.exit_status(outcomes)
         if report['kvm'].state is State.UNKNOWN:
             self.status = self.status or exit_codes.TRY_AGAIN
-        for line in _unverified(report, result, max_age_weeks):
+        for line in _unverified(report, outcomes, max_age_weeks):
             self.say(line)
-        return self.list_result(result, dry_run=dry_run)
+        return self.list_outcomes(outcomes, dry_run=dry_run)
 
 
 def _report_and_identity(
@@ -142,11 +142,11 @@ def _kvm_unknown_line(kvm: Finding) -> str:
 
 
 def _unverified(
-    report: HostReport, result: publishers.Result, max_age_weeks: int
+    report: HostReport, outcomes: Sequence[base.Outcome], max_age_weeks: int
 ) -> Iterator[str]:
     """Why traits stay whose state is unknown now."""
     names = frozenset[str]().union(
-        *(outcome.unverified for outcome in result.outcomes)
+        *(outcome.unverified for outcome in outcomes)
     )
     stays = (
         'It is removed once its state has been unknown for more than '

@@ -71,13 +71,13 @@ class Withdraw(placement_command.PublisherCommand):
         identity = host_identity.identity(LiveHost(smoke=False), conf)
         chosen = publishers.load(conf.hvfilter.publishers, conf)
         dry_run = parsed_args.dry_run
-        result = publishers.withdraw(chosen, identity, dry_run=dry_run)
-        self.status = placement_command.exit_status(result)
+        outcomes = publishers.withdraw(chosen, identity, dry_run=dry_run)
+        self.status = placement_command.exit_status(outcomes)
         triggers = left_over.triggers()
         if triggers:
             self.say(_still_triggered(triggers))
             self.status = self.status or exit_codes.TRY_AGAIN
-        return self.list_result(result, dry_run=dry_run)
+        return self.list_outcomes(outcomes, dry_run=dry_run)
 
     def _everywhere(
         self, conf: cfg.ConfigOpts, parsed_args: argparse.Namespace

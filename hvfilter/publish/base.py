@@ -47,8 +47,7 @@ class Outcome:
     :ivar requests: requests sent, for publishers that send any
     :ivar conflicts: how many writes failed as another writer was faster
     :ivar content: the whole new content, for publishers that write a file
-    :ivar failure: why it failed; everything else is then empty
-    :ivar failure_code: the code of the failure
+    :ivar problem: why it failed; everything else is then empty
     :ivar unverified: trait names among ``kept`` that were published when the
         state was known; now it is UNKNOWN
     :ivar returning: trait names that should not be there, and that something
@@ -65,15 +64,14 @@ class Outcome:
     requests: int = 0
     conflicts: int = 0
     content: str = ''
-    failure: str = ''
-    failure_code: str = ''
+    problem: Problem | None = None
     unverified: frozenset[str] = frozenset()
     returning: frozenset[str] = frozenset()
 
     @property
     def settled(self) -> bool:
         """What is published now is certain, and nothing else changes it."""
-        return not (self.failure or self.unverified or self.returning)
+        return not (self.problem or self.unverified or self.returning)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,16 +129,12 @@ class Publisher(abc.ABC):
         self.conf = conf
 
     @abc.abstractmethod
-    def preview(self, context: PublishContext) -> Outcome:
-        """Return exactly what :meth:`publish` would do, and change nothing.
-
-        :raises Problem: it cannot be determined.
-        """
-
-    @abc.abstractmethod
-    def publish(self, context: PublishContext) -> Outcome:
+    def publish(
+        self, context: PublishContext, *, dry_run: bool = False
+    ) -> Outcome:
         """Publish, and return when it is done.
 
+        :param dry_run: only return what would be done, and change nothing.
         :raises Problem: it was not done, or it is not known to be.
         """
 

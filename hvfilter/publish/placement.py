@@ -35,13 +35,11 @@ class PlacementPublisher(base.Publisher):
         super().__init__(conf)
         self._transport = transport
 
-    def preview(self, context: base.PublishContext) -> base.Outcome:
-        """See :meth:`hvfilter.publish.base.Publisher.preview`."""
-        return self._run(context.identity, context.wanted, dry_run=True)
-
-    def publish(self, context: base.PublishContext) -> base.Outcome:
+    def publish(
+        self, context: base.PublishContext, *, dry_run: bool = False
+    ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(context.identity, context.wanted)
+        return self._run(context.identity, context.wanted, dry_run=dry_run)
 
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
@@ -55,7 +53,7 @@ class PlacementPublisher(base.Publisher):
         identity: base.Identity,
         wanted: Wanted,
         *,
-        dry_run: bool = False,
+        dry_run: bool,
         withdrawing: bool = False,
     ) -> base.Outcome:
         ref = provider_ref(self.conf, identity)

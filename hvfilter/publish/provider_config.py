@@ -52,38 +52,10 @@ class ProviderConfigPublisher(base.Publisher):
 
     name = 'provider-config'
 
-    def preview(self, context: base.PublishContext) -> base.Outcome:
-        """See :meth:`hvfilter.publish.base.Publisher.preview`."""
-        return self._run(context, dry_run=True)
-
-    def publish(self, context: base.PublishContext) -> base.Outcome:
+    def publish(
+        self, context: base.PublishContext, *, dry_run: bool = False
+    ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(context, dry_run=False)
-
-    def withdraw(
-        self, identity: base.Identity, *, dry_run: bool = False
-    ) -> base.Outcome:
-        """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
-        path = self._path()
-        raw = atomic_file.read(path)
-        if raw is None:
-            return base.Outcome(self.name, str(path))
-        old = parse(raw, path)
-        if not dry_run:
-            atomic_file.remove(path)
-        gone = old.traits | old.left_behind
-        return base.Outcome(
-            self.name,
-            str(path),
-            removed=old.traits,
-            changed=True,
-            notes=(_RESTART, *_left_behind(gone, 'withdraw')),
-            returning=gone,
-        )
-
-    def _run(
-        self, context: base.PublishContext, *, dry_run: bool
-    ) -> base.Outcome:
         path = self._path()
         base.refuse_ironic(self.conf)
         others = tuple(_others(path))
@@ -110,6 +82,27 @@ class ProviderConfigPublisher(base.Publisher):
             ),
             unverified=context.wanted.unverified(new.traits),
             returning=new.left_behind,
+        )
+
+    def withdraw(
+        self, identity: base.Identity, *, dry_run: bool = False
+    ) -> base.Outcome:
+        """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
+        path = self._path()
+        raw = atomic_file.read(path)
+        if raw is None:
+            return base.Outcome(self.name, str(path))
+        old = parse(raw, path)
+        if not dry_run:
+            atomic_file.remove(path)
+        gone = old.traits | old.left_behind
+        return base.Outcome(
+            self.name,
+            str(path),
+            removed=old.traits,
+            changed=True,
+            notes=(_RESTART, *_left_behind(gone, 'withdraw')),
+            returning=gone,
         )
 
     def _path(self) -> Path:
@@ -221,7 +214,7 @@ def _removed(
 ) -> frozenset[str] | None:
     """What the publisher before this one removed from the provider."""
     for outcome in context.previous:
-        if outcome.publisher == 'placement' and not outcome.failure:
+        if outcome.publisher == 'placement' and not outcome.problem:
             # Without an older file nova-compute has no hvfilter trait to add.
             return frozenset() if raw is None else outcome.removed
     return None

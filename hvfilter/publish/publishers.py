@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from oslo_config import cfg
 
@@ -18,36 +18,17 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
-    """The results of all publishers.
-
-    :ivar outcomes: one for each publisher, in their order
-    :ivar failures: what was raised, by the publisher's name
-    """
-
-    outcomes: tuple[base.Outcome, ...]
-    failures: tuple[tuple[str, Problem], ...]
-
-    @property
-    def transient(self) -> bool:
-        """There were failures, and all of them are temporary."""
-        return bool(self.failures) and all(
-            problem.transient for _, problem in self.failures
-        )
-
-
-@dataclasses.dataclass(frozen=True)
 class Unusable:
     """Takes the place of a publisher that cannot be loaded, and fails."""
 
     name: str
     problem: Problem
 
-    def preview(self, _: base.PublishContext) -> base.Outcome:
+    def publish(
+        self, _: base.PublishContext, *, dry_run: bool = False
+    ) -> base.Outcome:
         """Fail."""
         raise self.problem
-
-    publish = preview
 
     def withdraw(
         self, _: base.Identity, *, dry_run: bool = False
@@ -107,18 +88,14 @@ def publish(
     context: base.PublishContext,
     *,
     dry_run: bool = False,
-) -> Result:
+) -> tuple[base.Outcome, ...]:
     """Publish with each; later ones get the results of the earlier."""
-
-    def act(publisher: Chosen, previous: tuple[base.Outcome, ...]) -> Any:
-        known = dataclasses.replace(
-            context, previous=context.previous + previous
-        )
-        if dry_run:
-            return publisher.preview(known)
-        return publisher.publish(known)
-
-    return _each(publishers, act)
+    outcomes = context.previous
+    for publisher in publishers:
+        known = dataclasses.replace(context, previous=outcomes)
+        act = functools.partial(publisher.publish, known, dry_run=dry_run)
+        outcomes += (_outcome(publisher.name, act),)
+    return outcomes[len(context.previous) :]
 
 
 def withdraw(
@@ -126,41 +103,28 @@ def withdraw(
     identity: base.Identity,
     *,
     dry_run: bool = False,
-) -> Result:
+) -> tuple[base.Outcome, ...]:
     """Remove everything that was published, with each."""
-    return _each(
-        publishers,
-        lambda publisher, _: publisher.withdraw(identity, dry_run=dry_run),
+    return tuple(
+        _outcome(
+            publisher.name,
+            functools.partial(publisher.withdraw, identity, dry_run=dry_run),
+        )
+        for publisher in publishers
     )
 
 
-def _each(
-    publishers: Iterable[Chosen],
-    act: Callable[[Chosen, tuple[base.Outcome, ...]], base.Outcome],
-) -> Result:
-    outcomes: list[base.Outcome] = []
-    failures: list[tuple[str, Problem]] = []
-    for publisher in publishers:
-        try:
-            outcomes.append(act(publisher, tuple(outcomes)))
-            continue
-        except Problem as error:
-            problem = error
-        except cfg.Error as error:
-            problem = Problem(
-                str(error).rstrip('.'),
-                'Correct the configuration.',
-                code='misconfigured',
-            )
-        except Exception as error:
-            problem = _unexpected(publisher.name, error)
-        failures.append((publisher.name, problem))
-        outcomes.append(
-            base.Outcome(
-                publisher.name,
-                '',
-                failure=str(problem),
-                failure_code=problem.code,
-            )
+def _outcome(name: str, act: Callable[[], base.Outcome]) -> base.Outcome:
+    try:
+        return act()
+    except Problem as error:
+        problem = error
+    except cfg.Error as error:
+        problem = Problem(
+            str(error).rstrip('.'),
+            'Correct the configuration.',
+            code='misconfigured',
         )
-    return Result(tuple(outcomes), tuple(failures))
+    except Exception as error:
+        problem = _unexpected(name, error)
+    return base.Outcome(name, '', problem=problem)

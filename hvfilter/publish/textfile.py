@@ -27,13 +27,18 @@ class TextfilePublisher(base.Publisher):
 
     name = 'textfile'
 
-    def preview(self, context: base.PublishContext) -> base.Outcome:
-        """See :meth:`hvfilter.publish.base.Publisher.preview`."""
-        return self._run(context, dry_run=True)
-
-    def publish(self, context: base.PublishContext) -> base.Outcome:
+    def publish(
+        self, context: base.PublishContext, *, dry_run: bool = False
+    ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(context, dry_run=False)
+        path = self._path()
+        text = render(context, successes(atomic_file.read(path) or b''))
+        if not dry_run:
+            mode = int(self.conf.hvfilter.textfile_mode, 8)
+            atomic_file.replace(path, text, mode)
+        return base.Outcome(
+            self.name, str(path), changed=True, content=text.decode()
+        )
 
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
@@ -44,18 +49,6 @@ class TextfilePublisher(base.Publisher):
         if there and not dry_run:
             atomic_file.remove(path)
         return base.Outcome(self.name, str(path), changed=there)
-
-    def _run(
-        self, context: base.PublishContext, *, dry_run: bool
-    ) -> base.Outcome:
-        path = self._path()
-        text = render(context, successes(atomic_file.read(path) or b''))
-        if not dry_run:
-            mode = int(self.conf.hvfilter.textfile_mode, 8)
-            atomic_file.replace(path, text, mode)
-        return base.Outcome(
-            self.name, str(path), changed=True, content=text.decode()
-        )
 
     def _path(self) -> Path:
         path = Path(self.conf.hvfilter.textfile)
@@ -130,7 +123,7 @@ class _Metrics:
         succeeded = {each.publisher: 0.0 for each in outcomes}
         succeeded.update(self._successes)
         succeeded.update(
-            (each.publisher, now_s) for each in outcomes if not each.failure
+            (each.publisher, now_s) for each in outcomes if not each.problem
         )
         yield _family(
             SUCCESS,
@@ -144,7 +137,7 @@ class _Metrics:
             (
                 'hvfilter_publish_success',
                 'Whether the last attempt to publish succeeded.',
-                [float(not each.failure) for each in outcomes],
+                [float(not each.problem) for each in outcomes],
             ),
             (
                 'hvfilter_publish_requests',
@@ -176,12 +169,12 @@ class _Metrics:
                 (
                     {
                         'publisher': each.publisher,
-                        'error': each.failure_code,
+                        'error': each.problem.code,
                     },
                     1,
                 )
                 for each in outcomes
-                if each.failure
+                if each.problem
             ],
         )
 

@@ -14,7 +14,7 @@ from hvfilter.conf import agent
 from hvfilter.host.door import Denied
 from hvfilter.model import document
 from hvfilter.model.problem import Problem
-from hvfilter.publish import base, publishers
+from hvfilter.publish import base
 from tests.fakes import reports
 from tests.unit.cli.base import CommandTestCase
 
@@ -288,16 +288,16 @@ class HostNamesTest(testtools.TestCase):
 
 class ResultTest(testtools.TestCase):
     def test_status_when_some_fail(self):
-        passing = ('x', Problem('a', 'b', transient=True))
-        lasting = ('y', Problem('a', 'b'))
-        for failures, expected in (
+        passing = Problem('a', 'b', transient=True)
+        lasting = Problem('a', 'b')
+        for problems, expected in (
             ((), 0),
-            ((passing,), 75),
+            ((None, passing), 75),
             ((lasting,), 1),
             ((passing, lasting), 1),
         ):
-            result = publishers.Result((), failures)
-            self.assertEqual(expected, placement_command.exit_status(result))
+            outcomes = [base.Outcome('x', 'y', problem=p) for p in problems]
+            self.assertEqual(expected, placement_command.exit_status(outcomes))
 
     def test_status_when_not_all_is_settled(self):
         for more, expected in (
@@ -308,7 +308,5 @@ class ResultTest(testtools.TestCase):
             outcome = base.Outcome('x', 'y', **more)
             self.assertEqual(
                 expected,
-                placement_command.exit_status(
-                    publishers.Result((outcome,), ())
-                ),
+                placement_command.exit_status([outcome]),
             )

@@ -175,7 +175,7 @@ class PublisherTest(ConfTestCase):
         self.context = reports.context(['kvm'], ['ept'], NAMES)
 
     def test_preview_when_something_would_change(self):
-        outcome = self.publisher.preview(self.context)
+        outcome = self.publisher.publish(self.context, dry_run=True)
         self.assertTrue(outcome.changed)
         self.assertEqual(frozenset({'CUSTOM_HVFILTER_EPT'}), outcome.removed)
         self.assertEqual({'GET'}, set(self.placement.methods))
@@ -383,8 +383,8 @@ class PublisherTest(ConfTestCase):
             lambda: self.publisher.publish(
                 reports.context(['kvm'], ['ept'], identity)
             ),
-            lambda: self.publisher.preview(
-                reports.context(['kvm'], ['ept'], identity)
+            lambda: self.publisher.publish(
+                reports.context(['kvm'], ['ept'], identity), dry_run=True
             ),
             lambda: self.publisher.withdraw(identity),
         ):

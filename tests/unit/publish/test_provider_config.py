@@ -150,7 +150,7 @@ class PublisherTest(testtools.TestCase):
 
     def test_publish_when_placement_failed_before(self):
         self.publish(['kvm', 'ept'])
-        failed = (base.Outcome('placement', '', failure='x'),)
+        failed = (base.Outcome('placement', '', problem=Problem('x', 'y.')),)
         outcome = self.publish(['kvm'], ['ept'], previous=failed)
         self.assertIn(EPT, ' '.join(outcome.notes))
 
@@ -161,7 +161,9 @@ class PublisherTest(testtools.TestCase):
         self.assertNotIn(EPT, ' '.join(outcome.notes))
 
     def test_preview_when_something_would_change(self):
-        outcome = self.publisher.preview(reports.context(['kvm']))
+        outcome = self.publisher.publish(
+            reports.context(['kvm']), dry_run=True
+        )
         self.assertTrue(outcome.changed)
         self.assertIn(KVM, outcome.content)
         self.assertFalse(self.path.exists())

@@ -16,7 +16,7 @@ def publisher(name, error=None):
     """A publisher that works, or raises."""
     made = mock.Mock(spec=base.Publisher)
     made.name = name
-    for act in (made.publish, made.preview, made.withdraw):
+    for act in (made.publish, made.withdraw):
         act.side_effect = error
         act.return_value = base.Outcome(name, 'there')
     return made
@@ -45,9 +45,9 @@ class EachTest(testtools.TestCase):
                     [first, last], context, dry_run=dry_run
                 )
                 self.check(result)
-                act = last.preview if dry_run else last.publish
-                ((known,), _) = act.call_args
-                self.assertEqual(result.outcomes[:1], known.previous)
+                ((known,), options) = last.publish.call_args
+                self.assertEqual(result[:1], known.previous)
+                self.assertEqual({'dry_run': dry_run}, options)
 
     def test_withdraw_when_one_fails(self):
         for error in self.ERRORS:
@@ -55,17 +55,17 @@ class EachTest(testtools.TestCase):
             self.check(publishers.withdraw(both, base.Identity()))
 
     def check(self, result):
-        self.assertEqual(['a'], [name for name, _ in result.failures])
-        self.assertTrue(result.outcomes[0].failure)
-        self.assertEqual(base.Outcome('b', 'there'), result.outcomes[1])
+        self.assertEqual('a', result[0].publisher)
+        self.assertTrue(result[0].problem)
+        self.assertEqual(base.Outcome('b', 'there'), result[1])
 
     def test_text_when_the_error_is_not_foreseen(self):
         result = publishers.withdraw(
             [publisher('a', ValueError('password = X'))], base.Identity()
         )
-        self.assertNotIn('X', result.outcomes[0].failure)
-        self.assertIn('ValueError', result.outcomes[0].failure)
-        self.assertFalse(result.transient)
+        self.assertNotIn('X', str(result[0].problem))
+        self.assertIn('ValueError', str(result[0].problem))
+        self.assertFalse(result[0].problem.transient)
 
 
 class LoadTest(testtools.TestCase):
@@ -74,7 +74,7 @@ class LoadTest(testtools.TestCase):
         self.conf = agent.load([])
 
     def failure(self, loaded):
-        for act in (loaded.preview, loaded.publish, loaded.withdraw):
+        for act in (loaded.publish, loaded.withdraw):
             self.assertRaises(Problem, act, None)
         return str(loaded.problem)
 

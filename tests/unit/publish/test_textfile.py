@@ -17,8 +17,7 @@ WELL = base.Outcome('placement', 'x', requests=2, conflicts=1)
 ILL = base.Outcome(
     'placement',
     '',
-    failure='Placement says "no".\n' * 99,
-    failure_code='unreachable',
+    problem=Problem('Placement says "no".\n' * 99, 'x', code='unreachable'),
 )
 
 
@@ -124,7 +123,9 @@ class PublisherTest(testtools.TestCase):
         )
 
     def test_preview_when_asked(self):
-        outcome = self.publisher.preview(reports.context(['kvm']))
+        outcome = self.publisher.publish(
+            reports.context(['kvm']), dry_run=True
+        )
         self.assertFalse(self.path.exists())
         self.publish(['kvm'])
         self.assertEqual(outcome.content, self.path.read_text())
