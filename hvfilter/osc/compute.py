@@ -66,16 +66,13 @@ class Hypervisor:
         )
 
     @property
-    def processor(self) -> str:
-        """Maker, model and flags of virtualization, for a person."""
+    def flags(self) -> frozenset[str]:
+        """The processor features that ``cpu_info`` names."""
         try:
-            parsed = json.loads(self.cpu_info)
+            parsed = json.loads(self.cpu_info or '{}')
         except ValueError:
-            return ''
-        features = set(_listed(parsed.get('features')))
-        words = [str(parsed.get(key) or '') for key in ('vendor', 'model')]
-        flags = sorted(features & {'vmx', 'svm', 'hypervisor'})
-        return ' '.join(filter(None, [*words, *flags]))
+            return frozenset()
+        return frozenset(_listed(parsed.get('features')))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Host:
     :ivar uuid: of its provider and of its compute node
     :ivar name: as in ``openstack hypervisor list``
     :ivar known: what the filter goes by; shared by hosts of the same kind
+    :ivar names: hvfilter's traits on its provider; shared likewise
     :ivar hypervisor: None where Nova was not asked, or did not permit it
     :ivar zone: its availability zone, '' when not known or not asked
     :ivar aggregates: likewise, ()
@@ -37,6 +38,7 @@ class Host:
     uuid: str
     name: str
     known: HostCapabilities
+    names: frozenset[str] = frozenset()
     hypervisor: Hypervisor | None = None
     zone: str = ''
     aggregates: tuple[Aggregate, ...] = ()
@@ -119,7 +121,12 @@ def read(cloud: Cloud, max_age_weeks: int, *, places: bool = True) -> Fleet:
     reader = _Reader(everything)
     if listed is None:
         hosts = [
-            Host(uuid, everything.providers[uuid].name, reader.known(uuid))
+            Host(
+                uuid,
+                everything.providers[uuid].name,
+                reader.known(uuid),
+                everything.traits[uuid],
+            )
             for uuid in _compute_nodes(cloud, everything)
         ]
     else:
@@ -128,6 +135,7 @@ def read(cloud: Cloud, max_age_weeks: int, *, places: bool = True) -> Fleet:
                 each.uuid,
                 each.name,
                 reader.known(each.uuid, each.facts),
+                everything.traits.get(each.uuid, frozenset()),
                 each,
                 zones.get(each.host, ''),
                 aggregates.get(each.host, ()),

@@ -309,6 +309,17 @@ class PlacementClient:
         raise _error(method, answer, version, about)
 
 
+def read_json(
+    transport: Transport, path: str, version: str, about: str
+) -> dict[str, Any]:
+    """The JSON object of one request that reads.
+
+    :param about: what it is about, for an error
+    :raises errors.PlacementError: there is none
+    """
+    return PlacementClient(transport)._read(path, version, about)
+
+
 def _listed(body: Mapping[str, Any], about: str) -> tuple[Provider, ...]:
     listed = body.get('resource_providers')
     if not isinstance(listed, list):

@@ -68,10 +68,14 @@ class OpenStackTestCase(base.CloudTestCase):
             )
         )
         self.sent: list[str] = []
+        self.reads_placement = False
         send = requests.Session.send
 
         def counted(session: Any, request: Any, **more: Any) -> Any:
             self.sent.append(f'{request.method} {request.url}')
+            if self.reads_placement and self._to('placement', self.sent[-1:]):
+                # As a policy that lets every user read.
+                request.headers['X-Auth-Token'] = 'admin'
             return send(session, request, **more)
 
         self.useFixture(fixtures.MonkeyPatch('requests.Session.send', counted))

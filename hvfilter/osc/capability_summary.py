@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack hypervisor capability summary``."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from osc_lib.cli import format_columns
+
+from hvfilter.model import catalogue
+from hvfilter.model.policy import Policy
+from hvfilter.osc import base, fleet
+from hvfilter.osc.compute import Flavor
+from hvfilter.osc.fleet import Host
+from hvfilter.placement import capacity, errors
+from hvfilter.rules import flavor_resources, requests, standing
+from hvfilter.rules.judge import judge
+from hvfilter.rules.standing import Standing
+
+COLUMNS = (
+    'Scope',
+    'Capability',
+    'Has',
+    'Lacks',
+    'Unknown',
+    'Stale',
+    'Unreported',
+    'Free vCPUs',
+    'Free Memory MiB',
+)
+FLAVOR_COLUMNS = (
+    'Scope',
+    'Hosts',
+    'Hosts That Fit',
+    'More Servers',
+    'Not Counted',
+)
+
+_ALL = 'all hosts'
+_UNPLACED = '(none)'
+
+
+class SummarizeCapability(base.Lister):
+    """Count compute hosts by capability, and what is free on them.
+
+    Free vCPUs and memory are those of the hosts that have the capability, as
+    Placement counts them (allocation ratio applied, reserved amounts off);
+    disabled and down hosts do not add to them, nor does a host without a free
+    vCPU. With --flavor: how many more servers of the flavor fit.
+    """
+
+    max_age = True
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """The options of the command."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--by',
+            choices=('aggregate', 'availability-zone'),
+            help='Count for each host aggregate or availability zone (a host '
+            'may be in several aggregates)',
+        )
+        parser.add_argument(
+            '--aggregate',
+            metavar='<aggregate>',
+            help='Only hosts in this host aggregate (name or UUID)',
+        )
+        parser.add_argument(
+            '--availability-zone',
+            metavar='<zone>',
+            help='Only hosts in this availability zone',
+        )
+        parser.add_argument(
+            '--flavor',
+            metavar='<flavor>',
+            help='Count the servers of this flavor (name or ID) that still '
+            'fit on hosts that hvfilter accepts for it',
+        )
+        parser.add_argument(
+            '--long',
+            action='store_true',
+            help='Also show capabilities that no host has',
+        )
+        return parser
+
+    def answer(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """At most 29 requests, and one for each thousand hosts."""
+        cloud = self.cloud
+        flavor = None
+        if parsed_args.flavor:
+            flavor = cloud.compute.flavor(parsed_args.flavor)
+        places = bool(
+            parsed_args.by
+            or parsed_args.aggregate
+            or parsed_args.availability_zone
+        )
+        everything = fleet.read(
+            cloud, parsed_args.max_age_weeks, places=places
+        )
+        hosts = everything.inside(
+            parsed_args.aggregate, parsed_args.availability_zone
+        )
+        scopes = _scopes(hosts, parsed_args.by)
+        if flavor is not None:
+            return FLAVOR_COLUMNS, self._room(flavor, scopes)
+        free = capacity.read(cloud.transport, {'VCPU': 1})
+        return COLUMNS, [
+            row
+            for scope, inside in scopes
+            for row in counts(scope, inside, free, parsed_args.long)
+        ]
+
+    def _room(
+        self, flavor: Flavor, scopes: Iterable[tuple[str, Sequence[Host]]]
+    ) -> Iterator[tuple[Any, ...]]:
+        wanted = flavor_resources.request(
+            flavor.vcpus,
+            flavor.ram_mb,
+            flavor_resources.disk(
+                flavor.disk_gb, flavor.ephemeral_gb, flavor.swap_mb
+            ),
+            flavor.specs,
+        )
+        try:
+            free = capacity.read(
+                self.cloud.transport, wanted.resources, wanted.required
+            )
+        except errors.UnknownTrait as error:
+            self.log.warning(
+                'No host fits flavor %s: Placement does not know %s.',
+                flavor.name,
+                ', '.join(sorted(error.traits)),
+            )
+            free = {}
+        accepts = acceptor(flavor)
+        for scope, hosts in scopes:
+            fitting = [
+                free[host.uuid].fits(wanted.resources)
+                for host in hosts
+                if host.uuid in free
+                and not wanted.forbidden & free[host.uuid].traits
+                and available(host)
+                and accepts(host)
+            ]
+            yield (
+                scope,
+                len(hosts),
+                len(fitting),
+                sum(fitting),
+                format_columns.ListColumn(list(wanted.uncounted)),
+            )
+
+
+def acceptor(flavor: Flavor) -> Callable[[Host], bool]:
+    """Whether HardwareVirtFilter accepts a host for a flavor by default.
+
+    Hosts of the same kind share what is known of them, and one verdict.
+    """
+    policy = Policy()
+    needed = requests.requirements(
+        requests.Asked.of(dict(flavor.specs)), policy
+    )
+    verdicts: dict[tuple[Any, ...], bool] = {}
+
+    def accepts(host: Host) -> bool:
+        kind = (
+            host.names,
+            host.known.expired,
+            None if host.hypervisor is None else host.hypervisor.facts,
+        )
+        if kind not in verdicts:
+            known = standing.advertised(*kind, policy)
+            verdicts[kind] = judge(needed, known, policy).accepted
+        return verdicts[kind]
+
+    return accepts
+
+
+def available(host: Host) -> bool:
+    """Whether the scheduler may use it; as far as Nova shows that."""
+    nova = host.hypervisor
+    return nova is None or (nova.up and nova.enabled)
+
+
+def counts(
+    scope: str,
+    hosts: Sequence[Host],
+    free: Mapping[str, capacity.Free],
+    everything: bool,
+) -> Iterator[tuple[Any, ...]]:
+    """One row for each capability.
+
+    :param everything: those too that no host has or does not know
+    """
+    states: dict[str, collections.Counter[Standing]] = {}
+    vcpus: collections.Counter[str] = collections.Counter()
+    memory: collections.Counter[str] = collections.Counter()
+    for key in catalogue.BY_KEY:
+        states[key] = collections.Counter()
+    kinds: dict[int, Mapping[str, Standing]] = {}
+    for host in hosts:
+        # Shared by hosts of the same kind, and alive as long as they are.
+        kind = id(host.known)
+        if kind not in kinds:
+            kinds[kind] = {key: host.standing(key) for key in catalogue.BY_KEY}
+        left = free.get(host.uuid) if available(host) else None
+        for key, state in kinds[kind].items():
+            states[key][state] += 1
+            if left is not None and state is Standing.HAS:
+                vcpus[key] += left.total('VCPU')
+                memory[key] += left.total('MEMORY_MB')
+    for key, found in states.items():
+        if everything or found[Standing.HAS] or found[Standing.UNKNOWN]:
+            yield (
+                scope,
+                key,
+                *(found[state] for state in Standing),
+                vcpus[key],
+                memory[key],
+            )
+
+
+def _scopes(
+    hosts: Sequence[Host], by: str | None
+) -> list[tuple[str, Sequence[Host]]]:
+    if by is None:
+        return [(_ALL, hosts)]
+    found: dict[str, list[Host]] = {}
+    for host in hosts:
+        if by == 'aggregate':
+            names = [each.name for each in host.aggregates]
+        else:
+            names = [host.zone] if host.zone else []
+        for name in names or [_UNPLACED]:
+            found.setdefault(name, []).append(host)
+    return sorted(found.items())
