@@ -26,8 +26,8 @@ WEIGHERS = 'hvfilter.scheduler.weighers'
 def all_filters() -> list[Any]:
     """The filter classes registered under ``hvfilter.scheduler.filters``.
 
-    Named in ``[filter_scheduler] available_filters``; which of them run is
-    said in ``enabled_filters``.
+    Named in ``[filter_scheduler] available_filters``; those in
+    ``enabled_filters`` run.
 
     :raises hvfilter.model.problem.Problem: two plug-ins share a name
     """

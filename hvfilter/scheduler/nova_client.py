@@ -82,7 +82,7 @@ def _hands_on_to_adapter(get: Any) -> bool:
 def providers_with_trait(trait: str) -> frozenset[str]:
     """The uuids of the providers that carry a trait themselves.
 
-    :raises hvfilter.placement.errors.PlacementError: they cannot be told
+    :raises hvfilter.placement.errors.PlacementError: Placement did not answer
     """
     return client.PlacementClient(NovaTransport()).uuids_with(trait)
 
@@ -90,7 +90,7 @@ def providers_with_trait(trait: str) -> frozenset[str]:
 def carried_traits() -> frozenset[str]:
     """Which of our trait names any provider carries.
 
-    :raises hvfilter.placement.errors.PlacementError: they cannot be told
+    :raises hvfilter.placement.errors.PlacementError: Placement did not answer
     """
     placement = client.PlacementClient(NovaTransport())
     return placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
@@ -99,7 +99,7 @@ def carried_traits() -> frozenset[str]:
 def known_traits() -> frozenset[str]:
     """Which of our trait names Placement knows.
 
-    :raises hvfilter.placement.errors.PlacementError: they cannot be told
+    :raises hvfilter.placement.errors.PlacementError: Placement did not answer
     """
     placement = client.PlacementClient(NovaTransport())
     return placement.traits_known(catalogue.TRAIT_PREFIX)

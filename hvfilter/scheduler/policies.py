@@ -40,12 +40,12 @@ def register() -> None:
 def start() -> None:
     """Read all options, so that a wrong one stops the service.
 
-    :raises ValueError: an option makes no sense, by itself or with another
+    :raises ValueError: an option is not valid, by itself or with another
     """
     register()
     settings.start()
     with _lock:
-        _words.clear()
+        _valid_values.clear()
     complain.forget()
 
 
@@ -66,31 +66,31 @@ def for_host(
 ) -> Policy:
     """The policy for a host in these aggregates.
 
-    An aggregate's word replaces the configuration's. Where aggregates
-    disagree the more careful word holds: all that any of them requires or
+    An aggregate's value replaces that of nova.conf. Where aggregates
+    disagree the stricter value applies: all that any of them requires or
     reserves, reject before infer before accept, enforcing before permissive.
 
     :param aggregates: of type nova.objects.Aggregate
-    :param complain: gets a text about metadata that makes no sense; the last
-        value that made sense stays in force, if this process saw one
+    :param complain: gets a text about invalid metadata; the last valid value
+        stays in force, if this process saw one
     """
-    said: dict[str, dict[str, Any]] = {}
+    values_by_name: dict[str, dict[str, Any]] = {}
     for aggregate in aggregates:
-        for name, word in _last_words(aggregate, complain).items():
+        for name, word in _values_of(aggregate, complain).items():
             if name in _FIELDS:
-                said.setdefault(name, {})[str(aggregate.name)] = word
-    if not said:
+                values_by_name.setdefault(name, {})[str(aggregate.name)] = word
+    if not values_by_name:
         return base
     changes: dict[str, Any] = {
         _FIELDS[name]: _MOST_CAREFUL[name](list(values.values()))
-        for name, values in said.items()
+        for name, values in values_by_name.items()
     }
-    for name in said.keys() & {'required', 'reserved'}:
-        changes[f'{name}_by'] = _said_by(name, said[name])
+    for name in values_by_name.keys() & {'required', 'reserved'}:
+        changes[f'{name}_by'] = _set_by(name, values_by_name[name])
     return dataclasses.replace(base, **changes)
 
 
-def _said_by(name: str, aggregates: Iterable[str]) -> str:
+def _set_by(name: str, aggregates: Iterable[str]) -> str:
     """Where a value was set, for reasons: the metadata and who has it."""
     names = sorted(map(_short, aggregates))
     noun = 'aggregate' if len(names) == 1 else 'aggregates'
@@ -115,18 +115,18 @@ def multiplier(
     found = [
         word
         for aggregate in aggregates
-        for key, word in _last_words(aggregate, complain).items()
+        for key, word in _values_of(aggregate, complain).items()
         if key == name
     ]
     return min(found, default=configured)
 
 
 _lock = threading.Lock()
-_words: dict[object, dict[str, Any]] = {}
-"""What each aggregate said when it last made sense."""
+_valid_values: dict[object, dict[str, Any]] = {}
+"""The last valid values of each aggregate, by uuid or name."""
 
 
-def _last_words(
+def _values_of(
     aggregate: Any, complain: Callable[[str], None]
 ) -> dict[str, Any]:
     metadata = aggregate.metadata
@@ -136,7 +136,7 @@ def _last_words(
     if not ours:
         return {}
     identity = _identity(aggregate)
-    before = _words.get(identity, {})
+    before = _valid_values.get(identity, {})
     now: dict[str, Any] = {}
     for key in ours:
         value = metadata[key]
@@ -151,9 +151,9 @@ def _last_words(
                 now[name] = before[name]
             complain(_wrong_value(aggregate.name, key, value, name in before))
     with _lock:
-        if len(_words) >= _MOST_AGGREGATES:
-            _words.clear()
-        _words[identity] = now
+        if len(_valid_values) >= _MOST_AGGREGATES:
+            _valid_values.clear()
+        _valid_values[identity] = now
     return now
 
 
@@ -186,7 +186,7 @@ def _required(value: str) -> tuple[str, ...]:
     return keys
 
 
-def _ignorance(value: str) -> WhenUnknown:
+def _when_unknown(value: str) -> WhenUnknown:
     return WhenUnknown(value.strip().lower())
 
 
@@ -212,8 +212,8 @@ def _first_of(*order: Any) -> Callable[[list[Any]], Any]:
 _READERS: dict[str, Callable[[str], Any]] = {
     'required': _required,
     'reserved': _keys,
-    'unreported': _ignorance,
-    'placement_unreachable': _ignorance,
+    'unreported': _when_unknown,
+    'placement_unreachable': _when_unknown,
     'mode': _mode,
     'preferred_weight_multiplier': _number,
     'scarce_weight_multiplier': _number,
@@ -238,12 +238,12 @@ _FIELDS = {
 _KEYS_ALLOWED = 'capabilities separated by commas: ' + ', '.join(
     catalogue.BY_KEY
 )
-_IGNORANCE_ALLOWED = ', '.join(each.value for each in WhenUnknown)
+_WHEN_UNKNOWN_ALLOWED = ', '.join(each.value for each in WhenUnknown)
 _ALLOWED = {
     'required': f'{_KEYS_ALLOWED}; all of one kind of processor',
     'reserved': _KEYS_ALLOWED,
-    'unreported': _IGNORANCE_ALLOWED,
-    'placement_unreachable': _IGNORANCE_ALLOWED,
+    'unreported': _WHEN_UNKNOWN_ALLOWED,
+    'placement_unreachable': _WHEN_UNKNOWN_ALLOWED,
     'mode': ', '.join(each.value for each in Mode),
     'preferred_weight_multiplier': 'a finite number',
     'scarce_weight_multiplier': 'a finite number',
@@ -275,14 +275,14 @@ def _short(value: object) -> str:
 
 
 class Complaints:
-    """Logs each complaint once, and remembers not too many."""
+    """Logs each text once; remembers at most _MOST_COMPLAINTS."""
 
     def __init__(self, log: Any = LOG) -> None:
         self._log = log
         self._made: set[str] = set()
 
     def __call__(self, text: str) -> None:
-        """Warn, unless it was said before."""
+        """Warn, unless this text was logged before."""
         if text in self._made:
             return
         if len(self._made) >= _MOST_COMPLAINTS:
@@ -291,9 +291,10 @@ class Complaints:
         self._log.log(stdlib_logging.WARNING, text)
 
     def forget(self) -> None:
-        """Say all again from now on."""
+        """Log all texts again from now on."""
         self._made.clear()
 
 
 complain = Complaints()
-"""Filter, weigher and prefilter see the same aggregates: it is said once."""
+"""Filter, weigher and prefilter see the same aggregates: each text is logged
+once."""

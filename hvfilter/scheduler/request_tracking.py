@@ -140,7 +140,7 @@ def _explain(spec: Any, tracked: TrackedRequest) -> None:
                 '%s; %s',
                 servers(spec),
                 limits,
-                _asked_and_there(spec, tracked.candidates, _refreshed),
+                _supply_words(spec, tracked.candidates, _refreshed),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
@@ -158,22 +158,22 @@ def _report(spec: Any, tracked: TrackedRequest) -> None:
                 '%s: the Placement query was limited to hosts %s; %s',
                 servers(spec),
                 limits,
-                _asked_and_there(spec, tracked.candidates, _as_it_is),
+                _supply_words(spec, tracked.candidates, _cached),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
 
 
-def _asked_and_there(
+def _supply_words(
     spec: Any,
     candidates: Sequence[Any],
-    look: Callable[[frozenset[str]], CachedTraits],
+    read: Callable[[frozenset[str]], CachedTraits],
 ) -> str:
     policy = policies.configured()
     needed = requests.requirements(request.from_spec(spec), policy)
     keys = needed.capabilities | policy.reserved
     traits = frozenset(catalogue.BY_KEY[key].trait for key in keys)
-    return context(needed, policy, look(traits), candidates)
+    return context(needed, policy, read(traits), candidates)
 
 
 def _refreshed(traits: frozenset[str]) -> CachedTraits:
@@ -182,7 +182,7 @@ def _refreshed(traits: frozenset[str]) -> CachedTraits:
         return worker_state.current().trait_cache.get(traits, times)
 
 
-def _as_it_is(traits: frozenset[str]) -> CachedTraits:
+def _cached(traits: frozenset[str]) -> CachedTraits:
     return worker_state.current().trait_cache.peek()
 
 
@@ -197,12 +197,12 @@ def _limits(spec: Any) -> str:
     if spec is None or utils.request_is_rebuild(spec):
         return ''
     asked = request.from_spec(spec)
-    said = [
+    traits = [
         (name.removeprefix('trait:'), value)
         for name, value in (*asked.extra_specs, *asked.image_traits)
     ]
-    required = {trait for trait, value in said if value == 'required'}
-    forbidden = {trait for trait, value in said if value == 'forbidden'}
+    required = {trait for trait, value in traits if value == 'required'}
+    forbidden = {trait for trait, value in traits if value == 'forbidden'}
     words = [
         f'{word} {", ".join(sorted(ours))}'
         for word, ours in (
@@ -214,8 +214,8 @@ def _limits(spec: Any) -> str:
     return ' and '.join(words)
 
 
-def _ours(spec: Any, name: str, said: set[str]) -> frozenset[str]:
-    return catalogue.own({*said, *(getattr(spec, name, None) or ())})
+def _ours(spec: Any, name: str, traits: set[str]) -> frozenset[str]:
+    return catalogue.own({*traits, *(getattr(spec, name, None) or ())})
 
 
 def context(

@@ -283,7 +283,7 @@ class AggregateTest(SettingsTestCase):
                     policies.configured(),
                     self.complaints.append,
                 )
-        self.assertLessEqual(len(policies._words), 5)
+        self.assertLessEqual(len(policies._valid_values), 5)
 
 
 class WeigherTest(SettingsTestCase):
