@@ -20,7 +20,7 @@ TRAIT_PREFIX = 'CUSTOM_HVFILTER_'
 
 
 class Stage(enum.Enum):
-    """Where a capability can be lost, in the order in which to mend it."""
+    """Where a capability can be lost, in the order in which to fix it."""
 
     CPU = 'cpu'
     FIRMWARE = 'firmware'

@@ -28,7 +28,7 @@ SCHEMA = 'hvfilter/report/1'
 SCHEMA_FILE = 'schemas/report-1.json'
 
 _STRENGTHS = {strength.name.lower(): strength for strength in Strength}
-_NOT_TOLD = 'the report does not tell'
+_NOT_REPORTED = 'not in the report'
 
 
 def to_document(report: HostReport) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def _untold(capability: Capability) -> Finding:
     return Finding(
         capability.key,
         tuple(
-            StageFinding(stage, State.UNKNOWN, _NOT_TOLD, '', ())
+            StageFinding(stage, State.UNKNOWN, _NOT_REPORTED, '', ())
             for stage in capability.stages
         ),
     )

@@ -150,7 +150,7 @@ class HostReport:
 
     :ivar machine: the ``uname -m`` of the host
     :ivar kernel: the ``uname -r`` of the host
-    :ivar origin: 'live', or which recording was looked at
+    :ivar origin: 'live', or which recording was read
     :ivar findings: one for each row of the catalogue, in its order
     """
 

@@ -93,7 +93,7 @@ _SUMMARIES = {
     Cause.UNKNOWN: 'reported {subject} as unknown',
     Cause.UNREPORTED: 'unreported',
     Cause.STALE: 'report is stale (week {subject})',
-    Cause.NO_KNOWLEDGE: 'Placement out of reach and nothing known',
+    Cause.NO_KNOWLEDGE: 'Placement unreachable and no cached data',
     Cause.NOT_UNDERSTOOD: 'request not understood: {subject}',
     Cause.ARCHITECTURE: 'does not run {subject} under KVM',
     Cause.RESERVED: 'reserved for guests that ask for {subject}',

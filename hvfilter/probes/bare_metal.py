@@ -141,13 +141,12 @@ def _clear(sign: Sign, survey: Survey) -> Observation:
     if survey.refused:
         path = survey.refused[0][0]
         reason = (
-            f'no hypervisor shows in {sign.source}, but {path} may not be '
-            'looked at'
+            f'no hypervisor shows in {sign.source}, but {path} may not be read'
         )
     elif not survey.looked:
         reason = (
             f'no hypervisor shows in {sign.source}, where some hide, and '
-            'neither DMI nor the PCI devices can be looked at'
+            'neither DMI nor the PCI devices can be read'
         )
     else:
         return _said(
@@ -267,14 +266,14 @@ def _named(host: ProbeContext, survey: Survey) -> Iterator[Observation]:
     for sign in survey.real:
         doubt = ''
         if survey.refused:
-            doubt = f'{survey.refused[0][0]} may not be looked at'
+            doubt = f'{survey.refused[0][0]} may not be read'
         elif host.arch is Arch.ARM64 and _not_at_el2(host):
             doubt = (
                 'its kernel was not entered at EL2: something else may run '
                 'there'
             )
         elif survey.withheld and _no_kvm(host):
-            doubt = f'only root may look at {survey.withheld[0]}'
+            doubt = f'only root may read {survey.withheld[0]}'
         reason = f'{sign.source} names {sign.asked}, but {doubt}'
         yield _said(
             State.UNKNOWN if doubt else State.PRESENT,

@@ -152,9 +152,9 @@ _TDX_FIRMWARE = Remedy(
 )
 _TDX_KERNEL = Remedy(
     'kernel_with_tdx',
-    'run a kernel with CONFIG_INTEL_TDX_HOST (6.8 or later), or look as root '
-    'with the module msr loaded',
-    'neither flags nor registers tell of TDX',
+    'run a kernel with CONFIG_INTEL_TDX_HOST (6.8 or later), or run hvfilter '
+    'as root with the module msr loaded',
+    'neither flags nor registers show TDX',
     vendor='Intel',
     source='kernel arch/x86/Kconfig',
 )
@@ -511,7 +511,7 @@ def _tdx_processor(host: ProbeContext) -> Iterator[Observation]:
     try:
         info = host.cpuinfo
     except Denied as denied:
-        yield cpu.denied('tdx', denied, 'cpuinfo does not tell of TDX')
+        yield cpu.denied('tdx', denied, 'cpuinfo does not show TDX')
         return
     if info.first('vendor_id') in AMD_VENDORS:
         yield cpu.absent(
@@ -551,7 +551,7 @@ def _tdx_registers(host: ProbeContext) -> Iterator[Observation]:
     try:
         values = [host.msr(cpu, MTRRCAP) for cpu in host.cpus]
     except Denied as denied:
-        reason = 'neither the flags nor a register tell of TDX'
+        reason = 'neither the flags nor a register show TDX'
         yield source.denied('tdx', denied, reason, _TDX_KERNEL())
         return
     shown = ', '.join(f'{value:#x}' for value in dict.fromkeys(values))

@@ -87,26 +87,26 @@ RECORD_AGAIN = Remedy(
 )
 KVM_GROUP = Remedy(
     'access_kvm_group',
-    'let the user who looks open /dev/kvm, as a member of its group',
-    'KVM could not be asked for want of permission',
+    'add the user who runs hvfilter to the group of /dev/kvm',
+    'permission denied on /dev/kvm',
     source='udev rule 50-udev-default.rules of systemd, group kvm',
 )
 MSR_AS_ROOT = Remedy(
     'access_msr',
-    'load the module msr (modprobe msr) and look as root',
+    'load the module msr (modprobe msr) and run hvfilter as root',
     'a model-specific register could not be read',
     machine='any with x86 processors',
     source='msr(4)',
 )
 AS_ROOT = Remedy(
     'access_as_root',
-    'look as root, who may {what}',
-    'a source could not be asked for want of permission',
+    'run hvfilter as root to {what}',
+    'permission denied',
     source='the errno EACCES or EPERM',
 )
 ON_THE_HOST = Remedy(
     'access_on_the_host',
-    'look on the host itself, not in a container that hides /sys',
+    'run hvfilter on the host itself, not in a container that hides /sys',
     'sysfs is not shown',
     machine='a container',
     source='sysfs(5)',

@@ -57,7 +57,7 @@ class Ia64(Probe):
         source = Source(Stage.KVM, Strength.IOCTL, 'uname -m', 'KVM for ia64')
         yield Source(
             Stage.FIRMWARE, Strength.REGISTER, 'PAL', 'VT-i services'
-        ).unknown('hvm', '', 'whether PAL offers VT-i is not looked at')
+        ).unknown('hvm', '', 'hvfilter does not check whether PAL offers VT-i')
         for key in ('kvm', 'slat', 'nested'):
             yield source.absent(
                 key,
@@ -74,7 +74,7 @@ def _family(host: ProbeContext) -> Iterator[Observation]:
         features = host.cpuinfo.first('features')
     except Denied as denied:
         for key in (*_KEYS, *single_kvm.HARDWARE[1:]):
-            reason = 'cpuinfo does not tell the processor'
+            reason = 'cpuinfo does not name the processor'
             yield source.denied(key, denied, reason)
         return
     generation = number(next(iter(family.split()), ''))

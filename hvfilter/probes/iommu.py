@@ -223,7 +223,7 @@ def _chips(host: ProbeContext) -> Iterator[Observation]:
         yield source.absent(key, value, reason, remedy)
     else:
         yield source.unknown(
-            key, value, 'the interrupt chips do not tell of remapping'
+            key, value, 'the interrupt chips do not show whether they remap'
         )
 
 

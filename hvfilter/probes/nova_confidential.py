@@ -93,7 +93,7 @@ _GUEST_LIMIT = Remedy(
     'num_memory_encrypted_guests',
     'remove num_memory_encrypted_guests from [libvirt] in nova.conf, or '
     'raise it',
-    'Nova is told to start no guests with encrypted memory',
+    'Nova is configured to start no guests with encrypted memory',
     vendor='AMD',
     kernel='any; Nova up to 33',
     source='nova/conf/libvirt.py',

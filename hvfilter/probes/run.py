@@ -41,8 +41,8 @@ def observe(host: ProbeContext, probes: Iterable[Probe]) -> list[Observation]:
                 found.append(observation)
         except Exception:
             LOG.exception(
-                'Probe %s failed; what it did not say is unknown. This is a '
-                'bug: report it with the output of "hvfilter record"',
+                'Probe %s failed; what it did not observe is unknown. This '
+                'is a bug: report it with the output of "hvfilter record"',
                 type(probe).__name__,
             )
     return found

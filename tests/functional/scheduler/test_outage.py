@@ -24,7 +24,7 @@ class OutageTest(landing.LandingTestCase):
         with self.gate.refusing(looks_up_holders):
             server = self.boot(self.flavor(**NESTED), status='ERROR')
         self.assertIn('No valid host', server['fault']['message'])
-        self.assertIn('Placement out of reach', log.output)
+        self.assertIn('Placement unreachable', log.output)
 
     def test_guests_land_as_ever_when_it_is_over(self) -> None:
         self.flags(retry_s=0.0, group='hvfilter')

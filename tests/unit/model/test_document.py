@@ -144,7 +144,7 @@ class TestFromDocument(testtools.TestCase):
         del self.document['capabilities']['kvm']
         report = document.loads(json.dumps(self.document))
         self.assertIs(State.UNKNOWN, report['kvm'].state)
-        self.assertEqual('the report does not tell', report['kvm'].reason)
+        self.assertEqual('not in the report', report['kvm'].reason)
 
     def test_passed_over_when_the_catalogue_does_not_know_it(self):
         self.document['capabilities']['warp_drive'] = {'state': 'present'}

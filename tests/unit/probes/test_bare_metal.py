@@ -47,7 +47,8 @@ class TestBareMetal(ProbeTestCase):
                 states = {one.state.value for one in said}
                 self.assertNotIn('absent', states)
             refused = 'EACCES' in observation.value
-            self.assertEqual(refused, 'look as root' in observation.remedy)
+            advised = 'run hvfilter as root' in observation.remedy
+            self.assertEqual(refused, advised)
         return combine.decide(Stage.CPU, said)
 
     def check(self, state, look, words=''):
@@ -246,7 +247,7 @@ class TestBareMetal(ProbeTestCase):
                     files={**dmi('HPE'), path: EACCES, '/proc/misc': misc},
                     modules=(),
                 )
-                words = f'only root may look at {path}'
+                words = f'only root may read {path}'
                 self.check(state, look, words if state == 'unknown' else '')
 
     def test_fadt_when_psci_goes_to_a_hypervisor(self):

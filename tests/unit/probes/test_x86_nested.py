@@ -171,7 +171,7 @@ class TestOffered(ProbeTestCase):
         self.assertEqual(
             'KVM could not be asked about nested EPT', said.reason
         )
-        self.assertThat(said.remedy, Contains('member of its group'))
+        self.assertThat(said.remedy, Contains('to the group of /dev/kvm'))
         self.assertEqual([], self.kvm(look, 'ept'))
 
 

@@ -336,7 +336,7 @@ class UnreachableTest(base.SchedulerTestCase):
         self.clock.pass_s(2)
         self.assertEqual([], self.passing(self.hosts, spec(NESTED)))
         self.assertEqual(3, len(self.passing(self.hosts, spec())))
-        self.assertIn('Placement out of reach', self.log.output)
+        self.assertIn('Placement unreachable', self.log.output)
 
     def test_policy_decides_when_nothing_is_known(self):
         self.fleet.fall()

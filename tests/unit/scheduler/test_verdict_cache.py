@@ -62,7 +62,7 @@ class VerdictCacheTest(base.SchedulerTestCase):
         self.fleet.fall()
         verdicts = self.verdicts_for(nested='required')
         self.assertIn(
-            'Placement out of reach', self.verdict(verdicts, host('a'))
+            'Placement unreachable', self.verdict(verdicts, host('a'))
         )
         self.fleet.rise()
         self.clock.pass_s(6)
