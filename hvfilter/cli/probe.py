@@ -40,10 +40,10 @@ class ColouredState(Column):
 
 
 class Probe(host_command.HostCommand, Lister):
-    """Show what a host offers to KVM guests, and why the rest is missing.
+    """Show the capabilities a host offers to KVM guests, with reasons.
 
-    Nothing on the host is changed. The formats json and yaml give the whole
-    report, hvfilter/report/1, with all evidence, unless columns are chosen.
+    Missing capabilities are shown with the reason and the remedy. Nothing on
+    the host is changed. The formats json and yaml give the whole report, hvfilter/report/1, with all evidence, unless columns are chosen.
     """
 
     error_status = exit_codes.UNUSABLE

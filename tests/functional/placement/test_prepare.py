@@ -53,7 +53,7 @@ class PrepareTest(test_publish.CommandTestCase):
         requests = len(self.proxy.requests)
         done = self.publish()
         self.assertEqual(0, done.returncode, done.stderr)
-        self.assertIn('knows all', done.stderr)
+        self.assertIn('exist in Placement', done.stderr)
         self.assertEqual(requests + 1, len(self.proxy.requests))
         self.assertEqual(base.FOREIGN | test_publish.OLD, self.traits())
 
