@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core: what can be found out, asked for and answered. Imports stdlib."""
+"""The core: capabilities, findings, requests and verdicts. Imports stdlib."""

@@ -29,7 +29,7 @@ class Stage(enum.Enum):
 
 
 class Arch(enum.Enum):
-    """Processor families whose virtualization is looked at differently."""
+    """Processor families whose virtualization differs."""
 
     X86 = 'x86'
     ARM64 = 'arm64'
@@ -199,8 +199,8 @@ class Capability:
 _UNKNOWN = '_UNKNOWN'
 
 REPORTED_TRAIT = TRAIT_PREFIX + 'REPORTED'
-"""The marker: hvfilter looked at this host. Not a finding: it is published
-with every report and tells "lacks it" from "never asked"."""
+"""The marker: hvfilter reported on this host. Not a finding: it is published
+with every report and separates "lacks it" from "never reported"."""
 
 _ALL_STAGES = tuple(Stage)
 _HARDWARE = (Stage.CPU, Stage.FIRMWARE)
@@ -561,8 +561,8 @@ BUILT_ON: Mapping[str, frozenset[str]] = types.MappingProxyType(
         'nested_slat': frozenset({'nested'}),
     }
 )
-"""Who asks for one of these asks for more of the same: a host that is kept
-for guests that ask for the lesser is for this one too."""
+"""What each of these includes: a host that is reserved for guests that request
+one of the included capabilities accepts guests that request this one."""
 
 BY_TRAIT: Mapping[str, Capability] = types.MappingProxyType(
     {capability.trait: capability for capability in CATALOGUE}

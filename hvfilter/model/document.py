@@ -3,7 +3,7 @@
 
 The JSON Schema is ``schemas/report-1.json`` beside this module. A member is
 only ever added to the form together with the next number; capabilities may
-come and go with the catalogue, and a reader passes over those it does not
+come and go with the catalogue, and a reader ignores those it does not
 know.
 """
 
@@ -48,8 +48,8 @@ def to_document(report: HostReport) -> dict[str, Any]:
 def from_document(whole: form.JsonNode) -> HostReport:
     """The report of a document, in the catalogue's order.
 
-    A capability that the document does not tell of is UNKNOWN in every
-    stage; one that the catalogue does not hold is passed over.
+    A capability that the document does not contain is UNKNOWN at every
+    stage; one that the catalogue does not contain is ignored.
 
     :raises DocumentError: naming the place that is wrong
     """
@@ -57,15 +57,15 @@ def from_document(whole: form.JsonNode) -> HostReport:
     found = whole.members(
         ('schema', 'origin', 'machine', 'kernel', 'capabilities')
     )
-    told = found['capabilities'].entries()
+    reported = found['capabilities'].entries()
     return HostReport(
         machine=found['machine'].text(),
         kernel=found['kernel'].text(),
         origin=found['origin'].text(),
         findings=tuple(
-            _read_finding(capability, told[capability.key])
-            if capability.key in told
-            else _untold(capability)
+            _read_finding(capability, reported[capability.key])
+            if capability.key in reported
+            else _not_reported(capability)
             for capability in CATALOGUE
         ),
     )
@@ -158,8 +158,8 @@ def _read_override(found: dict[str, form.JsonNode]) -> Override | None:
 
 
 def _check_derived(finding: Finding, found: dict[str, form.JsonNode]) -> None:
-    """What follows from the stages is told for the reader's comfort: it must
-    not tell another story than they do."""
+    """What follows from the stages is repeated for the reader: both must
+    agree."""
     where = found['state']
     if finding.override is not None:
         where = found['overruled'].entries()['found']
@@ -230,7 +230,7 @@ def _read_evidence(
     return evidence
 
 
-def _untold(capability: Capability) -> Finding:
+def _not_reported(capability: Capability) -> Finding:
     return Finding(
         capability.key,
         tuple(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings: what is known of one host, stage by stage, with the evidence."""
+"""Findings: the state of each capability of a host, with the evidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hvfilter.model.catalogue import Stage
 
 
 class State(enum.Enum):
-    """Three-valued: could not look is never the same as is not there."""
+    """Three-valued: a failed check is UNKNOWN, never ABSENT."""
 
     PRESENT = 'present'
     ABSENT = 'absent'
@@ -21,7 +21,7 @@ class State(enum.Enum):
 
 
 class Strength(enum.IntEnum):
-    """How much a source proves; the stronger wins a contradiction.
+    """How much a source proves; the stronger decides a contradiction.
 
     Raw registers come last because they ignore what the firmware and the
     kernel made of them.
@@ -36,12 +36,12 @@ class Strength(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """What one source says about one stage of one capability.
+    """What one source shows of one stage of one capability.
 
     :ivar capability: a key of the catalogue
-    :ivar source: the file, ioctl, register or option that was asked
-    :ivar asked: what was looked for in it
-    :ivar value: what it answered, raw; or the errno and its text
+    :ivar source: the file, ioctl, register or option that was read
+    :ivar asked: what was read from it
+    :ivar value: the raw value; or the errno and its text
     :ivar reason: one sentence for a person
     :ivar remedy: what a person can do about it, '' when nothing
     """
@@ -62,7 +62,7 @@ class StageFinding:
     """One stage of one capability, decided.
 
     :ivar observations: all that was observed, the deciding one first
-    :ivar contradicted: a weaker source said the opposite
+    :ivar contradicted: a weaker source shows the opposite
     """
 
     stage: Stage
@@ -75,10 +75,10 @@ class StageFinding:
 
 @dataclasses.dataclass(frozen=True)
 class Override:
-    """An operator's word against the finding.
+    """An operator's override of a finding.
 
     :ivar state: what to publish instead
-    :ivar origin: who says so, such as the option and its file
+    :ivar origin: where it is set, such as the option and its file
     """
 
     state: State
@@ -98,7 +98,7 @@ class Finding:
 
     @property
     def found(self) -> State:
-        """What the evidence says, whatever an operator says.
+        """The state that the evidence shows, without the override.
 
         ABSENT as soon as one stage is; PRESENT when every decisive stage
         is; UNKNOWN otherwise.
@@ -113,7 +113,7 @@ class Finding:
 
     @property
     def state(self) -> State:
-        """What is published: the finding, unless it was overruled."""
+        """What is published: the finding, unless it is overridden."""
         return self.override.state if self.override else self.found
 
     @property

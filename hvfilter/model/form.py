@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON forms: read with suspicion, written for review.
+"""JSON documents: validated when read, formatted for review.
 
 A document may come from a stranger's bug report or from an editor, so every
-complaint names the place in the document and what would be right there.
+error names the place in the document and what is expected there.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ EnumT = TypeVar('EnumT', bound=enum.Enum)
 
 
 class DocumentError(Exception):
-    """A document is not of the form that it should have.
+    """A document is invalid.
 
     :ivar path: the place, such as ``capabilities.kvm.state``; '' is the whole
-    :ivar problem: what is wrong there, and what would be right
+    :ivar problem: what is wrong there, and what is expected
     """
 
     def __init__(self, path: str, problem: str) -> None:
@@ -52,9 +52,9 @@ class DocumentError(Exception):
 
 
 class JsonNode:
-    """One value of a document, and where it stands.
+    """One value of a document, and its path.
 
-    Each method returns the value in the wanted type or raises DocumentError.
+    Each method returns the value in the expected type or raises DocumentError.
     """
 
     __slots__ = ('path', 'value')
@@ -64,7 +64,7 @@ class JsonNode:
         self.path = path
 
     def fail(self, problem: str) -> DocumentError:
-        """The complaint about this place, to be raised."""
+        """The error about this place, to be raised."""
         return DocumentError(self.path, problem)
 
     def entries(self) -> dict[str, JsonNode]:
@@ -129,13 +129,13 @@ class JsonNode:
         raise self.fail(f'must be one of {known}, not {_shown(self.value)}')
 
     def schema(self, name: str) -> None:
-        """Check that an object says that it is of this form."""
+        """Check the schema that an object names."""
         found = self.entries()
         if 'schema' not in found:
             raise self.fail(f'not a "{name}" document: "schema" is missing')
-        said = found['schema']
-        if said.value != name:
-            raise said.fail(f'must be "{name}", not {_shown(said.value)}')
+        schema = found['schema']
+        if schema.value != name:
+            raise schema.fail(f'must be "{name}", not {_shown(schema.value)}')
 
 
 def parse(text: str | bytes) -> JsonNode:
@@ -170,8 +170,7 @@ def parse(text: str | bytes) -> JsonNode:
 
 
 def _check_amount(text: str | bytes) -> None:
-    """Before anything is built of it: what a text says can take far more
-    memory than the text."""
+    """Before it is parsed: values can take far more memory than the text."""
     data = text.encode('utf-8', 'replace') if isinstance(text, str) else text
     if sum(map(data.count, (b',', b'[', b'{'))) > VALUES_LIMIT:
         raise DocumentError('', f'more than {VALUES_LIMIT} values')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's policy: what guests need and what ignorance means."""
+"""The operator's policy: required capabilities, and unknown ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import enum
 class WhenUnknown(enum.Enum):
     """What to do when it is not known whether a host has a capability.
 
-    INFER: whatever Nova's own host state can honestly tell is used; beyond
-    that, what the policy wants of every guest is let pass, and what a flavor
-    or an image asks for explicitly is not.
-    ACCEPT: let everything pass. REJECT: let nothing pass.
+    INFER: Nova's own host state decides where it can. Otherwise the host is
+    accepted for what the policy requires of every guest, and rejected for
+    what a flavor or an image requests explicitly.
+    ACCEPT: accept the host. REJECT: reject it.
     """
 
     INFER = 'infer'
@@ -22,7 +22,7 @@ class WhenUnknown(enum.Enum):
 
 
 class Mode(enum.Enum):
-    """What becomes of a verdict: PERMISSIVE logs and counts it only."""
+    """Whether a verdict is enforced: PERMISSIVE only logs and counts it."""
 
     ENFORCING = 'enforcing'
     PERMISSIVE = 'permissive'
@@ -33,11 +33,12 @@ class Policy:
     """What the operator decides.
 
     :ivar required: capability keys that every KVM guest needs
-    :ivar unreported: hosts on which hvfilter never looked
-    :ivar unreachable: Placement does not answer and nothing recent is known
-    :ivar reserved: capability keys whose hosts are kept for guests that ask
-        for them
-    :ivar mode: whether verdicts are carried out; it does not change them
+    :ivar unreported: for hosts without a report
+    :ivar unreachable: for when Placement is unreachable and nothing recent is
+        cached
+    :ivar reserved: capability keys whose hosts are reserved for guests that
+        request them
+    :ivar mode: whether verdicts are enforced; it does not change them
     :ivar required_by: where ``required`` was set, for reasons
     :ivar reserved_by: where ``reserved`` was set, likewise
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requirements: what a guest asks of the host it is to land on."""
+"""Requirements: what a guest requests of its host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Demand(enum.Enum):
 
 
 class Origin(enum.Enum):
-    """Who asks."""
+    """Where a request comes from."""
 
     FLAVOR = 'flavor'
     IMAGE = 'image'
@@ -27,11 +27,11 @@ class Origin(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
-    """One capability, wanted or unwanted.
+    """One capability that is required, preferred or forbidden.
 
     :ivar capability: a key of the catalogue
-    :ivar origin: who asks
-    :ivar words: what was said, as it stands: ``hvfilter:nested=required``
+    :ivar origin: where the request comes from
+    :ivar words: the request as it was written: ``hvfilter:nested=required``
     :ivar explicit: asked of this guest in hvfilter's own words. A policy's
         default is not, and neither is ``img_hv_type=kvm``, which images had
         long before any host reported: where nothing is known of a host,
@@ -49,7 +49,7 @@ class Requirement:
 class InvalidRequest:
     """A request that no host can meet because it makes no sense.
 
-    :ivar words: what was said, shortened
+    :ivar words: the request as it was written, shortened
     :ivar problem: what is wrong with it and what would be right
     """
 
@@ -60,13 +60,13 @@ class InvalidRequest:
 
 @dataclasses.dataclass(frozen=True)
 class Requirements:
-    """All that one guest asks.
+    """All that one guest requests.
 
     :ivar items: required, forbidden and preferred capabilities
     :ivar invalid: requests that were not understood: they reject every host,
         since ignoring them could put the guest on a wrong one
     :ivar architecture: what the guest's processor must be, in Nova's name,
-        when the guest is to run under KVM; None when it was not said
+        when the guest is to run under KVM; None when that is not set
     :ivar in_place: the guest is on the host already and only its image
         changes: what is kept free for others does not concern it
     :ivar emulable: the image allows that the guest is emulated: a host will

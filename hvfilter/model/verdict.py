@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts: may this guest land on this host, and why not."""
+"""Verdicts: whether a host accepts a guest, and why not."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class HostCapabilities:
 
     :ivar capabilities: keys of the catalogue that are PRESENT
     :ivar reported: the host carries the marker trait
-    :ivar undecided: keys of which nobody can tell; what is neither here nor
-        in ``capabilities`` is lacking
+    :ivar undecided: keys whose state is not known; what is neither here nor
+        in ``capabilities`` is missing
     :ivar unknown: those of ``undecided`` that the host itself reported as
         unknown
     :ivar native: architectures, in Nova's names, of the guests that the
@@ -47,8 +47,8 @@ class HostCapabilities:
 
 
 class Cause(enum.Enum):
-    """Why a host was passed over. The values are frozen: logs and counters
-    are read by machines."""
+    """Why a host was rejected. The values are frozen: programs read logs and
+    counters."""
 
     LACKS = 'lacks'
     HAS_FORBIDDEN = 'has_forbidden'
@@ -78,7 +78,7 @@ class Reason:
 
     @property
     def summary(self) -> str:
-        """A few words that group hosts: "lacks nested"."""
+        """A short text that groups hosts: "lacks nested"."""
         return _SUMMARIES[self.cause].format(subject=self.subject)
 
     def __str__(self) -> str:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is found out about a host: one small file a family of questions."""
+"""Probes: each observes one family of capabilities on a host."""

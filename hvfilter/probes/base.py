@@ -20,7 +20,7 @@ class Probe(abc.ABC):
     * asks the machine only through ``host``, so that it runs on a recorded
       host as on the live one,
     * changes nothing,
-    * says nothing of a stage that it cannot judge, or UNKNOWN with the
+    * observes nothing of a stage that it cannot decide, or UNKNOWN with the
       reason: :class:`~hvfilter.host.door.Denied` is never ABSENT,
     * gives a remedy wherever a person could change the answer.
     """
@@ -29,4 +29,4 @@ class Probe(abc.ABC):
 
     @abc.abstractmethod
     def observe(self, host: ProbeContext) -> Iterator[Observation]:
-        """All that this family's sources say, in any order."""
+        """The observations of this family's sources, in any order."""

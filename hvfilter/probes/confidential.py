@@ -223,17 +223,17 @@ def _together(conditions: Iterable[Observation]) -> Iterator[Observation]:
     """What KVM needs all of: one that is not met, or not known, leaves those
     that are met without weight, however strong their sources are."""
     found = list(conditions)
-    met = all(said.state is State.PRESENT for said in found)
-    for said in found:
-        if met or said.state is not State.PRESENT:
-            yield said
+    met = all(observation.state is State.PRESENT for observation in found)
+    for observation in found:
+        if met or observation.state is not State.PRESENT:
+            yield observation
         else:
             yield dataclasses.replace(
-                said,
+                observation,
                 state=State.UNKNOWN,
                 # What is not met or not known comes first.
                 strength=Strength.REGISTER,
-                reason=f'{said.reason}; that alone is not enough',
+                reason=f'{observation.reason}; that alone is not enough',
             )
 
 

@@ -54,22 +54,25 @@ class KvmDevice(Probe):
         closed = kvm_access.closed_to_qemu(host)
         observed = list(_observe(host))
         yield from _doubts(observed)
-        for said in observed:
-            present = said.state is State.PRESENT and said.capability == 'kvm'
+        for observation in observed:
+            present = (
+                observation.state is State.PRESENT
+                and observation.capability == 'kvm'
+            )
             if closed and present:
                 yield dataclasses.replace(
-                    said,
+                    observation,
                     state=State.UNKNOWN,
                     reason=closed[0],
                     remedy=closed[1],
                 )
-            elif unmet and said.state is State.PRESENT:
-                reason = f'{said.reason}; but {unmet}'
+            elif unmet and observation.state is State.PRESENT:
+                reason = f'{observation.reason}; but {unmet}'
                 yield dataclasses.replace(
-                    said, state=State.UNKNOWN, reason=reason
+                    observation, state=State.UNKNOWN, reason=reason
                 )
             else:
-                yield said
+                yield observation
 
 
 def _doubts(observed: list[Observation]) -> Iterator[Observation]:
@@ -78,12 +81,16 @@ def _doubts(observed: list[Observation]) -> Iterator[Observation]:
     Where it is known that KVM runs guests, and only QEMU may not open the
     device, KVM uses what it uses.
     """
-    of_kvm = [said for said in observed if said.capability == 'kvm']
-    if any(said.state is not State.UNKNOWN for said in of_kvm):
+    of_kvm = [
+        observation
+        for observation in observed
+        if observation.capability == 'kvm'
+    ]
+    if any(observation.state is not State.UNKNOWN for observation in of_kvm):
         return
     if not of_kvm:
         return
-    doubt = max(of_kvm, key=lambda said: said.strength)
+    doubt = max(of_kvm, key=lambda observation: observation.strength)
     for key in _NEEDS_KVM:
         if key != 'kvm':
             yield dataclasses.replace(

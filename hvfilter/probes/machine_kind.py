@@ -36,7 +36,7 @@ def kind(host: ProbeContext) -> Kind:
 def _kind(host: ProbeContext) -> Kind:
     if _controls_xen(host):
         return Kind.XEN_CONTROL
-    states = {said.state for said in BareMetal().observe(host)}
+    states = {observation.state for observation in BareMetal().observe(host)}
     if State.ABSENT in states:
         return Kind.GUEST
     return Kind.BARE_METAL if State.PRESENT in states else Kind.UNKNOWN

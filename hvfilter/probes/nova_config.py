@@ -81,11 +81,11 @@ def _files(options: NovaOptions) -> str:
 
 
 def _value(options: NovaOptions) -> str:
-    said = [
+    lines = [
         f'{name} = {value}' for name, value in sorted(options.values.items())
     ]
-    said += [str(denied) for denied in options.refused]
-    return '; '.join(map(shortened, said)) or 'nothing set'
+    lines += [str(denied) for denied in options.refused]
+    return '; '.join(map(shortened, lines)) or 'nothing set'
 
 
 def _guest_features(host: ProbeContext) -> tuple[str, ...]:

@@ -280,11 +280,11 @@ def _modules(host: ProbeContext) -> Iterator[Observation]:
         return
     if runs:
         unmet = unmet_need(host)
-        for said in single_kvm.from_device(
+        for observation in single_kvm.from_device(
             host, _EXTENSION, Strength.PARAMETER
         ):
-            if not unmet or said.stage is not Stage.KVM:
-                yield said
+            if not unmet or observation.stage is not Stage.KVM:
+                yield observation
         return
     try:
         version = host.kvm_api_version()

@@ -30,7 +30,7 @@ def registered() -> tuple[Probe, ...]:
 def observe(host: ProbeContext, probes: Iterable[Probe]) -> list[Observation]:
     """All observations of the probes that fit the host's architecture.
 
-    What a failing probe had said before it failed is kept.
+    What a probe observed before it failed is kept.
     """
     found: list[Observation] = []
     for probe in probes:

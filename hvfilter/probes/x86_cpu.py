@@ -42,12 +42,14 @@ class X86Cpu(Probe):
             )
             if key in flags:
                 reading = _without_hidden(key, flags, registers)
-                said = _observation(host, key, reading, Strength.FLAGS, other)
+                observation = _observation(
+                    host, key, reading, Strength.FLAGS, other
+                )
                 if _shows_neither(flags):
-                    said = _or_firmware(
-                        host, said, registers[key], reading.mixed
+                    observation = _or_firmware(
+                        host, observation, registers[key], reading.mixed
                     )
-                yield said
+                yield observation
 
 
 def _without_hidden(key: str, flags: Readings, registers: Readings) -> Reading:
@@ -78,21 +80,27 @@ def _shows_neither(flags: Readings) -> bool:
 
 
 def _or_firmware(
-    host: ProbeContext, said: Observation, register: Reading, mixed: bool
+    host: ProbeContext,
+    observation: Observation,
+    register: Reading,
+    mixed: bool,
 ) -> Observation:
     """Without the registers, who took a word out cannot be known.
 
     :param mixed: whether the word is left on some of the processors
     """
-    if said.state is not State.ABSENT or register.state is not State.UNKNOWN:
-        return said
-    if _of_another_maker(host, said.capability):
-        return said
-    feature = _name(host, said.capability)
+    if (
+        observation.state is not State.ABSENT
+        or register.state is not State.UNKNOWN
+    ):
+        return observation
+    if _of_another_maker(host, observation.capability):
+        return observation
+    feature = _name(host, observation.capability)
     hidden, word = cleared(host, 'vmx', 'svm')
     if word:
         return dataclasses.replace(
-            said,
+            observation,
             state=State.UNKNOWN,
             reason=f'{word} on the kernel command line hides {feature}',
             remedy=x86_remedies.CLEARED(name=hidden, word=word),
@@ -100,7 +108,7 @@ def _or_firmware(
     denied = _command_line_refused(host)
     if denied:
         return dataclasses.replace(
-            said,
+            observation,
             state=State.UNKNOWN,
             reason=f'the kernel shows no {feature}; whether clearcpuid on its '
             f'command line hides it is not known: {denied}',
@@ -108,15 +116,15 @@ def _or_firmware(
         )
     machine = kind(host)
     if machine is Kind.GUEST:
-        return said
+        return observation
     if mixed:
         # Each processor has a register of its own (feat_ctl.c, amd.c).
         firmware = x86_remedies.for_firmware(host, vendor_module(host))
         return dataclasses.replace(
-            said, remedy=first(firmware, x86_remedies.ALIKE())
+            observation, remedy=first(firmware, x86_remedies.ALIKE())
         )
     return dataclasses.replace(
-        said,
+        observation,
         reason=f'the kernel shows no {feature}: the processor has none, or '
         'the firmware has switched it off',
         remedy=first(

@@ -92,9 +92,9 @@ class X86Firmware(Probe):
 
     def observe(self, host: ProbeContext) -> Iterator[Observation]:
         for form in _FORMS:
-            for said in self._of(host, form):
+            for observation in self._of(host, form):
                 for key in (*of_module(form.module), *EITHER):
-                    yield dataclasses.replace(said, capability=key)
+                    yield dataclasses.replace(observation, capability=key)
 
     def _of(self, host: ProbeContext, form: _Form) -> Iterator[Observation]:
         if kind(host) is Kind.XEN_CONTROL:

@@ -69,10 +69,16 @@ def _parameter(host: ProbeContext, row: Capability) -> Iterator[Observation]:
 
 def _slat(host: ProbeContext) -> Iterator[Observation]:
     """KVM uses no SLAT only if no module that runs uses its form of it."""
-    found = [said for row in _SLAT for said in _parameter(host, row)]
-    used = [said for said in found if said.state is not State.ABSENT]
-    for said in used or found[:1]:
-        yield dataclasses.replace(said, capability='slat')
+    found = [
+        observation for row in _SLAT for observation in _parameter(host, row)
+    ]
+    used = [
+        observation
+        for observation in found
+        if observation.state is not State.ABSENT
+    ]
+    for observation in used or found[:1]:
+        yield dataclasses.replace(observation, capability='slat')
 
 
 def _kept_from_starting(host: ProbeContext) -> Iterator[Observation]:

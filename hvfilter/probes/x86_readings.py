@@ -191,18 +191,18 @@ def vendor(host: ProbeContext) -> str:
 
 def _vendor(host: ProbeContext) -> str:
     try:
-        told = host.cpuinfo.first('vendor_id')
+        name = host.cpuinfo.first('vendor_id')
     except Denied:
-        told = ''
-    if told:
-        return told
+        name = ''
+    if name:
+        return name
     try:
         leaf = host.cpuid(host.cpus[0], 0)
     except Denied:
         return ''
     parts = (leaf.ebx, leaf.edx, leaf.ecx)
-    name = b''.join(part.to_bytes(4, 'little') for part in parts)
-    return name.decode('ascii', 'replace').strip(' \0')
+    raw = b''.join(part.to_bytes(4, 'little') for part in parts)
+    return raw.decode('ascii', 'replace').strip(' \0')
 
 
 def vendor_module(host: ProbeContext) -> str:

@@ -26,8 +26,8 @@ def report(
 ) -> HostReport:
     """All findings of one host, in the catalogue's order.
 
-    A stage of which nothing was observed is UNKNOWN; a capability that the
-    host's architecture cannot have is ABSENT at stage cpu. The order of the
+    A stage without an observation is UNKNOWN; a capability that the host's
+    architecture cannot have is ABSENT at stage cpu. The order of the
     observations does not matter.
     """
     grouped: dict[tuple[str, Stage], list[Observation]]
@@ -43,7 +43,7 @@ def report(
                 decide(
                     stage,
                     grouped[capability.key, stage],
-                    _unheard(stage, arch, machine),
+                    _not_observed(stage, arch, machine),
                 )
                 for stage in capability.stages
             ),
@@ -60,7 +60,7 @@ def possible(capability: Capability, arch: Arch) -> bool:
     return arch in capability.archs or arch is Arch.OTHER
 
 
-def _unheard(stage: Stage, arch: Arch, machine: str) -> str:
+def _not_observed(stage: Stage, arch: Arch, machine: str) -> str:
     """Why nothing was observed."""
     if arch is Arch.OTHER:
         return f'{machine[:40]!r} machines are not known to hvfilter'
@@ -68,19 +68,19 @@ def _unheard(stage: Stage, arch: Arch, machine: str) -> str:
 
 
 def decide(
-    stage: Stage, observations: Sequence[Observation], unheard: str = ''
+    stage: Stage, observations: Sequence[Observation], reason: str = ''
 ) -> StageFinding:
-    """One stage from all that was observed of it.
+    """The finding of one stage from its observations.
 
-    The strongest definite observation decides; among equals ABSENT wins,
-    because a wrong yes costs more than a wrong no. Where it could not be
-    found out whether KVM runs any guest, what it is set up to use is not
-    PRESENT: see :func:`_yes_withheld`. All are kept.
+    The strongest definite observation decides; among equals ABSENT decides,
+    because a wrong PRESENT costs more than a wrong ABSENT. Where it could
+    not be determined whether KVM runs any guest, what KVM is set up to use
+    is not PRESENT: see :func:`_yes_withheld`. All observations are kept.
 
-    :param unheard: the reason where nothing was observed
+    :param reason: where nothing was observed
     """
     if not observations:
-        reason = unheard or f'nothing was observed at {stage.value}'
+        reason = reason or f'nothing was observed at {stage.value}'
         return StageFinding(stage, State.UNKNOWN, reason, '', ())
     ranked = _yes_withheld(sorted(observations, key=_rank))
     first = ranked[0]
@@ -122,8 +122,8 @@ def _yes_withheld(ranked: list[Observation]) -> list[Observation]:
 
 
 def _rank(observation: Observation) -> tuple[bool, int, bool, list[str]]:
-    """Smallest first; what is equally strong goes by its words, so that the
-    order of asking never shows."""
+    """Smallest first; observations of equal strength are ordered by their
+    texts, so that the order of the probes never matters."""
     return (
         observation.state is State.UNKNOWN,
         -observation.strength,

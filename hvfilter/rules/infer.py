@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a host: its traits, and what Nova's host state can tell.
+"""What is known of a host: its traits, and Nova's host state.
 
-Nova's host state can only ever say no. libvirt's processor features are raw
-CPUID, which ignores a firmware lock and what KVM makes of it, and a kvm
+Nova's host state can only rule a capability out. libvirt's processor features
+are raw CPUID, which ignores a firmware lock and what KVM makes of it. A kvm
 domain type is offered on hosts whose Nova is configured for emulation. What
 it does prove: another vendor's or architecture's capabilities are not there,
-a processor that says it is virtual is no bare metal, and where libvirt itself
+a processor with the hypervisor bit is no bare metal, and where libvirt itself
 offers no kvm domain type, Nova starts no KVM guest. Whether Nova is configured
 for emulation it does not prove: libvirt offers both domain types then. But
 where it offers no qemu domain type, Nova emulates nothing.
@@ -49,13 +49,13 @@ _KVM_DRIVERS = frozenset({'', 'qemu', 'kvm'})
 
 @dataclasses.dataclass(frozen=True)
 class HostFacts:
-    """What Nova's host state tells, as far as it matters and makes sense.
+    """What Nova's host state shows, as far as it is valid and matters.
 
-    :ivar kvm_host: the hypervisor is QEMU, which may use KVM; a host that
-        does not say counts as one
+    :ivar kvm_host: the hypervisor is QEMU, which may use KVM; a host
+        without that information counts as one
     :ivar machine: the processor's architecture, '' when not known
-    :ivar vendor: libvirt's word for it, '' when not known
-    :ivar virtual: the processor says that it is virtual
+    :ivar vendor: libvirt's name of its vendor, '' when not known
+    :ivar virtual: the processor has the hypervisor bit
     :ivar native: architectures of the guests offered under KVM; None when
         nothing is known of any guest
     :ivar emulates: whether any guest is offered without KVM; likewise
@@ -71,7 +71,7 @@ class HostFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Processor:
-    """What ``cpu_info`` tells; see :class:`HostFacts`."""
+    """What ``cpu_info`` shows; see :class:`HostFacts`."""
 
     machine: str = ''
     vendor: str = ''
@@ -142,7 +142,7 @@ def may_use_kvm(hypervisor_type: object) -> bool:
 
 
 def absent(facts: HostFacts) -> frozenset[str]:
-    """The capabilities that the host honestly cannot have."""
+    """The capabilities that the host certainly does not have."""
     gone: set[str] = set()
     arch = Arch.from_machine(facts.machine)
     if arch is not Arch.OTHER:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Can one host have all of these capabilities at all."""
+"""Whether one host can have all of several capabilities."""
 
 from __future__ import annotations
 
