@@ -43,7 +43,8 @@ class Probe(host_command.HostCommand, Lister):
     """Show the capabilities a host offers to KVM guests, with reasons.
 
     Missing capabilities are shown with the reason and the remedy. Nothing on
-    the host is changed. The formats json and yaml give the whole report, hvfilter/report/1, with all evidence, unless columns are chosen.
+    the host is changed. The formats json and yaml give the whole report,
+    hvfilter/report/1, with all evidence, unless columns are chosen.
     """
 
     error_status = exit_codes.UNUSABLE
