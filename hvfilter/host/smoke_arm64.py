@@ -7,10 +7,9 @@ caches, so it might miss what the host wrote to memory.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 
-from hvfilter.host import kvm, smoke
+from hvfilter.host import kvm, smoke, smoke_mmio
 
 _SIZE = 0x10000
 _CODE = 0x1000
@@ -18,18 +17,14 @@ _DEVICE = 0x10000000  # no memory there, so a store exits
 _MARK = 42
 
 
-def _words(*words: int) -> bytes:
-    return struct.pack(f'<{len(words)}I', *words)
-
-
 # void loop(unsigned long x0)
-_HOST = _words(
+_HOST = smoke_mmio.code(
     0xF1000400,  # L: subs x0, x0, #1
     0x54FFFFE1,  # b.ne L
     0xD65F03C0,  # ret
 )
 
-_GUEST = _words(
+_GUEST = smoke_mmio.code(
     0xF1000442,  # L: subs x2, x2, #1
     0x54FFFFE1,  # b.ne L
     0xB9000001,  # str w1, [x0]
@@ -54,7 +49,7 @@ class Guest(smoke.Guest):
 
     def ended_well(self, vcpu: kvm.Vcpu) -> bool:
         """It stored its mark where no memory is."""
-        return stored(vcpu, _DEVICE, _MARK)
+        return smoke_mmio.stored(vcpu, _DEVICE, _MARK)
 
     def _el1(self) -> smoke.Countdown:
         memory = self.vm.add_memory(0, _SIZE)
@@ -73,14 +68,3 @@ class Guest(smoke.Guest):
             vcpu.set_register(_X2, iterations)
 
         return smoke.Countdown(vcpu, set_iterations)
-
-
-def stored(vcpu: kvm.Vcpu, address: int, value: int) -> bool:
-    """The guest stored this 32-bit value at this device address."""
-    exit_ = vcpu.state.exits.mmio
-    return (
-        vcpu.state.exit_reason == kvm.EXIT_MMIO
-        and exit_.phys_addr == address
-        and bool(exit_.is_write)
-        and bytes(exit_.data[: exit_.len]) == struct.pack('<I', value)
-    )

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 
-from hvfilter.host import kvm, smoke, smoke_arm64
+from hvfilter.host import kvm, smoke, smoke_mmio
 
 _SIZE = 0x10000
 _RAM = 0x80000000
@@ -15,18 +14,14 @@ _DEVICE = 0x10000000  # no memory there, so a store exits
 _MARK = 42
 
 
-def _words(*words: int) -> bytes:
-    return struct.pack(f'<{len(words)}I', *words)
-
-
 # void loop(unsigned long a0)
-_HOST = _words(
+_HOST = smoke_mmio.code(
     0xFFF50513,  # L: addi a0, a0, -1
     0xFE051EE3,  # bnez a0, L
     0x00008067,  # ret
 )
 
-_GUEST = _words(
+_GUEST = smoke_mmio.code(
     0xFFF28293,  # L: addi t0, t0, -1
     0xFE029EE3,  # bnez t0, L
     0x00B52023,  # sw a1, 0(a0)
@@ -50,7 +45,7 @@ class Guest(smoke.Guest):
 
     def ended_well(self, vcpu: kvm.Vcpu) -> bool:
         """It stored its mark where no memory is."""
-        return smoke_arm64.stored(vcpu, _DEVICE, _MARK)
+        return smoke_mmio.stored(vcpu, _DEVICE, _MARK)
 
     def _vs_mode(self) -> smoke.Countdown:
         memory = self.vm.add_memory(_RAM, _SIZE)

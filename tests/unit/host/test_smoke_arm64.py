@@ -5,7 +5,7 @@ import errno
 
 import testtools
 
-from hvfilter.host import door, kvm, smoke_arm64
+from hvfilter.host import door, kvm, smoke_arm64, smoke_mmio
 from tests.fakes.processors import Arm64, stored
 from tests.unit.host import smoke_guest
 
@@ -56,7 +56,7 @@ class StoredTest(testtools.TestCase):
 
     def _told(self, state):
         vcpu = type('Vcpu', (), {'state': state})
-        return smoke_arm64.stored(vcpu, 0x10000000, 42)
+        return smoke_mmio.stored(vcpu, 0x10000000, 42)
 
     def test_true_when_it_is_the_mark_at_its_place(self):
         self.assertIs(True, self._told(stored(0x10000000, 42)))
