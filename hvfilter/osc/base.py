@@ -113,10 +113,11 @@ def capability(text: str) -> str:
     if key in catalogue.BY_KEY:
         return key
     near = spelling.nearest(key, catalogue.BY_KEY)
-    hint = f' Did you mean {near!r}?' if near else ''
+    known = f'Known are: {", ".join(catalogue.BY_KEY)}.'
+    hint = f'Did you mean {near!r}?' if near else known
     raise argparse.ArgumentTypeError(
-        f'{text!r} is no capability that this release of hvfilter knows.'
-        f'{hint} Known are: {", ".join(catalogue.BY_KEY)}.'
+        f'{text!r} is no capability that this release of hvfilter knows. '
+        f'{hint}'
     )
 
 

@@ -90,7 +90,7 @@ def contradiction(
         return 'Nova offers it, but hvfilter found that it does not work'
     if key == 'nested':
         return (
-            'guest CPU models contain it, but KVM does not offer it: '
+            'guest CPU models contain it, but guests cannot use it: '
             'see "hvfilter probe" on the host'
         )
     return ''

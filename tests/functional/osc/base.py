@@ -21,6 +21,7 @@ import requests
 from openstackclient import shell
 from osc_lib import clientmanager
 
+from hvfilter.model.week import Week
 from hvfilter.osc.plugin import API_NAME
 from hvfilter.placement import census
 from tests.functional import base, findings
@@ -155,11 +156,12 @@ class OpenStackTestCase(base.CloudTestCase):
         weeks_ago: int = 0,
     ) -> None:
         """What hvfilter reported of a host, and when."""
-        week = dataclasses.replace(
-            THIS_WEEK,
-            monday=THIS_WEEK.monday - weeks_ago * datetime.timedelta(7),
-        )
-        self.publish(host, findings.report(present, unknown), week)
+        self.publish(host, findings.report(present, unknown), week(weeks_ago))
+
+
+def week(ago: int) -> Week:
+    """The one that was so many weeks ago."""
+    return Week(THIS_WEEK.monday - ago * datetime.timedelta(7))
 
 
 def _context(env: dict[str, Any], **more: Any) -> Any:

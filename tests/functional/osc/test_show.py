@@ -35,7 +35,7 @@ class ShowTest(base.OpenStackTestCase):
         self.assertEqual('cpu_info: vmx', rows['vtx']['Nova'])
         self.assertIn('firmware', rows['vtx']['Contradiction'])
         self.assertEqual('HW_CPU_X86_VMX', rows['nested']['Nova'])
-        self.assertIn('KVM does not offer it', rows['nested']['Contradiction'])
+        self.assertIn('guests cannot use it', rows['nested']['Contradiction'])
         self.assertEqual('', rows['kvm']['Contradiction'])
 
     def test_contradiction_when_nova_rules_a_trait_out(self) -> None:
