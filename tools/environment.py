@@ -194,6 +194,9 @@ def pip_install(wanted: Environment, constraints: pathlib.Path) -> int:
     for name in wanted.requirements:
         command += ['-r', name]
     if wanted.purpose not in APART:
+        # What an earlier installation left here would be found before what
+        # this one says, in programs that are started here.
+        shutil.rmtree(ROOT / 'hvfilter.egg-info', ignore_errors=True)
         command += ['-e', '.']
     started = told = time.monotonic()
     with (
