@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from hvfilter.host.door import Denied, Host
+from hvfilter.host.base import Denied, Host
 from hvfilter.host.live import LiveHost
 from hvfilter.probes import nova_files, nova_options, nova_release
 from hvfilter.probes.context import ProbeContext
@@ -141,9 +141,9 @@ def with_named_files(host: Host, paths: tuple[str, ...] | None) -> Host:
     """
     if paths is None or isinstance(host, LiveHost):
         return host
-    from hvfilter.host.combined import CombinedHost
+    from hvfilter.host.layered import LayeredHost
 
-    return CombinedHost([host, _recorded_files(paths)])
+    return LayeredHost([host, _recorded_files(paths)])
 
 
 def _recorded_files(paths: tuple[str, ...]) -> Host:
@@ -171,5 +171,5 @@ def _exists(read: Any) -> bool:
     try:
         read()
     except Denied as denied:
-        return not denied.missing
+        return not denied.not_found
     return True

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from cliff.lister import Lister
 
 from hvfilter.cli import configuration, exit_codes, host_command, inputs
-from hvfilter.host.door import Denied, Host
+from hvfilter.host.base import Denied, Host
 from hvfilter.report import difference
 from hvfilter.rules import nested_set
 

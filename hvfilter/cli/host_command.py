@@ -8,7 +8,7 @@ import os
 from typing import TextIO
 
 from hvfilter.cli import configuration, exit_codes, inputs
-from hvfilter.host.door import Host
+from hvfilter.host.base import Host
 from hvfilter.model.finding import HostReport
 from hvfilter.model.problem import Problem
 
@@ -100,10 +100,10 @@ def host_from_args(parsed_args: argparse.Namespace) -> Host:
         return configuration.with_named_files(
             chosen[0], configuration.named_paths(parsed_args)
         )
-    from hvfilter.host.combined import CombinedHost
+    from hvfilter.host.layered import LayeredHost
 
     return configuration.with_named_files(
-        CombinedHost(chosen), configuration.named_paths(parsed_args)
+        LayeredHost(chosen), configuration.named_paths(parsed_args)
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from hvfilter.conf import agent
-from hvfilter.host.door import Denied, Host
+from hvfilter.host.base import Denied, Host
 from hvfilter.publish import base
 
 COMPUTE_ID = 'compute_id'
@@ -31,7 +31,7 @@ def identity(host: Host, conf: cfg.ConfigOpts) -> base.Identity:
         try:
             text = host.read(path)
         except Denied as denied:
-            if not denied.missing:
+            if not denied.not_found:
                 unreadable.append((path, str(denied)))
             continue
         compute_ids.append((path, text.decode('ascii', 'replace')))

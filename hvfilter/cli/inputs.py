@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from hvfilter.host.door import Host
+from hvfilter.host.base import Host
 from hvfilter.model import form
 from hvfilter.model.problem import Problem
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from hvfilter.cli import configuration
-from hvfilter.host.door import Host
+from hvfilter.host.base import Host
 from hvfilter.model.finding import HostReport
 from hvfilter.model.problem import Problem
 from hvfilter.rules import override

@@ -14,8 +14,8 @@ from cliff.command import Command
 
 from hvfilter import version
 from hvfilter.cli import exit_codes, host_command
-from hvfilter.host import own_names, snapshot, survey
-from hvfilter.host.door import Host
+from hvfilter.host import own_names, record_extras, snapshot
+from hvfilter.host.base import Host
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
@@ -72,7 +72,7 @@ class Record(host_command.HostCommand, Command):
             recording.state_versions(
                 nova_release.PACKAGE, (str(parsed_args.nova_release),)
             )
-        survey.ask(recording)
+        record_extras.ask(recording)
         origin = Provenance(
             Making.RECORDED,
             by=f'hvfilter {version.version_string()}',

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door: the only place that touches the machine, live or recorded."""
+"""The only place that touches the machine, live or recorded."""

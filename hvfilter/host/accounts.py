@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from hvfilter.host import question
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 
 ACCOUNTS = '/etc/passwd'
 GROUP = '/etc/group'

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TypeVar, cast
 
-from hvfilter.host.door import NOT_RECORDED, Denied, error_text
+from hvfilter.host.base import NOT_RECORDED, Denied, error_text
 from hvfilter.host.question import Kind, Options, Question, Wanted
 
 FactT = TypeVar('FactT')

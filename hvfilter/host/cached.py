@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
-from hvfilter.host.door import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host, Machine
 from hvfilter.host.question import Question
 
 FactT = TypeVar('FactT')

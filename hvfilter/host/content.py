@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hvfilter.host.door import READ_LIMIT, SMALL_LIMIT
+from hvfilter.host.base import READ_LIMIT, SMALL_LIMIT
 from hvfilter.model import form
 
 CPUINFO = '/proc/cpuinfo'

@@ -15,11 +15,11 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 
-from hvfilter.host import door, native
+from hvfilter.host import base, machine_code
 
 DEVICES = '/dev/cpu'
 
-Execute = Callable[[int, int], door.CpuidRegs]
+Execute = Callable[[int, int], base.CpuidRegs]
 """Leaf and subleaf to registers, unchecked."""
 
 _HYPERVISOR = 0x40000000
@@ -44,7 +44,7 @@ _CODE = bytes.fromhex(
 
 def read(
     cpu: int, leaf: int, subleaf: int = 0, devices: str = DEVICES
-) -> door.CpuidRegs:
+) -> base.CpuidRegs:
     """One leaf of one logical processor.
 
     Executed in this process, pinned to the processor for that moment; by
@@ -58,7 +58,7 @@ def read(
     try:
         with _pinned(cpu, what), _in_process(what) as execute:
             return checked(execute, leaf, subleaf, what)
-    except door.Denied as denial:
+    except base.Denied as denial:
         if denial.error == 'ENXIO':
             raise
     with _device(f'{devices}/{cpu}/cpuid', what) as execute:
@@ -67,13 +67,13 @@ def read(
 
 def checked(
     execute: Execute, leaf: int, subleaf: int, what: str
-) -> door.CpuidRegs:
+) -> base.CpuidRegs:
     """The leaf, if it is no higher than the highest of its range."""
     highest = highest_leaf(execute, leaf)
     if highest is None:
-        raise door.Denied(what, 'ENXIO', 'no leaves in this range')
+        raise base.Denied(what, 'ENXIO', 'no leaves in this range')
     if leaf > highest:
-        raise door.Denied(
+        raise base.Denied(
             what, 'ENXIO', f'the highest leaf of the range is {highest:#x}'
         )
     return execute(leaf, subleaf)
@@ -111,7 +111,7 @@ def _pinned(cpu: int, what: str) -> Iterator[None]:
         os.sched_setaffinity(0, {cpu})
     except (OSError, ValueError, OverflowError) as error:
         text = f'cannot run on it: {error}'
-        raise door.Denied(what, 'EINVAL', text) from error
+        raise base.Denied(what, 'EINVAL', text) from error
     try:
         yield
     finally:
@@ -122,13 +122,13 @@ def _pinned(cpu: int, what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _in_process(what: str) -> Iterator[Execute]:
     if os.uname().machine not in ('x86_64', 'amd64') or sys.maxsize < 2**32:
-        raise door.Denied(what, 'ENOSYS', 'not a 64-bit x86 process')
-    with native.Routine(_CODE) as routine:
+        raise base.Denied(what, 'ENOSYS', 'not a 64-bit x86 process')
+    with machine_code.Routine(_CODE) as routine:
 
-        def execute(leaf: int, subleaf: int) -> door.CpuidRegs:
+        def execute(leaf: int, subleaf: int) -> base.CpuidRegs:
             regs = (ctypes.c_uint32 * 4)(leaf, 0, subleaf, 0)
             routine(ctypes.addressof(regs))
-            return door.CpuidRegs(*regs)
+            return base.CpuidRegs(*regs)
 
         yield execute
 
@@ -139,16 +139,16 @@ def _device(path: str, what: str) -> Iterator[Execute]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise door.Denied.from_os_error(what, error) from error
+        raise base.Denied.from_os_error(what, error) from error
 
-    def execute(leaf: int, subleaf: int) -> door.CpuidRegs:
+    def execute(leaf: int, subleaf: int) -> base.CpuidRegs:
         try:
             data = os.pread(descriptor, 16, leaf | subleaf << 32)
         except OSError as error:
-            raise door.Denied.from_os_error(what, error) from error
+            raise base.Denied.from_os_error(what, error) from error
         if len(data) != 16:
-            raise door.Denied(what, 'EIO', f'{len(data)} bytes came back')
-        return door.CpuidRegs(*struct.unpack('<4I', data))
+            raise base.Denied(what, 'EIO', f'{len(data)} bytes came back')
+        return base.CpuidRegs(*struct.unpack('<4I', data))
 
     try:
         yield execute

@@ -28,7 +28,7 @@ from typing import Any, TypeVar, cast
 from hvfilter.host import cpuid, cpuid_lines, cpulist
 from hvfilter.host import question as questions
 from hvfilter.host.answers import Refusal
-from hvfilter.host.door import (
+from hvfilter.host.base import (
     NOT_RECORDED,
     UNKNOWN,
     CpuidRegs,

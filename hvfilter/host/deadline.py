@@ -22,7 +22,7 @@ import signal
 import threading
 from types import TracebackType
 
-from hvfilter.host import door
+from hvfilter.host import base
 
 SIGNAL = signal.SIGURG
 
@@ -86,7 +86,7 @@ class Deadline:
                     ctypes.byref(self._timer),
                 )
             )
-        except door.Denied:
+        except base.Denied:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             raise
         whole, rest = divmod(self._limit_ns, 1_000_000_000)
@@ -109,7 +109,7 @@ class Deadline:
     def _check(self, result: int) -> None:
         if result:
             number = ctypes.get_errno()
-            raise door.Denied.from_os_error(
+            raise base.Denied.from_os_error(
                 'start a timer', OSError(number, os.strerror(number))
             )
 

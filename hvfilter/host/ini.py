@@ -13,7 +13,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hvfilter.host import question
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 
 MALFORMED = 'EBADMSG'
 """The error of a denial where oslo.config refuses the file."""
@@ -51,7 +51,7 @@ def options(
 ) -> Found:
     """What :func:`wanted_options` finds in a file of this content.
 
-    :raises hvfilter.host.door.Denied: oslo.config refuses the file; the
+    :raises hvfilter.host.base.Denied: oslo.config refuses the file; the
         error is ``MALFORMED``, the text names the line
     """
     try:

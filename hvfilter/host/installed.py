@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from hvfilter.host import question
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 
 PLACES = (
     # Debian and Ubuntu; Fedora, RHEL, openSUSE and pip; local installations
@@ -92,7 +92,7 @@ def _names(
     try:
         return listdir(path)
     except Denied as denied:
-        if denied.refused:
+        if denied.forbidden:
             refused.append(denied)
         return ()
 
@@ -102,7 +102,7 @@ def _of_dpkg(package: str, read: Read, refused: list[Denied]) -> Iterator[str]:
     try:
         text = read(DPKG_STATUS).decode('utf-8', 'replace')
     except Denied as denied:
-        if denied.refused:
+        if denied.forbidden:
             refused.append(denied)
         return
     heading = f'\nPackage: python3-{package}\n'

@@ -14,7 +14,7 @@ import mmap
 import os
 from types import TracebackType
 
-from hvfilter.host import door, native
+from hvfilter.host import base, machine_code
 
 DEVICE = '/dev/kvm'
 
@@ -319,7 +319,7 @@ class Device(_Closing):
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise door.Denied.from_os_error(f'open {path}', error) from error
+            raise base.Denied.from_os_error(f'open {path}', error) from error
 
     def __enter__(self) -> Device:
         return self
@@ -339,14 +339,14 @@ class Device(_Closing):
         what = f'KVM_CHECK_EXTENSION {capability}'
         return _ioctl(self._fd, CHECK_EXTENSION, what, capability)
 
-    def supported_cpuid(self) -> tuple[door.CpuidEntry, ...]:
+    def supported_cpuid(self) -> tuple[base.CpuidEntry, ...]:
         """What KVM can give to guests; x86 only."""
         table = self._supported_cpuid()
         return tuple(
-            door.CpuidEntry(
+            base.CpuidEntry(
                 entry.function,
                 entry.index,
-                door.CpuidRegs(entry.eax, entry.ebx, entry.ecx, entry.edx),
+                base.CpuidRegs(entry.eax, entry.ebx, entry.ecx, entry.edx),
             )
             for entry in table.entries[: table.nent]
         )
@@ -358,7 +358,7 @@ class Device(_Closing):
             table = cpuid2(room)(nent=room)
             try:
                 _ioctl(self._fd, GET_SUPPORTED_CPUID, what, table)
-            except door.Denied as denial:
+            except base.Denied as denial:
                 if denial.error != 'E2BIG' or room >= _MAX_ENTRIES:
                     raise
                 room *= 2
@@ -373,7 +373,7 @@ class Device(_Closing):
             what = f'KVM_GET_MSRS {index:#x}'
             try:
                 count = _ioctl(self._fd, GET_MSRS, what, entry)
-            except door.Denied:
+            except base.Denied:
                 continue
             if count == 1:
                 found[index] = int(entry.data)
@@ -387,7 +387,7 @@ class Device(_Closing):
             indices = (ctypes.c_uint32 * (1 + room))(room)
             try:
                 _ioctl(self._fd, GET_MSR_FEATURE_INDEX_LIST, what, indices)
-            except door.Denied as denial:
+            except base.Denied as denial:
                 if denial.error != 'E2BIG' or room >= _MAX_ENTRIES:
                     raise
                 room *= 2
@@ -448,7 +448,7 @@ class Vm(_Closing):
             slot=len(self._memories) - 1,
             guest_phys_addr=address,
             memory_size=size,
-            userspace_addr=native.address_of(memory),
+            userspace_addr=machine_code.address_of(memory),
         )
         what = 'KVM_SET_USER_MEMORY_REGION'
         self.ioctl(SET_USER_MEMORY_REGION, what, region)
@@ -473,7 +473,7 @@ class Vcpu(_Closing):
         except OSError as error:
             os.close(fd)
             what = 'map the virtual CPU'
-            raise door.Denied.from_os_error(what, error) from error
+            raise base.Denied.from_os_error(what, error) from error
         self.state = Run.from_buffer(self._memory)
 
     def close(self) -> None:
@@ -531,4 +531,4 @@ def _ioctl(
         result: int = fcntl.ioctl(fd, request, argument, True)
         return result
     except OSError as error:
-        raise door.Denied.from_os_error(f'ioctl {what}', error) from error
+        raise base.Denied.from_os_error(f'ioctl {what}', error) from error

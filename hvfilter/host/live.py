@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 from hvfilter.host import (
     accounts,
     acl,
+    base,
     cpuid,
-    door,
     ini,
     installed,
     kvm,
@@ -42,7 +42,7 @@ SMOKE_GUESTS: Mapping[str, type[smoke.Guest]] = {
 DEVICES = '/dev'
 
 
-class LiveHost(door.Host):
+class LiveHost(base.Host):
     """Looks at the machine and changes nothing on it.
 
     No answer is kept: what is asked twice is looked up twice.
@@ -75,10 +75,10 @@ class LiveHost(door.Host):
             Kind.SMOKE: self._smoke,
         }
 
-    def machine(self) -> door.Machine:
+    def machine(self) -> base.Machine:
         """As of ``uname``."""
         names = os.uname()
-        return door.Machine(names.machine, names.release)
+        return base.Machine(names.machine, names.release)
 
     def ask(self, question: Question[FactT]) -> FactT:
         """See each kind's function below for what denies it."""
@@ -98,7 +98,7 @@ class LiveHost(door.Host):
 
         return asked
 
-    def _smoke(self) -> door.SmokeRun:
+    def _smoke(self) -> base.SmokeRun:
         """Milliseconds; at most ``smoke.LIMIT_NS``, unless KVM itself hangs.
 
         :raises Denied: ECANCELED when told not to run, EOPNOTSUPP when
@@ -107,11 +107,11 @@ class LiveHost(door.Host):
         """
         what = str(questions.SMOKE)
         if not self._run_guests:
-            raise door.Denied(what, 'ECANCELED', 'told not to run')
+            raise base.Denied(what, 'ECANCELED', 'told not to run')
         arch = self.machine().arch
         guest = SMOKE_GUESTS.get(arch)
         if guest is None:
-            raise door.Denied(what, 'EOPNOTSUPP', f'no guest for {arch}')
+            raise base.Denied(what, 'EOPNOTSUPP', f'no guest for {arch}')
         with kvm.Device(self._kvm) as device:
             return smoke.run(device, guest)
 
@@ -136,14 +136,14 @@ def _read(path: str) -> bytes:
 def _list(path: str) -> tuple[str, ...]:
     with _denying(questions.directory(path)):
         names = sorted(entry.name for entry in pathlib.Path(path).iterdir())
-    return tuple(names[: door.LIST_LIMIT])
+    return tuple(names[: base.LIST_LIMIT])
 
 
-def _stat(path: str) -> door.FileStat:
+def _stat(path: str) -> base.FileStat:
     """Links followed; the path is not opened."""
     with _denying(questions.stat(path)):
         status = pathlib.Path(path).stat()
-    return door.FileStat(
+    return base.FileStat(
         kind=_kind(status.st_mode),
         mode=modes.S_IMODE(status.st_mode),
         owner=_user(status.st_uid),
@@ -163,9 +163,9 @@ def _denying(question: Question[Any]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise door.Denied.from_os_error(what, error) from error
+        raise base.Denied.from_os_error(what, error) from error
     except ValueError as error:  # a NUL in a path
-        raise door.Denied(what, 'EINVAL', str(error)) from error
+        raise base.Denied(what, 'EINVAL', str(error)) from error
 
 
 def _refuse_devices(path: str) -> None:
@@ -179,7 +179,7 @@ def _refuse_devices(path: str) -> None:
 
 def _content(descriptor: int) -> bytes:
     parts = []
-    left = door.READ_LIMIT
+    left = base.READ_LIMIT
     while left > 0:
         part = os.read(descriptor, min(left, 1 << 20))
         if not part:
@@ -189,14 +189,14 @@ def _content(descriptor: int) -> bytes:
     return b''.join(parts)
 
 
-def _kind(mode: int) -> door.FileKind:
+def _kind(mode: int) -> base.FileKind:
     if modes.S_ISREG(mode):
-        return door.FileKind.FILE
+        return base.FileKind.FILE
     if modes.S_ISDIR(mode):
-        return door.FileKind.DIRECTORY
+        return base.FileKind.DIRECTORY
     if modes.S_ISCHR(mode):
-        return door.FileKind.CHAR
-    return door.FileKind.OTHER
+        return base.FileKind.CHAR
+    return base.FileKind.OTHER
 
 
 def _user(number: int) -> str:

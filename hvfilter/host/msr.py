@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from hvfilter.host import door
+from hvfilter.host import base
 
 DEVICES = '/dev/cpu'
 
@@ -29,7 +29,7 @@ def read(cpu: int, index: int, devices: str = DEVICES) -> int:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise door.Denied.from_os_error(what, error) from error
+        raise base.Denied.from_os_error(what, error) from error
     if len(data) != _BYTES:
-        raise door.Denied(what, 'EIO', f'{len(data)} bytes came back')
+        raise base.Denied(what, 'EIO', f'{len(data)} bytes came back')
     return int.from_bytes(data, 'little')

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from hvfilter.host.base import Denied, Host
 from hvfilter.host.cmdline import CommandLine
-from hvfilter.host.door import Denied, Host
 from hvfilter.host.question import Options
 from hvfilter.host.recorded import RecordedHost
 

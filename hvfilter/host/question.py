@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from hvfilter.host.door import CpuidEntry, CpuidRegs, FileStat, SmokeRun
+    from hvfilter.host.base import CpuidEntry, CpuidRegs, FileStat, SmokeRun
 
 FactT = TypeVar('FactT')
 

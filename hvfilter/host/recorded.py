@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from hvfilter.host import answers
-from hvfilter.host.door import Host, Machine
+from hvfilter.host.base import Host, Machine
 from hvfilter.host.question import Question
 from hvfilter.host.snapshot import Snapshot
 

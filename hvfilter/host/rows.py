@@ -15,7 +15,7 @@ from typing import Any
 
 from hvfilter.host import content, cpulist
 from hvfilter.host.answers import Refusal
-from hvfilter.host.door import (
+from hvfilter.host.base import (
     NOT_RECORDED,
     CpuidEntry,
     CpuidRegs,

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 from hvfilter.host import accounts, ini, installed
 from hvfilter.host import question as questions
-from hvfilter.host.door import (
+from hvfilter.host.base import (
     LINES_LIMIT,
     LIST_LIMIT,
     NOT_RECORDED,
@@ -260,7 +260,7 @@ class SysrootHost(Host):
         try:
             return installed.versions(package, self.listdir, self.read)
         except Denied as denied:
-            if denied.missing:
+            if denied.not_found:
                 # A copy seldom holds the packages.
                 raise Denied(denied.what, NOT_RECORDED) from denied
             raise

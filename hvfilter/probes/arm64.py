@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.host.cmdline import Parameter
-from hvfilter.host.door import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import psci, single_kvm

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import machine_signs

@@ -8,7 +8,7 @@ KVM's are loaded at boot; by name, and as what another needs, it still is.
 
 from __future__ import annotations
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
 

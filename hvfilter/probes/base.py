@@ -21,7 +21,7 @@ class Probe(abc.ABC):
       host as on the live one,
     * changes nothing,
     * observes nothing of a stage that it cannot decide, or UNKNOWN with the
-      reason: :class:`~hvfilter.host.door.Denied` is never ABSENT,
+      reason: :class:`~hvfilter.host.base.Denied` is never ABSENT,
     * gives a remedy wherever a person could change the answer.
     """
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from hvfilter.host.door import NOT_RECORDED, CpuidRegs, Denied
+from hvfilter.host.base import NOT_RECORDED, CpuidRegs, Denied
 from hvfilter.model.catalogue import X86, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import secure_execution
@@ -356,7 +356,7 @@ def _counted(host: ProbeContext) -> bool:
     try:
         value = host.module_parameter('kvm_amd', 'sev_es')
     except Denied as denied:
-        return not denied.missing
+        return not denied.not_found
     return truth(value) is True
 
 

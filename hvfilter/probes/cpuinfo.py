@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import itertools
 
-from hvfilter.host import door
+from hvfilter.host import base
 
 LINES_LIMIT = 400_000
 """Lines that are looked at: twice what 8,192 processors show."""
@@ -30,7 +30,7 @@ class CpuInfo:
     def __init__(self, content: bytes) -> None:
         values: dict[str, list[str]] = {}
         known: dict[bytes, tuple[str, str] | None] = {}
-        cut = len(content) >= door.READ_LIMIT
+        cut = len(content) >= base.READ_LIMIT
         for line in itertools.islice(io.BytesIO(content), LINES_LIMIT):
             if cut and not line.endswith(b'\n'):
                 break

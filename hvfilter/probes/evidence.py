@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.host.question import Kind
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
@@ -131,13 +131,13 @@ def access(denied: Denied) -> Advice:
         return RECORD_AGAIN()
     question = denied.question
     kind = question.kind if question else None
-    if denied.refused and kind in _OF_KVM:
+    if denied.forbidden and kind in _OF_KVM:
         return KVM_GROUP()
-    if kind is Kind.MSR and (denied.refused or denied.missing):
+    if kind is Kind.MSR and (denied.forbidden or denied.not_found):
         return MSR_AS_ROOT()
-    if denied.refused:
+    if denied.forbidden:
         return AS_ROOT(what=denied.what)
-    if denied.missing and question and kind in _OF_A_PATH:
+    if denied.not_found and question and kind in _OF_A_PATH:
         path, *_ = question.key
         if path.startswith('/sys/'):
             return ON_THE_HOST()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm

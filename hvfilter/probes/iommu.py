@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import iommu_cause
@@ -118,7 +118,7 @@ def _groups(host: ProbeContext) -> Iterator[Observation]:
         groups = host.names(_GROUPS)
     except Denied as denied:
         groups = ()
-        if not denied.missing or not _sysfs_shown(host):
+        if not denied.not_found or not _sysfs_shown(host):
             yield source.denied(
                 'iommu', denied, 'the IOMMU groups cannot be listed'
             )
@@ -169,7 +169,7 @@ def _translated(host: ProbeContext, groups: tuple[str, ...]) -> int:
         try:
             name = host.text(f'{_GROUPS}/{group}/name')
         except Denied as denied:
-            if denied.missing or (
+            if denied.not_found or (
                 # POWER and S/390 have drivers that show nothing there, and
                 # recordings of earlier releases hold no names.
                 denied.error == NOT_RECORDED

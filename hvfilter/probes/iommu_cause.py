@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import enum
 
+from hvfilter.host.base import Denied
 from hvfilter.host.cmdline import Parameter
-from hvfilter.host.door import Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.machine_kind import Kind, kind
@@ -311,7 +311,7 @@ def _by_device_tree(host: ProbeContext) -> bool:
         host.names(TABLES)
     except Denied as denied:
         # What may not be listed is there; the likelier advice is given.
-        return denied.missing
+        return denied.not_found
     return False
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hvfilter.host.door import Denied, FileStat
+from hvfilter.host.base import Denied, FileStat
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
 
@@ -95,7 +95,7 @@ def _accounts(host: ProbeContext) -> tuple[bool, tuple[str, ...]]:
         try:
             host.groups(account)
         except Denied as denied:
-            missing = missing or not denied.missing
+            missing = missing or not denied.not_found
         else:
             found.append(account)
     return missing, tuple(found)

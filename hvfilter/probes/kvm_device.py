@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host import smoke
-from hvfilter.host.door import NOT_RECORDED, Denied, SmokeRun
+from hvfilter.host.base import NOT_RECORDED, Denied, SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import (
@@ -119,17 +119,17 @@ def _not_open(host: ProbeContext, denied: Denied) -> Iterator[Observation]:
         registered: bool | None = host.kvm_registered
     except Denied:
         registered = None
-    if registered is False and not denied.refused:
+    if registered is False and not denied.forbidden:
         source = Source(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'kvm')
         reason = f'the kernel offers no KVM: {per_arch.why_no_kvm(host)}'
         remedy = all_of(_start(host), kvm_remedies.READ_DMESG())
         for key in _NEEDS_KVM:
             yield source.absent(key, f'not there; {denied}', reason, remedy)
         return
-    if denied.refused:
+    if denied.forbidden:
         reason = f'{DEVICE} is there but may not be opened: {denied.text}'
         remedy = kvm_access.remedy_of(host, denied)
-    elif registered and denied.missing:
+    elif registered and denied.not_found:
         reason = f'the kernel offers KVM, but {DEVICE} is missing here'
         remedy = kvm_remedies.GIVE_DEVICE()
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes.bare_metal import BareMetal
 from hvfilter.probes.context import ProbeContext

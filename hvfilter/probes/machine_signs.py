@@ -20,7 +20,7 @@ import re
 import weakref
 from collections.abc import Iterator
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Strength
 from hvfilter.probes import psci
@@ -214,7 +214,7 @@ class Survey:
             return ()
 
     def _note(self, path: str, denied: Denied) -> None:
-        if not denied.missing and denied.error != NOT_RECORDED:
+        if not denied.not_found and denied.error != NOT_RECORDED:
             self.refused.append((path, denied))
 
     def _dmi(self) -> None:
@@ -226,7 +226,7 @@ class Survey:
                 answers[name] = self._look.text(path)
             except Denied as denied:
                 self._note(path, denied)
-                recorded = recorded and denied.missing
+                recorded = recorded and denied.not_found
         vendor = answers.get('sys_vendor', '')
         product = answers.get('product_name', '')
         cloud = any(map(_CLOUD.search, answers.values()))
@@ -334,7 +334,7 @@ class Survey:
             self._virtual(psci.FADT, psci.ASKED, flags)
 
     def _withhold(self, path: str, denied: Denied) -> None:
-        if not denied.missing and denied.error != NOT_RECORDED:
+        if not denied.not_found and denied.error != NOT_RECORDED:
             self.withheld.append(path)
 
     def _device_tree(self) -> None:
@@ -368,7 +368,7 @@ class Survey:
             self._note(path, denied)
             if denied.error == NOT_RECORDED:
                 self.unrecorded.append((path, denied))
-            return '' if denied.missing else None
+            return '' if denied.not_found else None
         return ', '.join(part for part in text.split('\0') if part)
 
     def _pci(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.context import ProbeContext, parameter_path, truth
@@ -107,9 +107,9 @@ class ModuleParameter:
                 cause = f'{self.module} is not loaded'
                 reason = f'{self.off}: {cause}'
                 yield source.absent(key, cause, reason, self.load)
-        elif denied.missing and self._too_old(host):
+        elif denied.not_found and self._too_old(host):
             yield self._old_kernel(host, key)
-        elif denied.missing and loaded and self.newer is not None:
+        elif denied.not_found and loaded and self.newer is not None:
             reason = (
                 f'{self.module} of this kernel does not know {self.feature}'
             )

@@ -9,7 +9,7 @@ stages before. Nova has no code for IBM Secure Execution.
 
 from __future__ import annotations
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.finding import State
 from hvfilter.probes import nova_release
 from hvfilter.probes.context import ProbeContext, parameter_path, truth
@@ -183,7 +183,7 @@ def _sev(key: str, host: ProbeContext, release: Release) -> Answer:
     try:
         value = host.text(path)
     except Denied as denied:
-        if denied.missing:
+        if denied.not_found:
             # Nova takes a missing parameter for one that is off.
             return _present(key, release)
         return (
@@ -234,7 +234,7 @@ def _tdx_capacity(host: ProbeContext, release: Release) -> Answer:
     try:
         lines = host.text(CAPACITY).splitlines()
     except Denied as denied:
-        if not denied.missing:
+        if not denied.not_found:
             return (
                 State.UNKNOWN,
                 asked,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from hvfilter.host import ini
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import nova_confidential, nova_options, nova_remedies
@@ -155,7 +155,7 @@ def _refused(denied: Denied) -> Answer:
     if denied.error == ini.MALFORMED:
         reason = f'nova-compute refuses its configuration: {denied}'
         remedy = nova_remedies.CORRECT_LINE()
-    elif denied.missing:
+    elif denied.not_found:
         reason = f'a configuration file of nova-compute is missing: {denied}'
         remedy = nova_remedies.NAME_FILES()
     else:

@@ -12,7 +12,7 @@ import dataclasses
 import shlex
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.probes.context import ProbeContext
 
 
@@ -95,7 +95,7 @@ def layouts(host: ProbeContext) -> tuple[Layout, ...]:
 
     One that the operator names, or that a systemd unit names, stands alone.
 
-    :raises hvfilter.host.door.Denied: a unit may not be read, so that it is
+    :raises hvfilter.host.base.Denied: a unit may not be read, so that it is
         not known which files count
     """
     if host.nova_config is not None:
@@ -106,7 +106,7 @@ def layouts(host: ProbeContext) -> tuple[Layout, ...]:
 def usual(host: ProbeContext) -> tuple[Layout, ...]:
     """Where to read when nobody names anything.
 
-    :raises hvfilter.host.door.Denied: as :func:`layouts`
+    :raises hvfilter.host.base.Denied: as :func:`layouts`
     """
     started = tuple(_of_units(host))
     return started or LAYOUTS
@@ -120,7 +120,7 @@ def _of_units(host: ProbeContext) -> Iterator[Layout]:
             try:
                 found = host.options(path, {'Service': ('ExecStart',)})
             except Denied as denied:
-                if denied.refused:
+                if denied.forbidden:
                     raise
                 # Not there, not in this recording, or not in a form that
                 # can be parsed: then the usual places count.
@@ -169,7 +169,7 @@ def _is_directory(host: ProbeContext, path: str) -> bool:
 def files_in(host: ProbeContext, directory: str) -> tuple[str, ...]:
     """The files that oslo.config reads of a directory: ``*.conf``, by name.
 
-    :raises hvfilter.host.door.Denied: it cannot be listed
+    :raises hvfilter.host.base.Denied: it cannot be listed
     """
     return tuple(
         f'{directory}/{name}'

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.host.question import Options
 from hvfilter.probes import nova_files
 from hvfilter.probes.context import ProbeContext
@@ -128,7 +128,7 @@ def as_list(text: str) -> tuple[str, ...]:
 
 
 def read(host: ProbeContext) -> NovaOptions:
-    """Read the configuration through the door; nothing is raised.
+    """Read the configuration; nothing is raised.
 
     Where there is more than one configuration and all say the same, the
     first stands for all.
@@ -173,7 +173,7 @@ def _read(host: ProbeContext, layout: Layout) -> NovaOptions:
     def not_read(path: str, denied: Denied) -> None:
         if denied.error == NOT_RECORDED:
             unrecorded.append(path)
-        elif layout.named or not denied.missing:
+        elif layout.named or not denied.not_found:
             # nova-compute does not start without a file that is named.
             refused.append(denied)
 

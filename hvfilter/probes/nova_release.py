@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.probes import nova_files
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import shortened
@@ -63,7 +63,7 @@ def _stated(host: ProbeContext, options: NovaOptions) -> Release | None:
         try:
             sections = host.options(path, {SECTION: (OPTION,)})
         except Denied as denied:
-            if denied.missing or denied.error == NOT_RECORDED:
+            if denied.not_found or denied.error == NOT_RECORDED:
                 # Recordings of earlier releases do not hold it.
                 continue
             return Release(None, path, str(denied))
@@ -80,7 +80,7 @@ def _files(host: ProbeContext, options: NovaOptions) -> tuple[str, ...]:
     try:
         own = nova_files.files_in(host, DIRECTORY)
     except Denied as denied:
-        if not denied.missing and denied.error != NOT_RECORDED:
+        if not denied.not_found and denied.error != NOT_RECORDED:
             raise
         own = ()
     return (*options.read, CONFIGURATION, *own)

@@ -9,8 +9,8 @@ that can be loaded shows ``initstate`` in sysfs, a built-in one does not
 
 from __future__ import annotations
 
+from hvfilter.host.base import Denied
 from hvfilter.host.cmdline import Parameter
-from hvfilter.host.door import Denied
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy, all_of
 

@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hvfilter.host import cpulist
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm
@@ -392,7 +392,7 @@ def _threads_together(host: ProbeContext) -> bool:
     try:
         value = host.module_parameter('kvm_hv', 'indep_threads_mode')
     except Denied as denied:
-        if denied.missing or denied.error == NOT_RECORDED:
+        if denied.not_found or denied.error == NOT_RECORDED:
             # Later kernels do not have it, and by default it is on.
             return False
         raise
@@ -465,7 +465,7 @@ def _subcores(host: ProbeContext) -> int:
     try:
         parts = number(host.text(_SUBCORES))
     except Denied as denied:
-        if denied.missing:
+        if denied.not_found:
             return 1
         raise
     return parts if parts in (2, _MOST_SUBCORES) else 1

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation
 from hvfilter.probes import single_kvm

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.context import ProbeContext, truth

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.context import ProbeContext

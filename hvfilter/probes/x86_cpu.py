@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host import cmdline
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.model.catalogue import BY_KEY, X86, Stage, Vendor
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
@@ -139,7 +139,7 @@ def _command_line_refused(host: ProbeContext) -> Denied | None:
     try:
         host.text(cmdline.PATH)
     except Denied as denied:
-        kept_back = not denied.missing and denied.error != NOT_RECORDED
+        kept_back = not denied.not_found and denied.error != NOT_RECORDED
         return denied if kept_back else None
     return None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies

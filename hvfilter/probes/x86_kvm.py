@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import BY_KEY, CATALOGUE, X86, Capability, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.door import CpuidEntry, CpuidRegs, Denied
+from hvfilter.host.base import CpuidEntry, CpuidRegs, Denied
 from hvfilter.model.catalogue import (
     BY_KEY,
     VMX_PROCBASED,

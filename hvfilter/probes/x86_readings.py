@@ -13,7 +13,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import VMX_BASIC, VMX_PROCBASED, VMX_PROCBASED2
 from hvfilter.model.finding import State
 from hvfilter.probes.context import ProbeContext

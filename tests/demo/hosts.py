@@ -7,7 +7,7 @@ import dataclasses
 import pathlib
 
 from hvfilter.host import snapshot
-from hvfilter.host.door import Denied, Host
+from hvfilter.host.base import Denied, Host
 from hvfilter.host.live import LiveHost
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import HostReport

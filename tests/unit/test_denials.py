@@ -10,7 +10,7 @@ import collections
 
 import testtools
 
-from hvfilter.host.door import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
 from hvfilter.host.question import Kind
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import State

@@ -7,9 +7,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TypeVar, cast
 
-from hvfilter.host import door
+from hvfilter.host import base
 from hvfilter.host.answers import Refusal
-from hvfilter.host.door import (
+from hvfilter.host.base import (
     CpuidEntry,
     CpuidRegs,
     FileKind,
@@ -181,10 +181,10 @@ class _ClosedWorld(RecordedHost):
             return cast(T, self._extension(*question.key))
         try:
             return super().ask(question)
-        except door.Denied as denied:
+        except base.Denied as denied:
             error = self._error(question.kind)
-            if denied.error == door.NOT_RECORDED and error:
-                raise door.Denied(denied.what, error) from None
+            if denied.error == base.NOT_RECORDED and error:
+                raise base.Denied(denied.what, error) from None
             raise
 
     def _extension(self, number: int) -> int:

@@ -113,14 +113,14 @@ def command(*arguments):
 
 def smoke(times):
     """The measured ratios of several smoke runs."""
-    from hvfilter.host import door, live
+    from hvfilter.host import base, live
     from hvfilter.probes import smoke_verdict
 
     found = []
     for _ in range(times):
         try:
             run = live.LiveHost().smoke()
-        except door.Denied as denial:
+        except base.Denied as denial:
             return str(denial)
         verdict = smoke_verdict.judge(run)
         ratio = verdict.slope and round(verdict.slope.ratio, 3)

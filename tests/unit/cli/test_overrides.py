@@ -6,7 +6,7 @@ import testtools
 
 from hvfilter.cli import overrides
 from hvfilter.host import ini
-from hvfilter.host.door import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host, Machine
 from hvfilter.host.question import Kind
 from hvfilter.model.finding import State
 from hvfilter.model.problem import Problem

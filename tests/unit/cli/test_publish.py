@@ -11,7 +11,7 @@ import yaml
 
 from hvfilter.cli import host_identity, placement_command
 from hvfilter.conf import agent
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model import document
 from hvfilter.model.problem import Problem
 from hvfilter.publish import base

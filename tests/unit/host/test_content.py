@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testtools.matchers import Contains
 
-from hvfilter.host import content, door
+from hvfilter.host import base, content
 from hvfilter.model import form
 from tests import strategies
 
@@ -139,7 +139,7 @@ class TestDecode(testtools.TestCase):
         )
 
     def test_same_bytes_when_a_file_was_cut_off_at_the_limit(self):
-        data = (b'y' * 1023 + b'\n') * (door.READ_LIMIT >> 10)
+        data = (b'y' * 1023 + b'\n') * (base.READ_LIMIT >> 10)
         for whole in (data, data[:-1] + b'z'):
             self.assertEqual(whole, decode(content.encode(whole)))
 

@@ -10,18 +10,18 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import cpuid, door, live
+from hvfilter.host import base, cpuid, live
 
-LAST_BASIC = door.CpuidRegs(0x1111, 0x2222, 0x3333, 0x4444)
+LAST_BASIC = base.CpuidRegs(0x1111, 0x2222, 0x3333, 0x4444)
 
 
 def processor(leaves, vendor=b'GenuineIntel', hypervisor=False):
     """Executes CPUID as the SDM says, the trap included."""
     ebx, edx, ecx = struct.unpack('<3I', vendor)
     table = {
-        0: door.CpuidRegs(0x16, ebx, ecx, edx),
-        1: door.CpuidRegs(0, 0, hypervisor << 31, 0),
-        **{leaf: door.CpuidRegs(eax, 0, 0, 0) for leaf, eax in leaves},
+        0: base.CpuidRegs(0x16, ebx, ecx, edx),
+        1: base.CpuidRegs(0, 0, hypervisor << 31, 0),
+        **{leaf: base.CpuidRegs(eax, 0, 0, 0) for leaf, eax in leaves},
     }
     return lambda leaf, subleaf: table.get(leaf, LAST_BASIC)
 
@@ -29,10 +29,10 @@ def processor(leaves, vendor=b'GenuineIntel', hypervisor=False):
 class CheckedTest(testtools.TestCase):
     def _denied(self, execute, leaf):
         denial = self.assertRaises(
-            door.Denied, cpuid.checked, execute, leaf, 0, 'execute'
+            base.Denied, cpuid.checked, execute, leaf, 0, 'execute'
         )
         self.assertEqual('ENXIO', denial.error)
-        self.assertTrue(denial.missing)
+        self.assertTrue(denial.not_found)
 
     def test_denied_when_beyond_the_highest_leaf(self):
         execute = processor([(0x80000000, 0x80000008)])
@@ -80,7 +80,7 @@ class CheckedTest(testtools.TestCase):
         execute = processor([(0x80000000, 0x80000008)], hypervisor=guest)
         try:
             answer = cpuid.checked(execute, leaf, 0, 'execute')
-        except door.Denied:
+        except base.Denied:
             return
         if answer == LAST_BASIC:
             self.assertTrue(leaf <= 0x16 or leaf >> 16 == 0x8000)
@@ -108,13 +108,13 @@ class ReadTest(testtools.TestCase):
     def test_denied_when_the_processor_has_no_such_leaf(self):
         """Nor is the device asked for it, which would answer nonsense."""
         cpu = min(os.sched_getaffinity(0))
-        denial = self.assertRaises(door.Denied, cpuid.read, cpu, 0x3FFFFFFF)
+        denial = self.assertRaises(base.Denied, cpuid.read, cpu, 0x3FFFFFFF)
         self.assertEqual('ENXIO', denial.error)
         highest = cpuid.read(cpu, 0).eax
         self.assertIn(f'{highest:#x}', denial.text)
 
     def test_denied_when_the_processor_does_not_exist(self):
-        self.assertRaises(door.Denied, cpuid.read, 4095, 0)
+        self.assertRaises(base.Denied, cpuid.read, 4095, 0)
 
 
 class DeviceTest(testtools.TestCase):
@@ -148,36 +148,36 @@ class DeviceTest(testtools.TestCase):
             }
         )
         self.assertEqual(
-            door.CpuidRegs(1, 2, 3, 0xFFFFFFFF),
+            base.CpuidRegs(1, 2, 3, 0xFFFFFFFF),
             self.host.cpuid(self.CPU, 0x14, 1),
         )
         self.assertEqual(
-            door.CpuidRegs(4, 5, 6, 7), self.host.cpuid(self.CPU, 0x80000020)
+            base.CpuidRegs(4, 5, 6, 7), self.host.cpuid(self.CPU, 0x80000020)
         )
 
     def test_denied_when_the_leaf_is_beyond_the_highest(self):
         self._put({(0, 0): struct.pack('<4I', 0x20, 0, 0, 0)})
         denial = self.assertRaises(
-            door.Denied, self.host.cpuid, self.CPU, 0x21
+            base.Denied, self.host.cpuid, self.CPU, 0x21
         )
         self.assertEqual('ENXIO', denial.error)
         self.assertIn('0x20', denial.text)
 
     def test_denied_when_less_than_a_leaf_comes_back(self):
         self._put({(0, 0): b'short'})
-        denial = self.assertRaises(door.Denied, self.host.cpuid, self.CPU, 0)
+        denial = self.assertRaises(base.Denied, self.host.cpuid, self.CPU, 0)
         self.assertEqual(
             ('EIO', '5 bytes came back'), (denial.error, denial.text)
         )
 
     def test_denied_when_it_cannot_be_read(self):
         self.place.mkdir()
-        denial = self.assertRaises(door.Denied, self.host.cpuid, self.CPU, 0)
+        denial = self.assertRaises(base.Denied, self.host.cpuid, self.CPU, 0)
         self.assertEqual('EISDIR', denial.error)
 
     def test_missing_when_there_is_no_module(self):
-        denial = self.assertRaises(door.Denied, self.host.cpuid, self.CPU, 0)
-        self.assertTrue(denial.missing)
+        denial = self.assertRaises(base.Denied, self.host.cpuid, self.CPU, 0)
+        self.assertTrue(denial.not_found)
         self.assertIn(f'leaf 0x0 subleaf 0 on CPU {self.CPU}', denial.what)
 
     def test_asked_when_the_process_is_not_one_of_x86_64(self):
@@ -188,4 +188,4 @@ class DeviceTest(testtools.TestCase):
         names = mock.Mock(machine='i686')
         with mock.patch('os.uname', return_value=names):
             answer = self.host.cpuid(cpu, 0)
-        self.assertEqual(door.CpuidRegs(0, 1, 2, 3), answer)
+        self.assertEqual(base.CpuidRegs(0, 1, 2, 3), answer)

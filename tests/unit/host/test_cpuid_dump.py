@@ -6,7 +6,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import cpuid_dump, door
+from hvfilter.host import base, cpuid_dump
 from hvfilter.host.answers import Refusal
 from hvfilter.host.cpuid_dump import DumpHost, NoDump
 
@@ -72,7 +72,7 @@ class TestParse(testtools.TestCase):
         dump = cpuid_dump.parse(TOOL)
         self.assertEqual([0, 1], list(dump.cpus))
         self.assertEqual(6, len(dump.cpus[0]))
-        self.assertEqual(door.CpuidRegs(0x400, 0, 0, 0), dump.cpus[0][7, 1])
+        self.assertEqual(base.CpuidRegs(0x400, 0, 0, 0), dump.cpus[0][7, 1])
         self.assertEqual(0x01010800, dump.cpus[1][1, 0].ebx)
         self.assertEqual({}, dump.msrs_by_cpu()[0])
 
@@ -84,7 +84,7 @@ class TestParse(testtools.TestCase):
     def test_subleaf_0_when_an_old_tool_printed_none(self):
         text = '   0x00000000: eax=0x1 ebx=0x2 ecx=0x3 edx=0x4\n'
         self.assertEqual(
-            {0: {(0, 0): door.CpuidRegs(1, 2, 3, 4)}},
+            {0: {(0, 0): base.CpuidRegs(1, 2, 3, 4)}},
             cpuid_dump.parse(text).cpus,
         )
 
@@ -92,7 +92,7 @@ class TestParse(testtools.TestCase):
         dump = cpuid_dump.parse(COLLECTED)
         self.assertEqual([0, 1], list(dump.cpus))
         self.assertEqual(
-            door.CpuidRegs(0x806EC, 0x100800, 0x7FFAFBBF, 0xBFEBFBFF),
+            base.CpuidRegs(0x806EC, 0x100800, 0x7FFAFBBF, 0xBFEBFBFF),
             dump.cpus[0][1, 0],
         )
         self.assertEqual(0x1C004122, dump.cpus[0][4, 1].eax)
@@ -310,7 +310,7 @@ class TestDumpHost(testtools.TestCase):
         self.host = DumpHost(TOOL, 'x')
 
     def denied(self, method, *args):
-        return self.assertRaises(door.Denied, method, *args).error
+        return self.assertRaises(base.Denied, method, *args).error
 
     def test_registers_when_the_text_holds_them(self):
         self.assertEqual(0x37AB, self.host.cpuid(0, 7).ebx)
@@ -324,13 +324,13 @@ class TestDumpHost(testtools.TestCase):
     def test_not_recorded_when_the_text_left_it_out(self):
         for args in ((0, 4), (2, 0), (1, 0x80000001)):
             self.assertEqual(
-                door.NOT_RECORDED, self.denied(self.host.cpuid, *args)
+                base.NOT_RECORDED, self.denied(self.host.cpuid, *args)
             )
         self.assertEqual(
-            door.NOT_RECORDED, self.denied(self.host.msr, 0, 0x3A)
+            base.NOT_RECORDED, self.denied(self.host.msr, 0, 0x3A)
         )
         self.assertEqual(
-            door.NOT_RECORDED, self.denied(self.host.read, '/proc/cpuinfo')
+            base.NOT_RECORDED, self.denied(self.host.read, '/proc/cpuinfo')
         )
 
     def test_processors_are_those_of_the_text(self):

@@ -10,7 +10,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import deadline, door, kvm, smoke_x86
+from hvfilter.host import base, deadline, kvm, smoke_x86
 
 FOREVER = b'\xeb\xfe'  # jmp to itself
 
@@ -51,7 +51,7 @@ class DeadlineTest(testtools.TestCase):
         limit = deadline.Deadline(1_000_000)
         resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, before[1]))
         try:
-            denial = self.assertRaises(door.Denied, limit.__enter__)
+            denial = self.assertRaises(base.Denied, limit.__enter__)
         finally:
             resource.setrlimit(resource.RLIMIT_SIGPENDING, before)
         self.assertEqual(
@@ -79,7 +79,7 @@ class EndlessGuestTest(testtools.TestCase):
             self.skipTest('the endless guest is for x86')
         try:
             self.device = kvm.Device()
-        except door.Denied as denial:
+        except base.Denied as denial:
             self.skipTest(f'no KVM here: {denial}')
         self.addCleanup(self.device.close)
 
@@ -93,7 +93,7 @@ class EndlessGuestTest(testtools.TestCase):
             with deadline.Deadline(20_000_000):
                 try:
                     vcpu.run()
-                except door.Denied as denial:
+                except base.Denied as denial:
                     return denial.error
         return 'ran to its end'
 

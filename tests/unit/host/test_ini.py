@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oslo_config import cfg, iniparser
 
 from hvfilter.host import ini
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 
 NOVA = """\
 [DEFAULT]

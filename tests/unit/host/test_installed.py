@@ -3,7 +3,7 @@
 import testtools
 
 from hvfilter.host import installed
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 
 PACKAGES = '/usr/lib/python3/dist-packages'
 VENV = '/openstack/venvs'

@@ -9,7 +9,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import door, kvm, live
+from hvfilter.host import base, kvm, live
 from tests.fakes.kvm import RUN_SIZE, FakeKvm
 from tests.fakes.processors import X86, Arm64
 
@@ -107,13 +107,13 @@ class LayoutTest(testtools.TestCase):
 
 class DeviceTest(testtools.TestCase):
     def test_denied_when_there_is_no_device(self):
-        denial = self.assertRaises(door.Denied, kvm.Device, '/dev/no-kvm')
+        denial = self.assertRaises(base.Denied, kvm.Device, '/dev/no-kvm')
         self.assertEqual('ENOENT', denial.error)
         self.assertIn('/dev/no-kvm', denial.what)
 
     def test_denied_when_it_is_another_device(self):
         with kvm.Device('/dev/null') as device:
-            denial = self.assertRaises(door.Denied, device.api_version)
+            denial = self.assertRaises(base.Denied, device.api_version)
         self.assertEqual('ENOTTY', denial.error)
         self.assertIn('KVM_GET_API_VERSION', denial.what)
 
@@ -144,7 +144,7 @@ class AnswersTest(testtools.TestCase):
 
     def test_name_of_the_question_when_refused(self):
         self.kvm.refused = {kvm.CHECK_EXTENSION: errno.EPERM}
-        denial = self.assertRaises(door.Denied, self.host.kvm_extension, 235)
+        denial = self.assertRaises(base.Denied, self.host.kvm_extension, 235)
         self.assertEqual(
             ('ioctl KVM_CHECK_EXTENSION 235', 'EPERM'),
             (denial.what, denial.error),
@@ -157,8 +157,8 @@ class AnswersTest(testtools.TestCase):
         ]
         self.assertEqual(
             (
-                door.CpuidEntry(0, 0, door.CpuidRegs(0x20, 1, 2, 3)),
-                door.CpuidEntry(7, 1, door.CpuidRegs(4, 5, 6, 0xFFFFFFFF)),
+                base.CpuidEntry(0, 0, base.CpuidRegs(0x20, 1, 2, 3)),
+                base.CpuidEntry(7, 1, base.CpuidRegs(4, 5, 6, 0xFFFFFFFF)),
             ),
             self.host.kvm_supported_cpuid(),
         )
@@ -177,7 +177,7 @@ class AnswersTest(testtools.TestCase):
         ):
             self.kvm.refused = {request: errno.E2BIG}
             self.kvm.asked.clear()
-            denial = self.assertRaises(door.Denied, ask)
+            denial = self.assertRaises(base.Denied, ask)
             self.assertEqual('E2BIG', denial.error)
             self.assertLess(len(self.kvm.asked), 10)
 
@@ -189,7 +189,7 @@ class AnswersTest(testtools.TestCase):
             self.kvm.refused = {request: errno.EINVAL}
             self.kvm.asked.clear()
             self.assertEqual(
-                'EINVAL', self.assertRaises(door.Denied, ask).error
+                'EINVAL', self.assertRaises(base.Denied, ask).error
             )
             self.assertEqual([request], self.kvm.asked)
 
@@ -247,7 +247,7 @@ class VmTest(testtools.TestCase):
             before = open_files()
             error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             with mock.patch('mmap.mmap', side_effect=error):
-                denial = self.assertRaises(door.Denied, vm.add_vcpu)
+                denial = self.assertRaises(base.Denied, vm.add_vcpu)
             self.assertEqual(before, open_files())
         self.assertEqual(
             ('map the virtual CPU', 'ENOMEM'), (denial.what, denial.error)
@@ -257,7 +257,7 @@ class VmTest(testtools.TestCase):
         with self.device.create_vm() as vm:
             vm.add_vcpu()
             self.kvm.refused = {kvm.CREATE_VCPU: errno.EINVAL}
-            denial = self.assertRaises(door.Denied, vm.add_vcpu)
+            denial = self.assertRaises(base.Denied, vm.add_vcpu)
         self.assertEqual('ioctl KVM_CREATE_VCPU 1', denial.what)
 
     def test_one_signal_unblocked_when_let_through(self):
@@ -312,7 +312,7 @@ class ThisKvmTest(testtools.TestCase):
         self.host = live.LiveHost()
         try:
             self.version = self.host.kvm_api_version()
-        except door.Denied as denial:
+        except base.Denied as denial:
             self.version = None
             self.denial = denial
 

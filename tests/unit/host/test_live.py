@@ -8,7 +8,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import door, live, smoke
+from hvfilter.host import base, live, smoke
 
 
 class FilesTest(testtools.TestCase):
@@ -20,7 +20,7 @@ class FilesTest(testtools.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def _error(self, method, *arguments):
-        return self.assertRaises(door.Denied, method, *arguments).error
+        return self.assertRaises(base.Denied, method, *arguments).error
 
     def test_content_when_it_is_a_file(self):
         (self.folder / 'a').write_bytes(b'\0\xff\n')
@@ -58,7 +58,7 @@ class FilesTest(testtools.TestCase):
             file.write(b'start')
             file.truncate(100 * 2**20)
         content = self.host.read(f'{self.folder}/a')
-        self.assertEqual(door.READ_LIMIT, len(content))
+        self.assertEqual(base.READ_LIMIT, len(content))
         self.assertTrue(content.startswith(b'start\0'))
 
     def test_denied_when_the_path_is_no_path(self):
@@ -73,15 +73,15 @@ class FilesTest(testtools.TestCase):
         (self.folder / 'a').touch(mode=0o640)
         (self.folder / 'a').chmod(0o640)
         stat = self.host.stat(f'{self.folder}/a')
-        self.assertEqual((door.FileKind.FILE, 0o640), (stat.kind, stat.mode))
-        self.assertIs(door.FileKind.CHAR, self.host.stat('/dev/null').kind)
-        self.assertIs(door.FileKind.DIRECTORY, self.host.stat('/proc').kind)
+        self.assertEqual((base.FileKind.FILE, 0o640), (stat.kind, stat.mode))
+        self.assertIs(base.FileKind.CHAR, self.host.stat('/dev/null').kind)
+        self.assertIs(base.FileKind.DIRECTORY, self.host.stat('/proc').kind)
         self.assertEqual('root', self.host.stat('/proc').owner)
 
     def test_other_kind_when_it_is_a_pipe(self):
         os.mkfifo(self.folder / 'fifo')
         stat = self.host.stat(f'{self.folder}/fifo')
-        self.assertIs(door.FileKind.OTHER, stat.kind)
+        self.assertIs(base.FileKind.OTHER, stat.kind)
 
     def test_numbers_when_the_owners_have_no_names(self):
         status = os.stat_result((0o100600, 0, 0, 1, 4242, 4343, 0, 0, 0, 0))
@@ -119,12 +119,12 @@ class SmokeTest(testtools.TestCase):
     def _smoke(self):
         try:
             return live.LiveHost().smoke()
-        except door.Denied as denial:
+        except base.Denied as denial:
             return self.skipTest(f'no guest can be run here: {denial}')
 
     def test_denied_when_told_not_to_run(self):
         host = live.LiveHost(smoke=False)
-        denial = self.assertRaises(door.Denied, host.smoke)
+        denial = self.assertRaises(base.Denied, host.smoke)
         self.assertEqual(
             ('ECANCELED', 'told not to run'), (denial.error, denial.text)
         )

@@ -8,7 +8,7 @@ from unittest import mock
 import fixtures
 import testtools
 
-from hvfilter.host import door, live
+from hvfilter.host import base, live
 
 FEATURE_CONTROL = 0x3A
 PINBASED_CTLS = 0x481
@@ -32,7 +32,7 @@ class MsrTest(testtools.TestCase):
         return place
 
     def _denied(self, cpu, index):
-        return self.assertRaises(door.Denied, self.host.msr, cpu, index)
+        return self.assertRaises(base.Denied, self.host.msr, cpu, index)
 
     def test_64_bits_when_it_is_read(self):
         value = 0x0123456789ABCDEF.to_bytes(8, 'little')
@@ -44,7 +44,7 @@ class MsrTest(testtools.TestCase):
 
     def test_register_told_when_the_module_is_not_there(self):
         denial = self._denied(3, FEATURE_CONTROL)
-        self.assertTrue(denial.missing)
+        self.assertTrue(denial.not_found)
         self.assertEqual(
             f'read MSR 0x3a from {self.devices}/cpu/3/msr', denial.what
         )
@@ -55,7 +55,7 @@ class MsrTest(testtools.TestCase):
         self.assertEqual(
             ('EIO', '3 bytes came back'), (denial.error, denial.text)
         )
-        self.assertFalse(denial.missing)
+        self.assertFalse(denial.not_found)
 
     def test_nothing_left_open_when_the_processor_refuses(self):
         self._put(0, {})
@@ -70,7 +70,7 @@ class MsrTest(testtools.TestCase):
         """Whatever this machine allows, nothing else comes out."""
         try:
             value = live.LiveHost().msr(0, FEATURE_CONTROL)
-        except door.Denied as denial:
+        except base.Denied as denial:
             self.assertIn('/dev/cpu/0/msr', denial.what)
         else:
             self.assertEqual(value, value & 2**64 - 1)

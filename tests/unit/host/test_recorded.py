@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host import door
+from hvfilter.host import base
 from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
@@ -20,7 +20,7 @@ class TestRecordedHost(testtools.TestCase):
         self.empty = RecordedHost(NOTHING)
 
     def denied(self, method, *args):
-        return self.assertRaises(door.Denied, method, *args)
+        return self.assertRaises(base.Denied, method, *args)
 
     def test_answers_as_recorded_when_asked_again(self):
         host = self.host
@@ -81,10 +81,10 @@ class TestRecordedHost(testtools.TestCase):
             (host.smoke, (), 'run a small guest'),
         ):
             denied = self.denied(method, *args)
-            self.assertEqual(door.NOT_RECORDED, denied.error)
+            self.assertEqual(base.NOT_RECORDED, denied.error)
             self.assertEqual(what, denied.what)
-            self.assertFalse(denied.missing)
-            self.assertFalse(denied.refused)
+            self.assertFalse(denied.not_found)
+            self.assertFalse(denied.forbidden)
 
     def test_only_what_is_set_when_options_are_asked(self):
         wanted = {'libvirt': ('virt_type', 'cpu_mode')}
@@ -98,12 +98,12 @@ class TestRecordedHost(testtools.TestCase):
         denied = self.denied(
             self.host.options, CONF, {'libvirt': ('virt_type', 'new_one')}
         )
-        self.assertEqual(door.NOT_RECORDED, denied.error)
+        self.assertEqual(base.NOT_RECORDED, denied.error)
         self.assertEqual(f'read {CONF} [libvirt]new_one', denied.what)
 
     def test_denied_when_the_options_file_was_denied(self):
         denied = self.denied(self.host.options, '/etc/nova/gone.conf', {})
-        self.assertTrue(denied.missing)
+        self.assertTrue(denied.not_found)
 
     def test_origin_is_the_snapshots_unless_given(self):
         self.assertEqual('made: nested is off', self.host.origin)

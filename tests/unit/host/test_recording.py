@@ -3,7 +3,7 @@
 import testtools
 from hypothesis import given
 
-from hvfilter.host import door
+from hvfilter.host import base
 from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
@@ -65,7 +65,7 @@ def ask_all(host, snapshot):
     for method, args in questions:
         try:
             method(*args)
-        except door.Denied:
+        except base.Denied:
             pass
 
 
@@ -83,7 +83,7 @@ class TestRecordingHost(testtools.TestCase):
 
     def test_denial_reaches_the_asker_when_recorded(self):
         host = RecordingHost(RecordedHost(FULL), Redaction())
-        self.assertRaises(door.Denied, host.read, '/sys/kernel/secret')
+        self.assertRaises(base.Denied, host.read, '/sys/kernel/secret')
         self.assertEqual(
             {'/sys/kernel/secret': Refusal('EACCES')},
             tables(host.snapshot(ORIGIN)).files,
@@ -110,12 +110,12 @@ class TestRedactedRecording(testtools.TestCase):
         super().setUp()
         self.source = a_snapshot(
             ORIGIN,
-            door.Machine('x86_64', '6.1-node17'),
+            base.Machine('x86_64', '6.1-node17'),
             files={'/proc/cmdline': b'root=/dev/sda1 kvm.nested=1\n'},
             cpuid={
                 0: {
-                    (3, 0): door.CpuidRegs(1, 2, 3, 4),
-                    (4, 0): door.CpuidRegs(1, 2, 3, 4),
+                    (3, 0): base.CpuidRegs(1, 2, 3, 4),
+                    (4, 0): base.CpuidRegs(1, 2, 3, 4),
                 },
                 1: {(3, 0): Refusal('EIO')},
             },
@@ -136,7 +136,7 @@ class TestRedactedRecording(testtools.TestCase):
         self.assertEqual(1, self.host.cpuid(0, 3, 0).eax)
 
     def test_snapshot_holds_no_serial_number_when_redacted(self):
-        zeros = door.CpuidRegs(0, 0, 0, 0)
+        zeros = base.CpuidRegs(0, 0, 0, 0)
         self.assertEqual(zeros, tables(self.snapshot).cpuid[0][3, 0])
         self.assertEqual(
             tables(self.source).cpuid[0][4, 0],

@@ -3,8 +3,8 @@
 
 import testtools
 
-from hvfilter.host import own_names, snapshot, survey
-from hvfilter.host.door import Machine
+from hvfilter.host import own_names, record_extras, snapshot
+from hvfilter.host.base import Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
@@ -28,7 +28,7 @@ def reports(host):
         host, Redaction((*NAMES, *own_names.names(host)))
     )
     live = probe_host(recording, None, make.probes())
-    survey.ask(recording)
+    record_extras.ask(recording)
     text = snapshot.dumps(recording.snapshot(Provenance(Making.RECORDED)))
     again = RecordedHost(snapshot.loads(text), host.origin)
     return live, probe_host(again, None, make.probes())

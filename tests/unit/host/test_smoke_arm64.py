@@ -5,7 +5,7 @@ import errno
 
 import testtools
 
-from hvfilter.host import door, kvm, smoke_arm64, smoke_mmio
+from hvfilter.host import base, kvm, smoke_arm64, smoke_mmio
 from tests.fakes.processors import Arm64, stored
 from tests.unit.host import smoke_guest
 
@@ -30,12 +30,12 @@ class GuestTest(smoke_guest.SmokeGuestTests):
 
     def test_denied_when_the_target_is_refused(self):
         self.kvm.refused = {kvm.ARM_VCPU_INIT: errno.EINVAL}
-        denial = self.assertRaises(door.Denied, self.set_up)
+        denial = self.assertRaises(base.Denied, self.set_up)
         self.assertEqual('ioctl KVM_ARM_VCPU_INIT', denial.what)
 
     def test_register_named_when_it_is_refused(self):
         self.kvm.refused = {kvm.SET_ONE_REG: errno.ENOENT}
-        denial = self.assertRaises(door.Denied, self.set_up)
+        denial = self.assertRaises(base.Denied, self.set_up)
         self.assertEqual(
             'ioctl KVM_SET_ONE_REG 0x6030000000100040', denial.what
         )

@@ -10,7 +10,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import door, sysroot
+from hvfilter.host import base, sysroot
 from hvfilter.host.sysroot import SysrootHost
 
 SECRET = b'outside\n'
@@ -45,7 +45,7 @@ class SysrootTestCase(testtools.TestCase):
 
     def denied(self, path, method='read'):
         ask = getattr(self.host, method)
-        return self.assertRaises(door.Denied, ask, path).error
+        return self.assertRaises(base.Denied, ask, path).error
 
 
 class TestFiles(SysrootTestCase):
@@ -57,17 +57,17 @@ class TestFiles(SysrootTestCase):
         place = self.put('proc/cpuinfo')
         with place.open('wb') as file:
             file.truncate(10 * 2**30)
-        self.assertEqual(door.READ_LIMIT, len(self.host.read('/proc/cpuinfo')))
+        self.assertEqual(base.READ_LIMIT, len(self.host.read('/proc/cpuinfo')))
 
     def test_denied_when_it_is_larger_than_such_files_are(self):
-        self.put('proc/misc', b'x' * (door.SMALL_LIMIT + 1))
+        self.put('proc/misc', b'x' * (base.SMALL_LIMIT + 1))
         self.assertEqual('EFBIG', self.denied('/proc/misc'))
-        self.put('proc/cpuinfo', b'\n' * (door.LINES_LIMIT + 1))
+        self.put('proc/cpuinfo', b'\n' * (base.LINES_LIMIT + 1))
         self.assertEqual('EFBIG', self.denied('/proc/cpuinfo'))
 
     def test_denied_when_all_files_together_are_too_large(self):
-        self.put('proc/misc', b'x' * door.SMALL_LIMIT)
-        for _ in range(sysroot.TOTAL_LIMIT // door.SMALL_LIMIT):
+        self.put('proc/misc', b'x' * base.SMALL_LIMIT)
+        for _ in range(sysroot.TOTAL_LIMIT // base.SMALL_LIMIT):
             self.host.read('/proc/misc')
         self.assertEqual('EFBIG', self.denied('/proc/misc'))
 
@@ -80,11 +80,11 @@ class TestFiles(SysrootTestCase):
     def test_kind_and_numbers_when_asked_what_it_is(self):
         self.put('sys/a').chmod(0o640)
         found = self.host.stat('/sys/a')
-        self.assertIs(door.FileKind.FILE, found.kind)
+        self.assertIs(base.FileKind.FILE, found.kind)
         self.assertEqual(0o640, found.mode)
         self.assertEqual(str(os.getuid()), found.owner)
-        self.assertIs(door.FileKind.DIRECTORY, self.host.stat('/sys').kind)
-        self.assertIs(door.FileKind.DIRECTORY, self.host.stat('/').kind)
+        self.assertIs(base.FileKind.DIRECTORY, self.host.stat('/sys').kind)
+        self.assertIs(base.FileKind.DIRECTORY, self.host.stat('/').kind)
 
     def test_only_wanted_options_when_it_is_an_ini_file(self):
         self.put(
@@ -112,7 +112,7 @@ class TestFiles(SysrootTestCase):
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(place)
         self.assertEqual('EINVAL', self.denied('/s'))
-        self.assertIs(door.FileKind.OTHER, self.host.stat('/s').kind)
+        self.assertIs(base.FileKind.OTHER, self.host.stat('/s').kind)
 
     def test_permission_denied_when_it_may_not_be_read(self):
         if os.getuid() == 0:
@@ -135,7 +135,7 @@ class TestFiles(SysrootTestCase):
             '/sys/class/iommu',
             '/etc/nova/nova.conf',
         ):
-            self.assertEqual(door.NOT_RECORDED, self.denied(path), path)
+            self.assertEqual(base.NOT_RECORDED, self.denied(path), path)
 
     def test_not_recorded_when_it_takes_more_than_files(self):
         for method, args in (
@@ -148,8 +148,8 @@ class TestFiles(SysrootTestCase):
             ('smoke', ()),
         ):
             ask = getattr(self.host, method)
-            denied = self.assertRaises(door.Denied, ask, *args)
-            self.assertEqual(door.NOT_RECORDED, denied.error)
+            denied = self.assertRaises(base.Denied, ask, *args)
+            self.assertEqual(base.NOT_RECORDED, denied.error)
 
     def test_os_error_when_there_is_no_such_directory(self):
         for path in ('/nonexistent', str(self.put('file'))):
@@ -159,7 +159,7 @@ class TestFiles(SysrootTestCase):
 class TestPackagesAndAccounts(SysrootTestCase):
     def test_versions_are_not_recorded_when_the_copy_holds_none(self):
         error = self.denied('nova', 'versions')
-        self.assertEqual(door.NOT_RECORDED, error)
+        self.assertEqual(base.NOT_RECORDED, error)
 
     def test_versions_that_the_copy_holds(self):
         place = 'usr/lib/python3/dist-packages'
@@ -215,7 +215,7 @@ class TestLinks(SysrootTestCase):
             f'/proc/self/root{self.outside}/secret',
         ):
             self.assertIn(
-                self.denied(path), ('ENOENT', door.NOT_RECORDED), path
+                self.denied(path), ('ENOENT', base.NOT_RECORDED), path
             )
         self.assertEqual(
             ('dir',),
@@ -239,7 +239,7 @@ class TestLinks(SysrootTestCase):
         self.assertIn(self.denied('/l0'), ('ELOOP', 'ENAMETOOLONG'))
         self.assertIn(
             self.denied('/' + '/'.join(['l1'] * 50)),
-            ('ELOOP', 'ENAMETOOLONG', 'ENOENT', door.NOT_RECORDED),
+            ('ELOOP', 'ENAMETOOLONG', 'ENOENT', base.NOT_RECORDED),
         )
 
     def test_refused_when_the_path_is_endless(self):
@@ -255,7 +255,7 @@ class TestLinks(SysrootTestCase):
             for method in ('read', 'listdir', 'stat'):
                 try:
                     getattr(self.host, method)(path)
-                except door.Denied:
+                except base.Denied:
                     pass
         self.assertEqual(before, descriptors())
 
@@ -279,7 +279,7 @@ class TestLinks(SysrootTestCase):
                 self.link(f'sys/{name}', target)
         try:
             data = self.host.read('/' + '/'.join(parts))
-        except door.Denied:
+        except base.Denied:
             return
         self.assertNotEqual(SECRET, data)
 

@@ -4,7 +4,7 @@ import traceback
 
 import testtools
 
-from hvfilter.host.door import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host, Machine
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes import context
 from hvfilter.probes.context import ProbeContext, truth

@@ -4,7 +4,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import door
+from hvfilter.host import base
 from hvfilter.probes.cpuinfo import CpuInfo
 
 TWO = (
@@ -27,11 +27,11 @@ class TestCpuInfo(testtools.TestCase):
     def test_cut_off_line_does_not_count_when_the_file_is_too_long(self):
         """What it lacks may stand beyond the cut."""
         line = b'flags : fpu vmx'.ljust(1023) + b'\n'
-        content = line * (door.READ_LIMIT // len(line))
+        content = line * (base.READ_LIMIT // len(line))
         content = content[: -len(line)] + b'flags : fpu'
         self.assertEqual(
             {'fpu', 'vmx'},
-            CpuInfo(content.ljust(door.READ_LIMIT)).words_everywhere('flags'),
+            CpuInfo(content.ljust(base.READ_LIMIT)).words_everywhere('flags'),
         )
 
     def test_last_line_counts_when_it_is_only_unterminated(self):

@@ -3,7 +3,7 @@
 import testtools
 
 from hvfilter.host import question
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.evidence import SHOWN, Source, access, shortened

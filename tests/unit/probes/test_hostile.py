@@ -9,7 +9,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import door
+from hvfilter.host import base
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance, loads
 from hvfilter.model import document
@@ -107,7 +107,7 @@ def hosts(draw):
     cpus = st.sampled_from([0, 1, 70])
     return a_snapshot(
         origin=Provenance(Making.MADE),
-        machine=door.Machine(
+        machine=base.Machine(
             draw(st.sampled_from(MACHINES)),
             draw(st.sampled_from(['6.12', '0', '9' * 5000 + '.9', ''])),
         ),
@@ -185,7 +185,7 @@ class TestNonsense(testtools.TestCase):
                     self.assertNotEqual('', finding.reason)
 
 
-class Denying(door.Host):
+class Denying(base.Host):
     """Refuses everything but its name."""
 
     origin = 'denying'
@@ -195,14 +195,14 @@ class Denying(door.Host):
         self._error = error
 
     def machine(self):
-        return door.Machine(self._machine, '6.12')
+        return base.Machine(self._machine, '6.12')
 
     def ask(self, question):
-        raise door.Denied(str(question), self._error)
+        raise base.Denied(str(question), self._error)
 
 
 class TestSize(testtools.TestCase):
-    """A cpuinfo of the largest size that the door lets through."""
+    """A cpuinfo of the largest size that a host reads."""
 
     def peak(self, content):
         tracemalloc.start()
@@ -215,12 +215,12 @@ class TestSize(testtools.TestCase):
 
     def test_memory_when_lines_repeat(self):
         block = b'processor\t: 1\nflags\t\t: ' + b'abcde ' * 200 + b'\n\n'
-        content = (block * (door.READ_LIMIT // len(block) + 1))[
-            : door.READ_LIMIT
+        content = (block * (base.READ_LIMIT // len(block) + 1))[
+            : base.READ_LIMIT
         ]
-        self.assertLess(self.peak(content), 8 * door.READ_LIMIT)
+        self.assertLess(self.peak(content), 8 * base.READ_LIMIT)
 
     def test_memory_when_every_line_differs(self):
         content = b'\n'.join(b'%x:' % n for n in range(2_000_000))
-        peak = self.peak(content[: door.READ_LIMIT])
+        peak = self.peak(content[: base.READ_LIMIT])
         self.assertLess(peak, 256 * 1024 * 1024)

@@ -4,7 +4,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host.door import Denied
+from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import VMX_PROCBASED, VMX_PROCBASED2
 from hvfilter.model.finding import State
 from hvfilter.probes import x86_readings

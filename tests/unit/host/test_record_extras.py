@@ -4,7 +4,7 @@ import dataclasses
 
 import testtools
 
-from hvfilter.host import door, survey
+from hvfilter.host import base, record_extras
 from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
@@ -16,12 +16,12 @@ ORIGIN = Provenance(Making.RECORDED)
 
 
 def regs(eax):
-    return door.CpuidRegs(eax, 0, 0, 0)
+    return base.CpuidRegs(eax, 0, 0, 0)
 
 
 SOURCE = a_snapshot(
     ORIGIN,
-    door.Machine('x86_64', '6.1'),
+    base.Machine('x86_64', '6.1'),
     files={
         '/proc/misc': b'232 kvm\n',
         '/sys/module/kvm/parameters/halt_poll_ns': b'0\n',
@@ -43,7 +43,7 @@ SOURCE = a_snapshot(
 class TestSurvey(testtools.TestCase):
     def ask(self, snapshot):
         host = RecordingHost(RecordedHost(snapshot), None)
-        survey.ask(host)
+        record_extras.ask(host)
         return host.snapshot(ORIGIN)
 
     def test_everything_is_recorded_when_it_can_be_had(self):
@@ -59,7 +59,7 @@ class TestSurvey(testtools.TestCase):
 
     def test_no_register_is_asked_when_it_is_not_x86(self):
         other = dataclasses.replace(
-            SOURCE, machine=door.Machine('aarch64', '6.1')
+            SOURCE, machine=base.Machine('aarch64', '6.1')
         )
         found = self.ask(other)
         self.assertEqual(({}, {}), (tables(found).cpuid, tables(found).msrs))

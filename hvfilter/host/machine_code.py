@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from types import TracebackType
 
-from hvfilter.host import door
+from hvfilter.host import base
 
 _READ = mmap.PROT_READ
 _EXECUTE = mmap.PROT_EXEC
@@ -34,7 +34,7 @@ class Routine:
                 -1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
             )
         except OSError as error:
-            raise door.Denied.from_os_error(what, error) from error
+            raise base.Denied.from_os_error(what, error) from error
         self._page[: len(code)] = code
         address = address_of(self._page)
         libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +46,7 @@ class Routine:
         if libc.mprotect(address, mmap.PAGESIZE, _READ | _EXECUTE):
             self._page.close()
             number = ctypes.get_errno()
-            raise door.Denied.from_os_error(what, _os_error(number))
+            raise base.Denied.from_os_error(what, _os_error(number))
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_ulong)
         self._function: Callable[[int], None] = prototype(address)
 

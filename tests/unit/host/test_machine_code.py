@@ -9,7 +9,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import door, live, native
+from hvfilter.host import base, live, machine_code
 
 
 def executable_pages():
@@ -26,13 +26,13 @@ class RoutineTest(testtools.TestCase):
         # mov dword [rdi], 0x12345678; ret
         code = bytes.fromhex('c707785634 12c3'.replace(' ', ''))
         place = ctypes.c_uint32(0)
-        with native.Routine(code) as routine:
+        with machine_code.Routine(code) as routine:
             routine(ctypes.addressof(place))
         self.assertEqual(0x12345678, place.value)
 
     def test_page_given_back_when_closed(self):
         before = executable_pages()
-        with native.Routine(b'\xc3'):
+        with machine_code.Routine(b'\xc3'):
             self.assertEqual(len(before) + 1, len(executable_pages()))
         self.assertEqual(before, executable_pages())
 
@@ -40,14 +40,16 @@ class RoutineTest(testtools.TestCase):
         guest = live.SMOKE_GUESTS.get(os.uname().machine)
         if guest is None:
             self.skipTest('there is no loop for this architecture')
-        with native.Routine(guest.code) as routine:
+        with machine_code.Routine(guest.code) as routine:
             for iterations in (1, 2, 1000):
                 self.assertIsNone(routine(iterations))
 
     def test_denied_when_there_is_no_memory(self):
         error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         with mock.patch('mmap.mmap', side_effect=error):
-            denial = self.assertRaises(door.Denied, native.Routine, b'\xc3')
+            denial = self.assertRaises(
+                base.Denied, machine_code.Routine, b'\xc3'
+            )
         self.assertEqual(
             ('make a page executable', 'ENOMEM'), (denial.what, denial.error)
         )
@@ -66,7 +68,9 @@ class RoutineTest(testtools.TestCase):
         library = mock.Mock()
         library.mprotect = mock.Mock(side_effect=mprotect)
         with mock.patch('ctypes.CDLL', return_value=library):
-            denial = self.assertRaises(door.Denied, native.Routine, b'\xc3')
+            denial = self.assertRaises(
+                base.Denied, machine_code.Routine, b'\xc3'
+            )
         self.assertEqual('EACCES', denial.error)
-        self.assertTrue(denial.refused)
+        self.assertTrue(denial.forbidden)
         self.assertEqual([0], [page % mmap.PAGESIZE for page in pages])

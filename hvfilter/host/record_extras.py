@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from hvfilter.host.door import Denied, Host
+from hvfilter.host.base import Denied, Host
 
 FILES = (
     '/proc/cmdline',

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from hvfilter.host.door import (
+from hvfilter.host.base import (
     NOT_RECORDED,
     UNKNOWN,
     Denied,
@@ -18,7 +18,7 @@ from hvfilter.host.question import Question
 FactT = TypeVar('FactT')
 
 
-class CombinedHost(Host):
+class LayeredHost(Host):
     """Each fact comes from the first recording that holds it.
 
     A denial is held like any fact; only what was not recorded is looked for

@@ -2,9 +2,9 @@
 
 import testtools
 
-from hvfilter.host import door
+from hvfilter.host import base
 from hvfilter.host.answers import Refusal
-from hvfilter.host.combined import CombinedHost
+from hvfilter.host.layered import LayeredHost
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from tests.recordings import a_snapshot
@@ -13,20 +13,20 @@ from tests.unit.host.test_snapshot import FULL
 
 OTHER = a_snapshot(
     Provenance(Making.MADE),
-    door.Machine('other', '1'),
+    base.Machine('other', '1'),
     files={'/a': b'a\n', '/b': Refusal('EACCES')},
 )
 LAST = a_snapshot(
     Provenance(Making.MADE),
-    door.Machine('last', '1'),
+    base.Machine('last', '1'),
     files={'/a': b'never\n', '/b': b'never\n', '/c': b'c\n'},
 )
 
 
-class TestCombinedHost(testtools.TestCase):
+class TestLayeredHost(testtools.TestCase):
     def setUp(self):
         super().setUp()
-        self.host = CombinedHost(
+        self.host = LayeredHost(
             [RecordedHost(OTHER, 'one'), RecordedHost(LAST, 'two')]
         )
 
@@ -36,7 +36,7 @@ class TestCombinedHost(testtools.TestCase):
 
     def test_machine_is_told_by_the_first_that_knows(self):
         def host(arch, kernel):
-            machine = door.Machine(arch, kernel)
+            machine = base.Machine(arch, kernel)
             return RecordedHost(a_snapshot(OTHER.origin, machine))
 
         for hosts, machine in (
@@ -44,23 +44,23 @@ class TestCombinedHost(testtools.TestCase):
             ([host('x86_64', 'unknown'), host('i686', '6.2')], 'x86_64 6.2'),
             ([host('unknown', 'unknown')], 'unknown unknown'),
         ):
-            told = CombinedHost(hosts).machine()
+            told = LayeredHost(hosts).machine()
             self.assertEqual(machine, f'{told.arch} {told.kernel}')
 
     def test_a_denial_is_an_answer_when_recorded(self):
-        denied = self.assertRaises(door.Denied, self.host.read, '/b')
+        denied = self.assertRaises(base.Denied, self.host.read, '/b')
         self.assertEqual('EACCES', denied.error)
 
     def test_the_next_answers_when_the_first_does_not_know(self):
         self.assertEqual(b'c\n', self.host.read('/c'))
-        denied = self.assertRaises(door.Denied, self.host.read, '/d')
-        self.assertEqual(door.NOT_RECORDED, denied.error)
+        denied = self.assertRaises(base.Denied, self.host.read, '/d')
+        self.assertEqual(base.NOT_RECORDED, denied.error)
 
     def test_every_question_is_passed_on_when_asked(self):
         from hvfilter.host.recording import RecordingHost
 
         empty = RecordedHost(a_snapshot(OTHER.origin, FULL.machine))
-        host = RecordingHost(CombinedHost([empty, RecordedHost(FULL)]), None)
+        host = RecordingHost(LayeredHost([empty, RecordedHost(FULL)]), None)
         ask_all(host, FULL)
         self.assertEqual(FULL, host.snapshot(FULL.origin))
 

@@ -61,12 +61,12 @@ class Denied(Exception):
         return cls(what, name, error.strerror or '')
 
     @property
-    def missing(self) -> bool:
+    def not_found(self) -> bool:
         """The thing is not there, as opposed to: was refused."""
         return self.error in ('ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO')
 
     @property
-    def refused(self) -> bool:
+    def forbidden(self) -> bool:
         """The thing is there and we may not have it."""
         return self.error in ('EACCES', 'EPERM')
 
