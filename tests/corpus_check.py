@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from hvfilter.host.base import CpuidRegs, Machine
+from hvfilter.host.facts import CpuidRegs, Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.finding import HostReport

@@ -9,7 +9,7 @@ from typing import Any
 
 from hvfilter.host import question
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import (
+from hvfilter.host.facts import (
     CpuidEntry,
     CpuidRegs,
     FileStat,

@@ -3,7 +3,7 @@
 
 from hypothesis import strategies as st
 
-from hvfilter.host import base
+from hvfilter.host import facts
 from hvfilter.host.answers import Refusal
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import CATALOGUE
@@ -45,10 +45,10 @@ CONTENTS = st.one_of(
         lambda lines: '\n'.join(lines).encode()
     ),
 )
-REGISTERS = st.builds(base.CpuidRegs, U32, U32, U32, U32)
+REGISTERS = st.builds(facts.CpuidRegs, U32, U32, U32, U32)
 STATS = st.builds(
-    base.FileStat,
-    st.sampled_from(base.FileKind),
+    facts.FileStat,
+    st.sampled_from(facts.FileKind),
     st.integers(0, 0o7777),
     WORDS,
     WORDS,
@@ -61,15 +61,15 @@ OPTIONS = st.dictionaries(
     max_size=3,
 )
 SMOKE_RUNS = st.builds(
-    base.SmokeRun,
+    facts.SmokeRun,
     st.lists(st.tuples(WORDS, WORDS), max_size=4).map(tuple),
-    st.lists(st.builds(base.Sample, U64, U64, U64), max_size=3).map(tuple),
+    st.lists(st.builds(facts.Sample, U64, U64, U64), max_size=3).map(tuple),
     U64,
 )
-ENTRIES = st.builds(base.CpuidEntry, U32, U32, REGISTERS)
+ENTRIES = st.builds(facts.CpuidEntry, U32, U32, REGISTERS)
 LEAVES = st.tuples(st.integers(0, 8), st.integers(0, 2))
 FEW_REGISTERS = st.sampled_from(
-    [base.CpuidRegs(0, 0, 0, 0), base.CpuidRegs(1, 2, 3, 2**32 - 1)]
+    [facts.CpuidRegs(0, 0, 0, 0), facts.CpuidRegs(1, 2, 3, 2**32 - 1)]
 )
 
 
@@ -80,7 +80,7 @@ def _perhaps_refused(values, **kwargs):
 SNAPSHOTS = st.builds(
     a_snapshot,
     origin=st.builds(Provenance, st.sampled_from(Making), WORDS, WORDS, WORDS),
-    machine=st.builds(base.Machine, WORDS, WORDS),
+    machine=st.builds(facts.Machine, WORDS, WORDS),
     files=_perhaps_refused(CONTENTS),
     directories=_perhaps_refused(
         st.lists(WORDS, max_size=5).map(lambda names: tuple(sorted(names)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
-from hvfilter.host.base import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host
+from hvfilter.host.facts import Machine
 from hvfilter.host.question import Question
 
 FactT = TypeVar('FactT')

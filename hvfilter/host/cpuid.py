@@ -15,11 +15,11 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 
-from hvfilter.host import base, machine_code
+from hvfilter.host import base, facts, machine_code
 
 DEVICES = '/dev/cpu'
 
-Execute = Callable[[int, int], base.CpuidRegs]
+Execute = Callable[[int, int], facts.CpuidRegs]
 """Leaf and subleaf to registers, unchecked."""
 
 _HYPERVISOR = 0x40000000
@@ -44,7 +44,7 @@ _CODE = bytes.fromhex(
 
 def read(
     cpu: int, leaf: int, subleaf: int = 0, devices: str = DEVICES
-) -> base.CpuidRegs:
+) -> facts.CpuidRegs:
     """One leaf of one logical processor.
 
     Executed in this process, pinned to the processor for that moment; by
@@ -67,7 +67,7 @@ def read(
 
 def checked(
     execute: Execute, leaf: int, subleaf: int, what: str
-) -> base.CpuidRegs:
+) -> facts.CpuidRegs:
     """The leaf, if it is no higher than the highest of its range."""
     highest = highest_leaf(execute, leaf)
     if highest is None:
@@ -125,10 +125,10 @@ def _in_process(what: str) -> Iterator[Execute]:
         raise base.Denied(what, 'ENOSYS', 'not a 64-bit x86 process')
     with machine_code.Routine(_CODE) as routine:
 
-        def execute(leaf: int, subleaf: int) -> base.CpuidRegs:
+        def execute(leaf: int, subleaf: int) -> facts.CpuidRegs:
             regs = (ctypes.c_uint32 * 4)(leaf, 0, subleaf, 0)
             routine(ctypes.addressof(regs))
-            return base.CpuidRegs(*regs)
+            return facts.CpuidRegs(*regs)
 
         yield execute
 
@@ -141,14 +141,14 @@ def _device(path: str, what: str) -> Iterator[Execute]:
     except OSError as error:
         raise base.Denied.from_os_error(what, error) from error
 
-    def execute(leaf: int, subleaf: int) -> base.CpuidRegs:
+    def execute(leaf: int, subleaf: int) -> facts.CpuidRegs:
         try:
             data = os.pread(descriptor, 16, leaf | subleaf << 32)
         except OSError as error:
             raise base.Denied.from_os_error(what, error) from error
         if len(data) != 16:
             raise base.Denied(what, 'EIO', f'{len(data)} bytes came back')
-        return base.CpuidRegs(*struct.unpack('<4I', data))
+        return facts.CpuidRegs(*struct.unpack('<4I', data))
 
     try:
         yield execute

@@ -28,13 +28,8 @@ from typing import Any, TypeVar, cast
 from hvfilter.host import cpuid, cpuid_lines, cpulist
 from hvfilter.host import question as questions
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import (
-    NOT_RECORDED,
-    UNKNOWN,
-    CpuidRegs,
-    Denied,
-    Machine,
-)
+from hvfilter.host.base import NOT_RECORDED, UNKNOWN, Denied
+from hvfilter.host.facts import CpuidRegs, Machine
 from hvfilter.host.question import Kind, Question
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance, Snapshot

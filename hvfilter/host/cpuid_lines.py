@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from hvfilter.host.base import CpuidRegs
+from hvfilter.host.facts import CpuidRegs
 
 _NAMED = re.compile(
     r'[\s,;]*'.join(

@@ -14,7 +14,7 @@ import mmap
 import os
 from types import TracebackType
 
-from hvfilter.host import base, machine_code
+from hvfilter.host import base, facts, machine_code
 
 DEVICE = '/dev/kvm'
 
@@ -339,14 +339,14 @@ class Device(_Closing):
         what = f'KVM_CHECK_EXTENSION {capability}'
         return _ioctl(self._fd, CHECK_EXTENSION, what, capability)
 
-    def supported_cpuid(self) -> tuple[base.CpuidEntry, ...]:
+    def supported_cpuid(self) -> tuple[facts.CpuidEntry, ...]:
         """What KVM can give to guests; x86 only."""
         table = self._supported_cpuid()
         return tuple(
-            base.CpuidEntry(
+            facts.CpuidEntry(
                 entry.function,
                 entry.index,
-                base.CpuidRegs(entry.eax, entry.ebx, entry.ecx, entry.edx),
+                facts.CpuidRegs(entry.eax, entry.ebx, entry.ecx, entry.edx),
             )
             for entry in table.entries[: table.nent]
         )

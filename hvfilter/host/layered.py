@@ -6,13 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from hvfilter.host.base import (
-    NOT_RECORDED,
-    UNKNOWN,
-    Denied,
-    Host,
-    Machine,
-)
+from hvfilter.host.base import NOT_RECORDED, UNKNOWN, Denied, Host
+from hvfilter.host.facts import Machine
 from hvfilter.host.question import Question
 
 FactT = TypeVar('FactT')

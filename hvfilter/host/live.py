@@ -18,6 +18,7 @@ from hvfilter.host import (
     acl,
     base,
     cpuid,
+    facts,
     ini,
     installed,
     kvm,
@@ -75,10 +76,10 @@ class LiveHost(base.Host):
             Kind.SMOKE: self._smoke,
         }
 
-    def machine(self) -> base.Machine:
+    def machine(self) -> facts.Machine:
         """As of ``uname``."""
         names = os.uname()
-        return base.Machine(names.machine, names.release)
+        return facts.Machine(names.machine, names.release)
 
     def ask(self, question: Question[FactT]) -> FactT:
         """See each kind's function below for what denies it."""
@@ -98,7 +99,7 @@ class LiveHost(base.Host):
 
         return asked
 
-    def _smoke(self) -> base.SmokeRun:
+    def _smoke(self) -> facts.SmokeRun:
         """Milliseconds; at most ``smoke.LIMIT_NS``, unless KVM itself hangs.
 
         :raises Denied: ECANCELED when told not to run, EOPNOTSUPP when
@@ -139,11 +140,11 @@ def _list(path: str) -> tuple[str, ...]:
     return tuple(names[: base.LIST_LIMIT])
 
 
-def _stat(path: str) -> base.FileStat:
+def _stat(path: str) -> facts.FileStat:
     """Links followed; the path is not opened."""
     with _denying(questions.stat(path)):
         status = pathlib.Path(path).stat()
-    return base.FileStat(
+    return facts.FileStat(
         kind=_kind(status.st_mode),
         mode=modes.S_IMODE(status.st_mode),
         owner=_user(status.st_uid),
@@ -189,14 +190,14 @@ def _content(descriptor: int) -> bytes:
     return b''.join(parts)
 
 
-def _kind(mode: int) -> base.FileKind:
+def _kind(mode: int) -> facts.FileKind:
     if modes.S_ISREG(mode):
-        return base.FileKind.FILE
+        return facts.FileKind.FILE
     if modes.S_ISDIR(mode):
-        return base.FileKind.DIRECTORY
+        return facts.FileKind.DIRECTORY
     if modes.S_ISCHR(mode):
-        return base.FileKind.CHAR
-    return base.FileKind.OTHER
+        return facts.FileKind.CHAR
+    return facts.FileKind.OTHER
 
 
 def _user(number: int) -> str:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from hvfilter.host.base import CpuidEntry, CpuidRegs, FileStat, SmokeRun
+from hvfilter.host.facts import CpuidEntry, CpuidRegs, FileStat, SmokeRun
 
 FactT = TypeVar('FactT')
 

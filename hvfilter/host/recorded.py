@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from hvfilter.host import answers
-from hvfilter.host.base import Host, Machine
+from hvfilter.host.base import Host
+from hvfilter.host.facts import Machine
 from hvfilter.host.question import Question
 from hvfilter.host.snapshot import Snapshot
 

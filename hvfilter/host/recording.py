@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from hvfilter.host import answers, question
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import NOT_RECORDED, Denied, Host, Machine
+from hvfilter.host.base import NOT_RECORDED, Denied, Host
+from hvfilter.host.facts import Machine
 from hvfilter.host.question import Question
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Provenance, Snapshot

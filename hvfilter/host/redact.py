@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import CpuidRegs
 from hvfilter.host.cmdline import CommandLine, Parameter
+from hvfilter.host.facts import CpuidRegs
 from hvfilter.host.question import Kind, Options, Question
 from hvfilter.host.snapshot import Snapshot
 

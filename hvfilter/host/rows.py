@@ -15,8 +15,8 @@ from typing import Any
 
 from hvfilter.host import content, cpulist
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import (
-    NOT_RECORDED,
+from hvfilter.host.base import NOT_RECORDED
+from hvfilter.host.facts import (
     CpuidEntry,
     CpuidRegs,
     FileKind,

@@ -23,7 +23,7 @@ import enum
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from hvfilter.host import base, deadline, kvm, machine_code
+from hvfilter.host import base, deadline, facts, kvm, machine_code
 
 LIMIT_NS = 3_000_000_000
 """Wall time after which an attempt is broken off."""
@@ -123,7 +123,7 @@ class Slope:
         return self.guest_ns / (self.host_ns + error)
 
 
-def slopes(samples: Iterable[base.Sample]) -> tuple[Slope, ...]:
+def slopes(samples: Iterable[facts.Sample]) -> tuple[Slope, ...]:
     """From the fixed cost to each length, in the order of length."""
     best = _best(samples)
     if len(best) < 2:
@@ -135,7 +135,7 @@ def slopes(samples: Iterable[base.Sample]) -> tuple[Slope, ...]:
     return tuple(_slope(base, sample, fixed) for sample in longer)
 
 
-def pace(samples: Sequence[base.Sample]) -> tuple[Pace, Slope | None]:
+def pace(samples: Sequence[facts.Sample]) -> tuple[Pace, Slope | None]:
     """What the samples prove so far, and the slope that shows it."""
     clear = [slope for slope in slopes(samples) if slope.clear]
     if not clear:
@@ -149,7 +149,7 @@ def pace(samples: Sequence[base.Sample]) -> tuple[Pace, Slope | None]:
 
 
 def _evenly_slow(
-    longest: Sequence[Slope], samples: Sequence[base.Sample]
+    longest: Sequence[Slope], samples: Sequence[facts.Sample]
 ) -> bool:
     """Slow at each of these lengths alike, and each time surely measured."""
     if len(longest) < EVEN_LENGTHS:
@@ -162,13 +162,15 @@ def _evenly_slow(
     )
 
 
-def _agreed(samples: Iterable[base.Sample], iterations: int) -> bool:
+def _agreed(samples: Iterable[facts.Sample], iterations: int) -> bool:
     """The best two guest times of a length are about the same."""
     times = sorted(s.guest_ns for s in samples if s.iterations == iterations)
     return len(times) > 1 and times[1] <= AGREE_WITHIN * times[0]
 
 
-def next_length(samples: Sequence[base.Sample], elapsed_ns: int) -> int | None:
+def next_length(
+    samples: Sequence[facts.Sample], elapsed_ns: int
+) -> int | None:
     """How long the next loop shall be; None to stop.
 
     :param samples: all so far
@@ -196,7 +198,7 @@ def next_length(samples: Sequence[base.Sample], elapsed_ns: int) -> int | None:
     return last * growth
 
 
-def _growth(samples: Sequence[base.Sample], slope: Slope) -> int:
+def _growth(samples: Sequence[facts.Sample], slope: Slope) -> int:
     if slope.clear:
         slow = slope.ratio_at_least >= EMULATED_AT_LEAST
         return _GROWTH_WHEN_SLOW if slow else _GROWTH
@@ -208,12 +210,12 @@ def _growth(samples: Sequence[base.Sample], slope: Slope) -> int:
     return min(max(int(2 * fixed / rise), _GROWTH), _GROWTH_IN_THE_DARK)
 
 
-def _best(samples: Iterable[base.Sample]) -> list[base.Sample]:
+def _best(samples: Iterable[facts.Sample]) -> list[facts.Sample]:
     """The quickest guest and the quickest host run of each length."""
-    best: dict[int, base.Sample] = {}
+    best: dict[int, facts.Sample] = {}
     for sample in samples:
         so_far = best.get(sample.iterations, sample)
-        best[sample.iterations] = base.Sample(
+        best[sample.iterations] = facts.Sample(
             sample.iterations,
             min(sample.guest_ns, so_far.guest_ns),
             min(sample.host_ns, so_far.host_ns),
@@ -221,7 +223,7 @@ def _best(samples: Iterable[base.Sample]) -> list[base.Sample]:
     return [best[iterations] for iterations in sorted(best)]
 
 
-def _slope(short: base.Sample, long: base.Sample, fixed: int) -> Slope:
+def _slope(short: facts.Sample, long: facts.Sample, fixed: int) -> Slope:
     more = long.iterations - short.iterations
     guest = long.guest_ns - short.guest_ns
     host = long.host_ns - short.host_ns
@@ -268,7 +270,7 @@ class Countdown:
     set_iterations: Callable[[int], None]
 
 
-def run(device: kvm.Device, guest_class: type[Guest]) -> base.SmokeRun:
+def run(device: kvm.Device, guest_class: type[Guest]) -> facts.SmokeRun:
     """Run a guest through its steps, and time the last.
 
     A busy host may interrupt an attempt or blur its times, so what does not
@@ -282,7 +284,7 @@ def run(device: kvm.Device, guest_class: type[Guest]) -> base.SmokeRun:
     while not settled and attempts < ATTEMPTS:
         attempts += 1
         outcomes: list[tuple[str, str]] = []
-        samples: list[base.Sample] = []
+        samples: list[facts.Sample] = []
         with (
             machine_code.Routine(guest_class.code) as host_loop,
             deadline.Deadline(LIMIT_NS),
@@ -290,11 +292,11 @@ def run(device: kvm.Device, guest_class: type[Guest]) -> base.SmokeRun:
             _steps(device, guest_class, host_loop, outcomes, samples)
         settled = _settled(outcomes, samples)
     elapsed = time.perf_counter_ns() - start
-    return base.SmokeRun(tuple(outcomes), tuple(samples), elapsed, attempts)
+    return facts.SmokeRun(tuple(outcomes), tuple(samples), elapsed, attempts)
 
 
 def _settled(
-    outcomes: Sequence[tuple[str, str]], samples: Sequence[base.Sample]
+    outcomes: Sequence[tuple[str, str]], samples: Sequence[facts.Sample]
 ) -> bool:
     """Another attempt would only repeat the answer."""
     last = outcomes[-1][1]
@@ -308,7 +310,7 @@ def _steps(
     guest_class: type[Guest],
     host_loop: Callable[[int], None],
     outcomes: list[tuple[str, str]],
-    samples: list[base.Sample],
+    samples: list[facts.Sample],
 ) -> None:
     step = 'create_vm'
     try:
@@ -334,7 +336,7 @@ def _measure(
     guest: Guest,
     countdown: Countdown,
     host_loop: Callable[[int], None],
-    samples: list[base.Sample],
+    samples: list[facts.Sample],
 ) -> str:
     """Take samples until they suffice; returns what went wrong, if so."""
     start = time.perf_counter_ns()
@@ -347,7 +349,7 @@ def _measure(
         if outcome not in REACHED:
             return outcome
         host_ns = _host_ns(host_loop, iterations)
-        samples.append(base.Sample(iterations, guest_ns, host_ns))
+        samples.append(facts.Sample(iterations, guest_ns, host_ns))
 
 
 def _timed(

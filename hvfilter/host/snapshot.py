@@ -15,7 +15,7 @@ from typing import Any
 
 from hvfilter.host import content
 from hvfilter.host.answers import Answers, Refusal
-from hvfilter.host.base import Machine
+from hvfilter.host.facts import Machine
 from hvfilter.host.question import Kind, Question
 from hvfilter.host.rows import ROWS
 from hvfilter.model import form

@@ -27,11 +27,9 @@ from hvfilter.host.base import (
     SMALL_LIMIT,
     UNKNOWN,
     Denied,
-    FileKind,
-    FileStat,
     Host,
-    Machine,
 )
+from hvfilter.host.facts import FileKind, FileStat, Machine
 from hvfilter.host.question import Kind, Options, Question, Wanted
 
 FactT = TypeVar('FactT')

@@ -17,7 +17,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from hvfilter.host.base import NOT_RECORDED, CpuidRegs, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.facts import CpuidRegs
 from hvfilter.model.catalogue import X86, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import secure_execution

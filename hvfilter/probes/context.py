@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from hvfilter.host import cmdline, cpulist
-from hvfilter.host.base import CpuidEntry, Denied, Host
+from hvfilter.host.base import Denied, Host
 from hvfilter.host.cached import CachedHost
 from hvfilter.host.cmdline import CommandLine, Parameter
+from hvfilter.host.facts import CpuidEntry
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.cpuinfo import CpuInfo
 

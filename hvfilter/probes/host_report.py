@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hvfilter.host.base import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host
+from hvfilter.host.facts import Machine
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import run
 from hvfilter.probes.base import Probe

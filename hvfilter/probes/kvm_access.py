@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hvfilter.host.base import Denied, FileStat
+from hvfilter.host.base import Denied
+from hvfilter.host.facts import FileStat
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
 

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host import smoke
-from hvfilter.host.base import NOT_RECORDED, Denied, SmokeRun
+from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.facts import SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import (

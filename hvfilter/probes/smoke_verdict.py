@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from hvfilter.host import base, smoke
+from hvfilter.host import facts, smoke
 
 
 class Outcome(enum.Enum):
@@ -40,7 +40,7 @@ class SmokeVerdict:
     slope: smoke.Slope | None = None
 
 
-def judge(run: base.SmokeRun) -> SmokeVerdict:
+def judge(run: facts.SmokeRun) -> SmokeVerdict:
     """What the run proves; NATIVE only for a run that ended well."""
     verdict = _judge(run)
     if verdict.outcome is Outcome.INCONCLUSIVE and run.attempts > 1:
@@ -49,7 +49,7 @@ def judge(run: base.SmokeRun) -> SmokeVerdict:
     return verdict
 
 
-def _judge(run: base.SmokeRun) -> SmokeVerdict:
+def _judge(run: facts.SmokeRun) -> SmokeVerdict:
     if not run.steps:
         return SmokeVerdict(Outcome.INCONCLUSIVE, 'no guest was started')
     pace, slope = smoke.pace(run.samples)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.base import CpuidEntry, CpuidRegs, Denied
+from hvfilter.host.base import Denied
+from hvfilter.host.facts import CpuidEntry, CpuidRegs
 from hvfilter.model.catalogue import (
     BY_KEY,
     VMX_PROCBASED,

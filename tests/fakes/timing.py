@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import random
 
-from hvfilter.host import base, smoke
+from hvfilter.host import facts, smoke
 
 
 @dataclasses.dataclass
@@ -27,10 +27,10 @@ class TimedMachine:
     busy: float = 0
     seed: int = 0
 
-    def samples(self) -> tuple[base.Sample, ...]:
+    def samples(self) -> tuple[facts.Sample, ...]:
         """What a smoke run would take on it."""
         dice = random.Random(self.seed)
-        samples: list[base.Sample] = []
+        samples: list[facts.Sample] = []
         elapsed = 0.0
         while True:
             length = smoke.next_length(samples, int(elapsed))
@@ -42,5 +42,5 @@ class TimedMachine:
             for _ in range(1 + int(guest / 3_000_000)):
                 if dice.random() < self.busy:
                     guest += self.slice_ns * dice.uniform(0.5, 1)
-            samples.append(base.Sample(length, int(guest), int(host)))
+            samples.append(facts.Sample(length, int(guest), int(host)))
             elapsed += guest + host

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from hvfilter.host import ini, snapshot
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import Host, Machine
+from hvfilter.host.base import Host
 from hvfilter.host.cpuid_dump import DumpHost, NoDump
+from hvfilter.host.facts import Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance, Snapshot

@@ -11,7 +11,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import base, kvm, smoke
+from hvfilter.host import facts, kvm, smoke
 from hvfilter.host.answers import Refusal
 from hvfilter.host.live import SMOKE_GUESTS
 from hvfilter.host.question import SMOKE, Kind
@@ -31,8 +31,8 @@ SPEEDS = {
     'not timed': (),
     'one run': FAST[:1],
     'lost in the cost of KVM_RUN': (
-        base.Sample(1, 10**7, 400),
-        base.Sample(512, 10**7, 700),
+        facts.Sample(1, 10**7, 400),
+        facts.Sample(512, 10**7, 700),
     ),
     '20 times as slow': TimedMachine(10_000, 11, 0.55).samples(),
     'slow at two lengths': TimedMachine(9_000, 500, 0.5).samples()[:6],
@@ -88,15 +88,15 @@ def broken(arch, endings):
     places = (*(name for name, _ in steps), 'timing')
     for (at, name), ending in itertools.product(enumerate(places), endings):
         timed = FAST if name == 'timing' else ()
-        yield base.SmokeRun((*steps[:at], (name, ending)), timed, 9, 3)
+        yield facts.SmokeRun((*steps[:at], (name, ending)), timed, 9, 3)
 
 
 def not_native(arch, endings):
     """Every run that does not show that the processor executes guests."""
-    yield base.SmokeRun((), (), 0)
+    yield facts.SmokeRun((), (), 0)
     yield from broken(arch, endings)
     for samples in SPEEDS.values():
-        yield base.SmokeRun(steps_of(arch), samples, 9)
+        yield facts.SmokeRun(steps_of(arch), samples, 9)
 
 
 def kvm_states(recorded, runs):
@@ -129,12 +129,12 @@ class TestSmokeOutcomes(testtools.TestCase):
         """The runs above differ from one that counts only in what is said
         of them."""
         for arch in SMOKE_GUESTS:
-            one = base.SmokeRun(steps_of(arch), FAST, 9)
+            one = facts.SmokeRun(steps_of(arch), FAST, 9)
             self.assertIs(Outcome.NATIVE, smoke_verdict.judge(one).outcome)
 
     def test_emulated_when_it_is_slow_alike_at_every_length_only(self):
         for name, samples in SPEEDS.items():
-            one = base.SmokeRun(steps_of('x86_64'), samples, 9)
+            one = facts.SmokeRun(steps_of('x86_64'), samples, 9)
             emulated = smoke_verdict.judge(one).outcome is Outcome.EMULATED
             self.assertEqual(name == 'emulated', emulated, name)
 
@@ -154,7 +154,7 @@ class TestSmokeOutcomes(testtools.TestCase):
         present = set()
         for _, recorded in recorded_hosts():
             arch = recorded.machine.arch
-            one = base.SmokeRun(steps_of(arch), FAST, 9)
+            one = facts.SmokeRun(steps_of(arch), FAST, 9)
             for _, state in kvm_states(recorded, [one]):
                 if state is State.PRESENT:
                     present.add(arch)

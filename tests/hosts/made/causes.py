@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import CpuidRegs, FileKind, FileStat
+from hvfilter.host.facts import CpuidRegs, FileKind, FileStat
 from tests.hosts.made import others
 from tests.hosts.made.machine import FORBIDDEN, MISSING, Made, failed
 from tests.hosts.made.x86 import Amd, Intel

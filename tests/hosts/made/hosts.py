@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import FileKind, FileStat
+from hvfilter.host.facts import FileKind, FileStat
 from tests.hosts.made import causes, clouds, elsewhere, nova_conf, others
 from tests.hosts.made.machine import (
     FORBIDDEN,

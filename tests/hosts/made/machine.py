@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from hvfilter.host import base
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import (
+from hvfilter.host.facts import (
     CpuidEntry,
     CpuidRegs,
     FileKind,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import CpuidRegs
+from hvfilter.host.facts import CpuidRegs
 from tests.hosts.made.machine import Made, bits, entries, timed
 from tests.recordings import KvmAnswers
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from hvfilter.cli import check
-from hvfilter.host.base import Machine
+from hvfilter.host.facts import Machine
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.problem import Problem
 from tests.recordings import a_snapshot

@@ -4,7 +4,7 @@
 import dataclasses
 import json
 
-from hvfilter.host.base import Machine
+from hvfilter.host.facts import Machine
 from hvfilter.host.snapshot import Provenance
 from hvfilter.model import document
 from hvfilter.probes.host_report import probe_host

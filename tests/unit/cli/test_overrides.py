@@ -6,7 +6,8 @@ import testtools
 
 from hvfilter.cli import overrides
 from hvfilter.host import ini
-from hvfilter.host.base import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host
+from hvfilter.host.facts import Machine
 from hvfilter.host.question import Kind
 from hvfilter.model.finding import State
 from hvfilter.model.problem import Problem

@@ -7,7 +7,7 @@ from unittest import mock
 
 import yaml
 
-from hvfilter.host.base import Machine
+from hvfilter.host.facts import Machine
 from hvfilter.model import document
 from hvfilter.model.finding import State
 from tests.recordings import changed, tables

@@ -10,18 +10,18 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import base, cpuid, live
+from hvfilter.host import base, cpuid, facts, live
 
-LAST_BASIC = base.CpuidRegs(0x1111, 0x2222, 0x3333, 0x4444)
+LAST_BASIC = facts.CpuidRegs(0x1111, 0x2222, 0x3333, 0x4444)
 
 
 def processor(leaves, vendor=b'GenuineIntel', hypervisor=False):
     """Executes CPUID as the SDM says, the trap included."""
     ebx, edx, ecx = struct.unpack('<3I', vendor)
     table = {
-        0: base.CpuidRegs(0x16, ebx, ecx, edx),
-        1: base.CpuidRegs(0, 0, hypervisor << 31, 0),
-        **{leaf: base.CpuidRegs(eax, 0, 0, 0) for leaf, eax in leaves},
+        0: facts.CpuidRegs(0x16, ebx, ecx, edx),
+        1: facts.CpuidRegs(0, 0, hypervisor << 31, 0),
+        **{leaf: facts.CpuidRegs(eax, 0, 0, 0) for leaf, eax in leaves},
     }
     return lambda leaf, subleaf: table.get(leaf, LAST_BASIC)
 
@@ -148,11 +148,11 @@ class DeviceTest(testtools.TestCase):
             }
         )
         self.assertEqual(
-            base.CpuidRegs(1, 2, 3, 0xFFFFFFFF),
+            facts.CpuidRegs(1, 2, 3, 0xFFFFFFFF),
             self.host.cpuid(self.CPU, 0x14, 1),
         )
         self.assertEqual(
-            base.CpuidRegs(4, 5, 6, 7), self.host.cpuid(self.CPU, 0x80000020)
+            facts.CpuidRegs(4, 5, 6, 7), self.host.cpuid(self.CPU, 0x80000020)
         )
 
     def test_denied_when_the_leaf_is_beyond_the_highest(self):
@@ -188,4 +188,4 @@ class DeviceTest(testtools.TestCase):
         names = mock.Mock(machine='i686')
         with mock.patch('os.uname', return_value=names):
             answer = self.host.cpuid(cpu, 0)
-        self.assertEqual(base.CpuidRegs(0, 1, 2, 3), answer)
+        self.assertEqual(facts.CpuidRegs(0, 1, 2, 3), answer)

@@ -6,7 +6,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import base, cpuid_dump
+from hvfilter.host import base, cpuid_dump, facts
 from hvfilter.host.answers import Refusal
 from hvfilter.host.cpuid_dump import DumpHost, NoDump
 
@@ -72,7 +72,7 @@ class TestParse(testtools.TestCase):
         dump = cpuid_dump.parse(TOOL)
         self.assertEqual([0, 1], list(dump.cpus))
         self.assertEqual(6, len(dump.cpus[0]))
-        self.assertEqual(base.CpuidRegs(0x400, 0, 0, 0), dump.cpus[0][7, 1])
+        self.assertEqual(facts.CpuidRegs(0x400, 0, 0, 0), dump.cpus[0][7, 1])
         self.assertEqual(0x01010800, dump.cpus[1][1, 0].ebx)
         self.assertEqual({}, dump.msrs_by_cpu()[0])
 
@@ -84,7 +84,7 @@ class TestParse(testtools.TestCase):
     def test_subleaf_0_when_an_old_tool_printed_none(self):
         text = '   0x00000000: eax=0x1 ebx=0x2 ecx=0x3 edx=0x4\n'
         self.assertEqual(
-            {0: {(0, 0): base.CpuidRegs(1, 2, 3, 4)}},
+            {0: {(0, 0): facts.CpuidRegs(1, 2, 3, 4)}},
             cpuid_dump.parse(text).cpus,
         )
 
@@ -92,7 +92,7 @@ class TestParse(testtools.TestCase):
         dump = cpuid_dump.parse(COLLECTED)
         self.assertEqual([0, 1], list(dump.cpus))
         self.assertEqual(
-            base.CpuidRegs(0x806EC, 0x100800, 0x7FFAFBBF, 0xBFEBFBFF),
+            facts.CpuidRegs(0x806EC, 0x100800, 0x7FFAFBBF, 0xBFEBFBFF),
             dump.cpus[0][1, 0],
         )
         self.assertEqual(0x1C004122, dump.cpus[0][4, 1].eax)

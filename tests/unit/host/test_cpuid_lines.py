@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter.host import cpuid_lines
-from hvfilter.host.base import CpuidRegs
 from hvfilter.host.cpuid_lines import Line
+from hvfilter.host.facts import CpuidRegs
 
 REGS = CpuidRegs(0x000306F2, 0x00010800, 0x7FFEFBFF, 0xBFEBFBFF)
 LISTED = '000306F2', '00010800', '7FFEFBFF', 'BFEBFBFF'

@@ -9,7 +9,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import base, kvm, live
+from hvfilter.host import base, facts, kvm, live
 from tests.fakes.kvm import RUN_SIZE, FakeKvm
 from tests.fakes.processors import X86, Arm64
 
@@ -157,8 +157,8 @@ class AnswersTest(testtools.TestCase):
         ]
         self.assertEqual(
             (
-                base.CpuidEntry(0, 0, base.CpuidRegs(0x20, 1, 2, 3)),
-                base.CpuidEntry(7, 1, base.CpuidRegs(4, 5, 6, 0xFFFFFFFF)),
+                facts.CpuidEntry(0, 0, facts.CpuidRegs(0x20, 1, 2, 3)),
+                facts.CpuidEntry(7, 1, facts.CpuidRegs(4, 5, 6, 0xFFFFFFFF)),
             ),
             self.host.kvm_supported_cpuid(),
         )

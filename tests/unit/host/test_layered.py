@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host import base
+from hvfilter.host import base, facts
 from hvfilter.host.answers import Refusal
 from hvfilter.host.layered import LayeredHost
 from hvfilter.host.recorded import RecordedHost
@@ -13,12 +13,12 @@ from tests.unit.host.test_snapshot import FULL
 
 OTHER = a_snapshot(
     Provenance(Making.MADE),
-    base.Machine('other', '1'),
+    facts.Machine('other', '1'),
     files={'/a': b'a\n', '/b': Refusal('EACCES')},
 )
 LAST = a_snapshot(
     Provenance(Making.MADE),
-    base.Machine('last', '1'),
+    facts.Machine('last', '1'),
     files={'/a': b'never\n', '/b': b'never\n', '/c': b'c\n'},
 )
 
@@ -36,7 +36,7 @@ class TestLayeredHost(testtools.TestCase):
 
     def test_machine_is_told_by_the_first_that_knows(self):
         def host(arch, kernel):
-            machine = base.Machine(arch, kernel)
+            machine = facts.Machine(arch, kernel)
             return RecordedHost(a_snapshot(OTHER.origin, machine))
 
         for hosts, machine in (

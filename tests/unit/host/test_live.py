@@ -8,7 +8,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import base, live, smoke
+from hvfilter.host import base, facts, live, smoke
 
 
 class FilesTest(testtools.TestCase):
@@ -73,15 +73,15 @@ class FilesTest(testtools.TestCase):
         (self.folder / 'a').touch(mode=0o640)
         (self.folder / 'a').chmod(0o640)
         stat = self.host.stat(f'{self.folder}/a')
-        self.assertEqual((base.FileKind.FILE, 0o640), (stat.kind, stat.mode))
-        self.assertIs(base.FileKind.CHAR, self.host.stat('/dev/null').kind)
-        self.assertIs(base.FileKind.DIRECTORY, self.host.stat('/proc').kind)
+        self.assertEqual((facts.FileKind.FILE, 0o640), (stat.kind, stat.mode))
+        self.assertIs(facts.FileKind.CHAR, self.host.stat('/dev/null').kind)
+        self.assertIs(facts.FileKind.DIRECTORY, self.host.stat('/proc').kind)
         self.assertEqual('root', self.host.stat('/proc').owner)
 
     def test_other_kind_when_it_is_a_pipe(self):
         os.mkfifo(self.folder / 'fifo')
         stat = self.host.stat(f'{self.folder}/fifo')
-        self.assertIs(base.FileKind.OTHER, stat.kind)
+        self.assertIs(facts.FileKind.OTHER, stat.kind)
 
     def test_numbers_when_the_owners_have_no_names(self):
         status = os.stat_result((0o100600, 0, 0, 1, 4242, 4343, 0, 0, 0, 0))

@@ -3,7 +3,7 @@
 import testtools
 
 from hvfilter.host import own_names
-from hvfilter.host.base import Machine
+from hvfilter.host.facts import Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from tests.recordings import a_snapshot

@@ -4,7 +4,7 @@ import dataclasses
 
 import testtools
 
-from hvfilter.host import base, record_extras
+from hvfilter.host import facts, record_extras
 from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
@@ -16,12 +16,12 @@ ORIGIN = Provenance(Making.RECORDED)
 
 
 def regs(eax):
-    return base.CpuidRegs(eax, 0, 0, 0)
+    return facts.CpuidRegs(eax, 0, 0, 0)
 
 
 SOURCE = a_snapshot(
     ORIGIN,
-    base.Machine('x86_64', '6.1'),
+    facts.Machine('x86_64', '6.1'),
     files={
         '/proc/misc': b'232 kvm\n',
         '/sys/module/kvm/parameters/halt_poll_ns': b'0\n',
@@ -59,7 +59,7 @@ class TestSurvey(testtools.TestCase):
 
     def test_no_register_is_asked_when_it_is_not_x86(self):
         other = dataclasses.replace(
-            SOURCE, machine=base.Machine('aarch64', '6.1')
+            SOURCE, machine=facts.Machine('aarch64', '6.1')
         )
         found = self.ask(other)
         self.assertEqual(({}, {}), (tables(found).cpuid, tables(found).msrs))

@@ -3,7 +3,7 @@
 import testtools
 from hypothesis import given
 
-from hvfilter.host import base
+from hvfilter.host import base, facts
 from hvfilter.host.answers import Refusal
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
@@ -110,12 +110,12 @@ class TestRedactedRecording(testtools.TestCase):
         super().setUp()
         self.source = a_snapshot(
             ORIGIN,
-            base.Machine('x86_64', '6.1-node17'),
+            facts.Machine('x86_64', '6.1-node17'),
             files={'/proc/cmdline': b'root=/dev/sda1 kvm.nested=1\n'},
             cpuid={
                 0: {
-                    (3, 0): base.CpuidRegs(1, 2, 3, 4),
-                    (4, 0): base.CpuidRegs(1, 2, 3, 4),
+                    (3, 0): facts.CpuidRegs(1, 2, 3, 4),
+                    (4, 0): facts.CpuidRegs(1, 2, 3, 4),
                 },
                 1: {(3, 0): Refusal('EIO')},
             },
@@ -136,7 +136,7 @@ class TestRedactedRecording(testtools.TestCase):
         self.assertEqual(1, self.host.cpuid(0, 3, 0).eax)
 
     def test_snapshot_holds_no_serial_number_when_redacted(self):
-        zeros = base.CpuidRegs(0, 0, 0, 0)
+        zeros = facts.CpuidRegs(0, 0, 0, 0)
         self.assertEqual(zeros, tables(self.snapshot).cpuid[0][3, 0])
         self.assertEqual(
             tables(self.source).cpuid[0][4, 0],

@@ -4,7 +4,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import base, snapshot
+from hvfilter.host import facts, snapshot
 from hvfilter.host.answers import Refusal
 from hvfilter.host.redact import Redaction
 from tests.recordings import a_snapshot, tables
@@ -178,7 +178,7 @@ class TestRedaction(testtools.TestCase):
     def test_order_of_files_is_kept_when_names_are_hidden(self):
         recorded = a_snapshot(
             snapshot.Provenance(snapshot.Making.RECORDED),
-            base.Machine('x86_64', '6.1'),
+            facts.Machine('x86_64', '6.1'),
             directories={
                 '/c.d': ('00.conf', 'node17.conf', 'node18.conf', 'z.conf'),
                 '/d.d': ('node17',),
@@ -231,7 +231,7 @@ class TestRedaction(testtools.TestCase):
             options = {'Service': {'ExecStart': (told,)}}
             recorded = a_snapshot(
                 snapshot.Provenance(snapshot.Making.RECORDED),
-                base.Machine('x86_64', '6.1'),
+                facts.Machine('x86_64', '6.1'),
                 options={'/u': options},
             )
             shown = tables(Redaction().snapshot(recorded)).options['/u']

@@ -4,7 +4,7 @@
 import testtools
 
 from hvfilter.host import own_names, record_extras, snapshot
-from hvfilter.host.base import Machine
+from hvfilter.host.facts import Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction

@@ -9,7 +9,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import base, deadline, kvm, live, smoke
+from hvfilter.host import base, deadline, facts, kvm, live, smoke
 from tests.fakes import processors
 from tests.fakes.kvm import FakeKvm
 from tests.fakes.timing import TimedMachine
@@ -51,20 +51,20 @@ class PaceTest(testtools.TestCase):
         self.assertEqual((smoke.Pace.UNSETTLED, None), smoke.pace(()))
 
     def test_unsettled_when_only_one_length_is_slow(self):
-        samples = [base.Sample(1, 10_000, 400)] * 3
-        samples += [base.Sample(512, 5_000_000, 680)] * 3
+        samples = [facts.Sample(1, 10_000, 400)] * 3
+        samples += [facts.Sample(512, 5_000_000, 680)] * 3
         self.assertIs(smoke.Pace.UNSETTLED, smoke.pace(samples)[0])
 
     def test_unsettled_when_the_times_of_a_length_do_not_agree(self):
         """Even growth alone does not show emulation: each of the lengths
         must have been measured twice alike."""
         for length in (None, 1024, 2048, 4096, 8192):
-            samples = [base.Sample(1, 10_000, 60)] * 3
+            samples = [facts.Sample(1, 10_000, 60)] * 3
             for n in (1024, 2048, 4096, 8192):
                 best = n * 100 + 10_000
                 second = best * 1.4 if length in (None, n) else best
                 samples += [
-                    base.Sample(n, int(taken), n // 2)
+                    facts.Sample(n, int(taken), n // 2)
                     for taken in (best, second)
                 ]
             pace, slope = smoke.pace(samples)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvfilter import host
-from hvfilter.host import base, rows, snapshot
+from hvfilter.host import facts, rows, snapshot
 from hvfilter.host.answers import Refusal
 from hvfilter.host.question import Kind
 from hvfilter.host.snapshot import Making, Provenance
@@ -23,12 +23,12 @@ SCHEMA = json.loads(
     importlib.resources.files(host).joinpath(snapshot.SCHEMA_FILE).read_text()
 )
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-REGS = base.CpuidRegs(0xD, 0x756E6547, 0x6C65746E, 0x49656E69)
+REGS = facts.CpuidRegs(0xD, 0x756E6547, 0x6C65746E, 0x49656E69)
 REGS_TEXT = 'eax=0x0000000d ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69'
 
 FULL = a_snapshot(
     origin=Provenance(Making.MADE, 'hand', 'nowhere', 'nested is off'),
-    machine=base.Machine('x86_64', '6.12.1'),
+    machine=facts.Machine('x86_64', '6.12.1'),
     files={
         '/sys/module/kvm_intel/parameters/nested': b'N\n',
         '/proc/misc': b'232 kvm\n 61 cpu_dma_latency\n',
@@ -39,7 +39,7 @@ FULL = a_snapshot(
         '/sys/none': Refusal('ENOENT'),
     },
     stats={
-        '/dev/kvm': base.FileStat(base.FileKind.CHAR, 0o660, 'root', 'kvm')
+        '/dev/kvm': facts.FileStat(facts.FileKind.CHAR, 0o660, 'root', 'kvm')
     },
     options={
         '/etc/nova/nova.conf': {
@@ -52,19 +52,19 @@ FULL = a_snapshot(
         '/etc/nova/gone.conf': Refusal('ENOENT'),
     },
     cpuid={
-        cpu: {(0, 0): REGS, (1, 0): base.CpuidRegs(1, cpu << 24, 0, 0)}
+        cpu: {(0, 0): REGS, (1, 0): facts.CpuidRegs(1, cpu << 24, 0, 0)}
         for cpu in range(4)
     },
     msrs={cpu: {0x3A: 5} for cpu in range(4)} | {4: {0x3A: Refusal('EIO')}},
     kvm=KvmAnswers(
         12,
         {235: 1, 240: Refusal('EACCES', 'open /dev/kvm')},
-        (base.CpuidEntry(1, 0, REGS),),
+        (facts.CpuidEntry(1, 0, REGS),),
         {0x480: 0x11E57ED},
     ),
-    smoke=base.SmokeRun(
+    smoke=facts.SmokeRun(
         (('create_vm', 'ok'), ('real_mode', 'IO')),
-        (base.Sample(1000, 5000, 500),),
+        (facts.Sample(1000, 5000, 500),),
         1_000_000,
     ),
 )
@@ -143,7 +143,7 @@ class TestDocument(testtools.TestCase):
             FULL.machine,
             cpuid={
                 cpu: {
-                    (leaf, 0): base.CpuidRegs(leaf, 0, 0, 0)
+                    (leaf, 0): facts.CpuidRegs(leaf, 0, 0, 0)
                     for leaf in range(20)
                 }
                 for cpu in range(256)

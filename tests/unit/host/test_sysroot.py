@@ -10,7 +10,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import base, sysroot
+from hvfilter.host import base, facts, sysroot
 from hvfilter.host.sysroot import SysrootHost
 
 SECRET = b'outside\n'
@@ -80,11 +80,11 @@ class TestFiles(SysrootTestCase):
     def test_kind_and_numbers_when_asked_what_it_is(self):
         self.put('sys/a').chmod(0o640)
         found = self.host.stat('/sys/a')
-        self.assertIs(base.FileKind.FILE, found.kind)
+        self.assertIs(facts.FileKind.FILE, found.kind)
         self.assertEqual(0o640, found.mode)
         self.assertEqual(str(os.getuid()), found.owner)
-        self.assertIs(base.FileKind.DIRECTORY, self.host.stat('/sys').kind)
-        self.assertIs(base.FileKind.DIRECTORY, self.host.stat('/').kind)
+        self.assertIs(facts.FileKind.DIRECTORY, self.host.stat('/sys').kind)
+        self.assertIs(facts.FileKind.DIRECTORY, self.host.stat('/').kind)
 
     def test_only_wanted_options_when_it_is_an_ini_file(self):
         self.put(
@@ -112,7 +112,7 @@ class TestFiles(SysrootTestCase):
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(place)
         self.assertEqual('EINVAL', self.denied('/s'))
-        self.assertIs(base.FileKind.OTHER, self.host.stat('/s').kind)
+        self.assertIs(facts.FileKind.OTHER, self.host.stat('/s').kind)
 
     def test_permission_denied_when_it_may_not_be_read(self):
         if os.getuid() == 0:

@@ -4,7 +4,7 @@
 import testtools
 
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import CpuidEntry, CpuidRegs, Machine
+from hvfilter.host.facts import CpuidEntry, CpuidRegs, Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import BY_KEY, Stage

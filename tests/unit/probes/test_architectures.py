@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testtools.matchers import Contains, StartsWith
 
-from hvfilter.host.base import SmokeRun
+from hvfilter.host.facts import SmokeRun
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import State
 from hvfilter.probes import arm64, per_arch, ppc64, psci, riscv64, s390x

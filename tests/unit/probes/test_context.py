@@ -4,7 +4,8 @@ import traceback
 
 import testtools
 
-from hvfilter.host.base import Denied, Host, Machine
+from hvfilter.host.base import Denied, Host
+from hvfilter.host.facts import Machine
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes import context
 from hvfilter.probes.context import ProbeContext, truth

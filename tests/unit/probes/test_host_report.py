@@ -4,7 +4,8 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host.base import Denied, Machine
+from hvfilter.host.base import Denied
+from hvfilter.host.facts import Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import CATALOGUE

@@ -9,7 +9,7 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter.host import base
+from hvfilter.host import base, facts
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance, loads
 from hvfilter.model import document
@@ -107,7 +107,7 @@ def hosts(draw):
     cpus = st.sampled_from([0, 1, 70])
     return a_snapshot(
         origin=Provenance(Making.MADE),
-        machine=base.Machine(
+        machine=facts.Machine(
             draw(st.sampled_from(MACHINES)),
             draw(st.sampled_from(['6.12', '0', '9' * 5000 + '.9', ''])),
         ),
@@ -195,7 +195,7 @@ class Denying(base.Host):
         self._error = error
 
     def machine(self):
-        return base.Machine(self._machine, '6.12')
+        return facts.Machine(self._machine, '6.12')
 
     def ask(self, question):
         raise base.Denied(str(question), self._error)

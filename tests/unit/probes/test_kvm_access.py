@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host.base import FileKind, FileStat
+from hvfilter.host.facts import FileKind, FileStat
 from hvfilter.probes import kvm_access
 from tests.unit.probes.base import EACCES, ENOENT, look_at
 

@@ -3,7 +3,7 @@
 from testtools.matchers import Contains
 
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import FileKind, FileStat, Sample, SmokeRun
+from hvfilter.host.facts import FileKind, FileStat, Sample, SmokeRun
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import State, Strength
 from hvfilter.probes.kvm_device import KvmDevice

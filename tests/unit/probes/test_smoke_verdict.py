@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host import base, smoke
+from hvfilter.host import facts, smoke
 from hvfilter.probes import smoke_verdict
 from hvfilter.probes.smoke_verdict import Outcome
 from tests.fakes.timing import TimedMachine
@@ -12,7 +12,7 @@ RAN = (('create_vm', 'ok'), ('real_mode', 'IO'), ('long_mode', 'IO'))
 
 def run(steps=RAN, machine=None):
     samples = machine.samples() if machine else ()
-    return base.SmokeRun(tuple(steps), samples, 9_000_000)
+    return facts.SmokeRun(tuple(steps), samples, 9_000_000)
 
 
 class JudgeTest(testtools.TestCase):
@@ -36,8 +36,8 @@ class JudgeTest(testtools.TestCase):
         self.assertIn('doubtful speed', verdict.text)
 
     def test_inconclusive_when_the_fixed_cost_drowns_the_loop(self):
-        samples = (base.Sample(1, 10**7, 400), base.Sample(512, 10**7, 700))
-        verdict = smoke_verdict.judge(base.SmokeRun(RAN, samples, 10**8))
+        samples = (facts.Sample(1, 10**7, 400), facts.Sample(512, 10**7, 700))
+        verdict = smoke_verdict.judge(facts.SmokeRun(RAN, samples, 10**8))
         self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
 
     def test_failed_with_the_step_when_one_failed(self):
@@ -76,22 +76,24 @@ class JudgeTest(testtools.TestCase):
 
     def test_attempts_when_none_of_several_settled_it(self):
         timed_out = (*RAN, ('timing', 'TIMEOUT'))
-        verdict = smoke_verdict.judge(base.SmokeRun(timed_out, (), 9, 3))
+        verdict = smoke_verdict.judge(facts.SmokeRun(timed_out, (), 9, 3))
         self.assertIn('(3 attempts)', verdict.text)
-        verdict = smoke_verdict.judge(base.SmokeRun(timed_out, (), 9))
+        verdict = smoke_verdict.judge(facts.SmokeRun(timed_out, (), 9))
         self.assertNotIn('attempts', verdict.text)
 
     def test_inconclusive_when_time_ran_out_while_it_was_timed(self):
-        samples = (base.Sample(1, 10**9, 400),) * 2
+        samples = (facts.Sample(1, 10**9, 400),) * 2
         steps = (*RAN, ('timing', 'TIMEOUT'))
-        verdict = smoke_verdict.judge(base.SmokeRun(steps, samples, 3 * 10**9))
+        verdict = smoke_verdict.judge(
+            facts.SmokeRun(steps, samples, 3 * 10**9)
+        )
         self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
 
     def test_failed_when_it_ended_otherwise_while_it_was_timed(self):
-        samples = (base.Sample(1, 10**9, 400),) * 2
+        samples = (facts.Sample(1, 10**9, 400),) * 2
         for outcome in ('SHUTDOWN', 'UNKNOWN'):
             steps = (*RAN, ('timing', outcome))
-            verdict = smoke_verdict.judge(base.SmokeRun(steps, samples, 1))
+            verdict = smoke_verdict.judge(facts.SmokeRun(steps, samples, 1))
             self.assertIs(Outcome.FAILED, verdict.outcome)
             self.assertEqual(f'timing ended with {outcome}', verdict.text)
 
