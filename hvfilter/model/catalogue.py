@@ -146,6 +146,8 @@ class Capability:
     :ivar vendors: whose x86 processors can have it; on those of others it is
         ABSENT at stage cpu
     :ivar flag: where the processor shows it; None where that takes code
+    :ivar svm_flag: where a processor with AMD-V shows it, if ``flag`` is how
+        one with VT-x does
     :ivar either: keys of the vendors' forms of it, of which an x86 processor
         must have one
     :ivar parameter: of the vendor's KVM module: whether KVM uses the feature,
@@ -165,6 +167,7 @@ class Capability:
     decisive: frozenset[Stage] = frozenset({Stage.KVM})
     vendors: frozenset[Vendor] = frozenset(Vendor)
     flag: VmxFlag | SvmFlag | None = None
+    svm_flag: SvmFlag | None = None
     either: tuple[str, ...] = ()
     parameter: str = ''
     needs: tuple[str, ...] = ()
@@ -391,10 +394,9 @@ CATALOGUE: tuple[Capability, ...] = (
         'tsc_scaling',
         'TSC scaling',
         'the guest TSC is scaled',
-        'SDM vol. 3 sec. 26.6.5',
-        # AMD has a form of it (CPUID 8000000A:EDX[4]) that stage cpu does
-        # not ask for: nothing but a report rules it out there.
+        'SDM vol. 3 sec. 26.6.5; APM vol. 2 sec. 15.30.5',
         flag=VmxFlag(((VMX_PROCBASED2, 57),), ('tsc_scaling',)),
+        svm_flag=SvmFlag(4, 'tsc_scale'),
     ),
     Capability(
         'mbec',

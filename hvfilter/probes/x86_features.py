@@ -19,20 +19,26 @@ VMX_FLAGS: Mapping[str, VmxFlag] = {
     row.key: row.flag for row in CATALOGUE if isinstance(row.flag, VmxFlag)
 }
 SVM_FLAGS: Mapping[str, SvmFlag] = {
-    row.key: row.flag for row in CATALOGUE if isinstance(row.flag, SvmFlag)
+    row.key: flag
+    for row in CATALOGUE
+    for flag in (row.flag, row.svm_flag)
+    if isinstance(flag, SvmFlag)
 }
 EITHER: Mapping[str, tuple[str, ...]] = {
     row.key: row.either for row in CATALOGUE if row.either
 }
 FEATURES: tuple[Capability, ...] = tuple(
-    BY_KEY[key] for key in ('vtx', 'amdv', *VMX_FLAGS, *SVM_FLAGS, *EITHER)
+    BY_KEY[key]
+    for key in dict.fromkeys(('vtx', 'amdv', *VMX_FLAGS, *SVM_FLAGS, *EITHER))
 )
 """All that registers and the flags of cpuinfo show."""
 
 
 def of_module(module: str) -> tuple[str, ...]:
-    """The features that only the processors of one KVM module have."""
-    return tuple(row.key for row in FEATURES if row.module == module)
+    """The features that the processors of one KVM module show by a form of
+    their own."""
+    own = {'kvm_intel': ('vtx', *VMX_FLAGS), 'kvm_amd': ('amdv', *SVM_FLAGS)}
+    return own[module]
 
 
 def name_of(module: str, key: str) -> str:

@@ -11,10 +11,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hvfilter.host.base import Denied
-from hvfilter.model.catalogue import VMX_BASIC, VMX_PROCBASED, VMX_PROCBASED2
+from hvfilter.model.catalogue import (
+    VMX_BASIC,
+    VMX_PROCBASED,
+    VMX_PROCBASED2,
+    VmxFlag,
+)
 from hvfilter.model.finding import State
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import access
@@ -111,7 +116,7 @@ def from_registers(host: ProbeContext) -> dict[str, Reading]:
             f'CPUID.8000000A:EDX[{svm.bit}]',
             functools.partial(_svm_has, bit=svm.bit),
         )
-    for key, vmx in VMX_FLAGS.items():
+    for key, vmx in _not_of_svm(readings):
         readings[key] = _each_cpu(
             host,
             'MSR',
@@ -119,6 +124,20 @@ def from_registers(host: ProbeContext) -> dict[str, Reading]:
             functools.partial(_vmx_has, bits=vmx.bits),
         )
     return _with_either(readings)
+
+
+def _not_of_svm(
+    readings: Mapping[str, Reading],
+) -> Iterator[tuple[str, VmxFlag]]:
+    """VT-x's features; on a processor with AMD-V without those that it has
+    too."""
+    amd = (
+        _state(readings, 'amdv') is State.PRESENT
+        and _state(readings, 'vtx') is not State.PRESENT
+    )
+    for key, flag in VMX_FLAGS.items():
+        if not (amd and key in SVM_FLAGS):
+            yield key, flag
 
 
 def _svm_has(host: ProbeContext, cpu: int, bit: int) -> bool:
@@ -270,11 +289,11 @@ def from_flags(host: ProbeContext) -> dict[str, Reading]:
     for key, svm in SVM_FLAGS.items():
         readings[key] = _svm_word(host, 'svm', svm.word)
     if readings['vtx'].state is State.PRESENT:
-        for key, vmx in VMX_FLAGS.items():
+        for key, vmx in _not_of_svm(readings):
             if info.values(vmx.line):
                 readings[key] = _word(host, vmx.line, vmx.words)
     elif not info.words_anywhere('flags') & {'vmx'}:
-        for key, vmx in VMX_FLAGS.items():
+        for key, vmx in _not_of_svm(readings):
             readings[key] = Reading(
                 State.ABSENT,
                 '/proc/cpuinfo',

@@ -35,8 +35,10 @@ class TestCatalogue(testtools.TestCase):
     def test_vendors_when_a_flag_is_one_vendors_form(self):
         """Or the rules hold it possible on the other vendor's hosts."""
         for row in CATALOGUE:
-            if row.flag is not None and row.key != 'tsc_scaling':
-                self.assertEqual({row.flag.vendor}, row.vendors, row.key)
+            forms = [form for form in (row.flag, row.svm_flag) if form]
+            if forms:
+                vendors = {form.vendor for form in forms}
+                self.assertEqual(vendors, row.vendors, row.key)
             self.assertTrue(row.name)
             if row.parameter:
                 self.assertTrue(row.module, row.key)
