@@ -39,8 +39,8 @@ class Policy:
     :ivar reserved: capability keys whose hosts are reserved for guests that
         request them
     :ivar mode: whether verdicts are enforced; it does not change them
-    :ivar required_by: where ``required`` was set, for reasons
-    :ivar reserved_by: where ``reserved`` was set, likewise
+    :ivar required_by: where ``required`` was set, for reasons: the option,
+        or the metadata of an aggregate; the others ending in ``_by`` likewise
     """
 
     required: tuple[str, ...] = ('kvm',)
@@ -50,6 +50,8 @@ class Policy:
     mode: Mode = Mode.ENFORCING
     required_by: str = '[hvfilter] required'
     reserved_by: str = '[hvfilter] reserved'
+    unreachable_by: str = '[hvfilter] placement_unreachable'
+    mode_by: str = '[hvfilter] mode'
 
     @property
     def reserved_words(self) -> str:

@@ -49,9 +49,9 @@ def _policy(host: Any, base: Policy) -> Policy:
 
 def _passes(policy: Policy, explicit: bool) -> tuple[bool, str]:
     if policy.mode is Mode.PERMISSIVE:
-        return True, '[hvfilter] mode = permissive'
+        return True, f'{policy.mode_by} = {policy.mode.value}'
     word = policy.unreachable
-    option = f'[hvfilter] placement_unreachable = {word.value}'
+    option = f'{policy.unreachable_by} = {word.value}'
     if word is WhenUnknown.INFER:
         return not explicit, option
     return word is WhenUnknown.ACCEPT, option

@@ -74,29 +74,38 @@ def for_host(
     :param complain: gets a text about invalid metadata; the last valid value
         stays in force, if this process saw one
     """
-    values_by_name: dict[str, dict[str, Any]] = {}
+    values_by_name: dict[str, list[Any]] = {}
     for aggregate in aggregates:
         for name, word in _values_of(aggregate, complain).items():
             if name in _FIELDS:
-                values_by_name.setdefault(name, {})[str(aggregate.name)] = word
+                values_by_name.setdefault(name, []).append(word)
     if not values_by_name:
         return base
     changes: dict[str, Any] = {
-        _FIELDS[name]: _MOST_CAREFUL[name](list(values.values()))
+        _FIELDS[name]: _MOST_CAREFUL[name](values)
         for name, values in values_by_name.items()
     }
-    for name in values_by_name.keys() & {'required', 'reserved'}:
-        changes[f'{name}_by'] = _set_by(name, values_by_name[name])
+    for name in values_by_name.keys() - {'unreported'}:
+        # Without the aggregate's name: hosts of many aggregates that say the
+        # same share their verdicts.
+        changes[f'{_FIELDS[name]}_by'] = f'aggregate metadata {SCOPE}{name}'
     return dataclasses.replace(base, **changes)
 
 
-def _set_by(name: str, aggregates: Iterable[str]) -> str:
-    """Where a value was set, for reasons: the metadata and who has it."""
-    names = sorted(map(_short, aggregates))
+def aggregates_of(hosts: Iterable[Any]) -> str:
+    """Which aggregates with metadata of ours these hosts are in, in words;
+    the names of the first few."""
+    names = sorted(
+        {
+            _short(aggregate.name)
+            for host in hosts
+            for aggregate in host.aggregates or ()
+            if any(map(_is_ours, aggregate.metadata or ()))
+        }
+    )
     noun = 'aggregate' if len(names) == 1 else 'aggregates'
-    shown = ', '.join(names[:_MOST_NAMED])
     more = ', ...' if len(names) > _MOST_NAMED else ''
-    return f'{SCOPE}{name} of {noun} {shown}{more}'
+    return f'{noun} {", ".join(names[:_MOST_NAMED])}{more}'
 
 
 def multiplier(

@@ -28,6 +28,8 @@ from hvfilter.scheduler import (
 
 LOG = logging.getLogger(__name__)
 
+_MOST_ASKED = 100
+
 
 # Nova has no types to check against.
 class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
@@ -164,7 +166,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
                 worker_state.current().trait_cache.peek(),
                 candidates,
             ),
-            f'; by aggregate metadata: {changed}' if changed else '',
+            _by_aggregates(changed, against.values()),
         )
         tracked = request_tracking.current()
         if tracked is not None:
@@ -185,3 +187,15 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             hosts_let_pass=passed_anyway,
         )
         self._statistics.add_verdicts(counts)
+
+
+def _by_aggregates(changed: str, rejected: Iterable[list[Any]]) -> str:
+    """What aggregate metadata decided, and which aggregates have such.
+
+    :param changed: the metadata, '' for none
+    :param rejected: the hosts; only the first of each kind are asked
+    """
+    if not changed:
+        return ''
+    some = (host for hosts in rejected for host in hosts[:_MOST_ASKED])
+    return f'; by {changed} ({policies.aggregates_of(some)})'

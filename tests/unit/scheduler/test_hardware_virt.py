@@ -387,6 +387,20 @@ class FaultTest(base.SchedulerTestCase):
         self.assertEqual(['a'], self.passing(self.hosts, spec(NESTED)))
         self.assertEqual(5, self.counts['errors'])
         self.assertIn('a fault of ours', self.log.output)
+        self.assertIn('because [hvfilter] mode = permissive', self.log.output)
+        self.flags(mode='enforcing')
+        for metadata, words in (
+            ({'mode': 'permissive'}, 'mode = permissive'),
+            (
+                {'placement_unreachable': 'accept'},
+                'placement_unreachable = accept',
+            ),
+        ):
+            hosts = [host('a', aggregates=[aggregate(**metadata)])]
+            self.assertEqual(['a'], self.passing(hosts, spec(NESTED)))
+            self.assertIn(
+                f'because aggregate metadata hvfilter:{words}', self.log.output
+            )
 
     def test_none_passes_when_not_even_the_request_can_be_read(self):
         self.assertEqual([], self.filter.filter_all(self.hosts, object()))
@@ -424,11 +438,11 @@ class AggregateTest(base.SchedulerTestCase):
         for metadata, words in (
             (
                 {'required': 'kvm, nested'},
-                'hvfilter:required of aggregate strict = nested',
+                'aggregate metadata hvfilter:required = nested',
             ),
             (
                 {'required': '', 'reserved': 'kvm'},
-                'hvfilter:reserved of aggregate strict = kvm',
+                'aggregate metadata hvfilter:reserved = kvm',
             ),
         ):
             strict = aggregate('strict', **metadata)
@@ -436,7 +450,7 @@ class AggregateTest(base.SchedulerTestCase):
             self.assertEqual([], self.passing(hosts, spec()))
             line = self.log.output.splitlines()[-1]
             self.assertTrue(
-                line.endswith(f'; by aggregate metadata: {words}'), line
+                line.endswith(f'; by {words} (aggregate strict)'), line
             )
 
     def test_reason_names_some_of_many_aggregates(self):
@@ -446,7 +460,8 @@ class AggregateTest(base.SchedulerTestCase):
         hosts = [host('flat', aggregates=many)]
         self.assertEqual([], self.passing(hosts, spec()))
         self.assertIn(
-            'hvfilter:required of aggregates a, b, c, ... = nested',
+            'by aggregate metadata hvfilter:required = nested (aggregates a, '
+            'b, c, ...)',
             self.log.output,
         )
 
