@@ -37,8 +37,8 @@ class ErrorsTest(base.OpenStackTestCase):
             for command in ('list', 'summary'):
                 line = self.line(command)
                 self.assertIn(f'No answer from {name}', line)
-                # Green threads name the number of the error only.
-        self.assertRegex(line, 'Connection refused|ECONNREFUSED')
+                # Green threads know the error by its short name.
+                self.assertRegex(line, 'Connection refused|ECONNREFUSED')
             self.endpoints[service] = endpoint
 
     def test_one_line_when_placement_is_down(self) -> None:
