@@ -43,7 +43,7 @@ def lines() -> list[str]:
         f'   * - ``{REPORTED_TRAIT}``',
         '     -',
         f'     - {_OF_ANY}',
-        '     - a marker: hvfilter looked at this host. It tells "has it '
+        '     - a marker: hvfilter probed this host. It separates "has it '
         'not" from "was never asked"',
         '     -',
         '     -',

@@ -26,7 +26,7 @@ class FileKind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class FileStat:
-    """What ``stat`` tells, links followed.
+    """What ``stat`` shows, links followed.
 
     :ivar mode: permission bits
     :ivar owner: the owner's name, its number as text when it has none

@@ -221,7 +221,7 @@ def _parameters(host: ProbeContext, module: str) -> Iterator[Observation]:
         try:
             value = host.module_parameter(module, name)
         except Denied:
-            # Not loaded, or not to be seen: kvm_device tells which.
+            # Not loaded, or not readable: the probe kvm_device says which.
             return
         if truth(value) is None:
             return
