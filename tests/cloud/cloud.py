@@ -42,6 +42,7 @@ class Cloud:
     :ivar there: a guest that a check left
     :ivar wheel: hvfilter, as it would be released
     :ivar boots_from: image properties that name kernel and ramdisk
+    :ivar patient: outages and watches take as long as in a real cloud
     :ivar policy: [hvfilter] of nova-scheduler; None: without hvfilter
     """
 
@@ -49,6 +50,7 @@ class Cloud:
     wheel: pathlib.Path
     there: dict
     weigher = False
+    patient = False
     policy: Mapping[str, object] | None = None
 
     def __init__(
@@ -248,13 +250,17 @@ class Cloud:
         for service in ('placement', 'glance', 'nova-api'):
             self.start_api(service, wait=False)
         self._nova('nova-conductor')
+        scheduler_is_there = self._start_scheduler()
+        libvirts_are_there = [
+            self._start_libvirt(host) for host in HOSTS if host.virt_type
+        ]
         for service in ('placement', 'glance', 'nova-api'):
             self._wait_for_api(service)
-        self.start_scheduler()
+        for is_there in libvirts_are_there:
+            is_there()
         for host in HOSTS:
-            if host.virt_type:
-                self._start_libvirt(host)
             self.start_compute(host)
+        scheduler_is_there()
         self.wait_for_computes()
 
     def start_machines(self) -> None:
@@ -264,14 +270,15 @@ class Cloud:
             path = self.hosts[host.name].path(machines.NOVA_CONF)
             path.write_text(configuration.compute(self.layout, host))
 
-    def _start_libvirt(self, host: Host) -> None:
+    def _start_libvirt(self, host: Host) -> Callable[[], None]:
+        """Returns what waits until it listens."""
         name = f'libvirtd-{host.name}'
         machine = self.hosts[host.name]
         process = self._running.start(
             name, machine.command('/usr/sbin/libvirtd')
         )
         self._one[name] = process
-        process.wait_until(
+        return lambda: process.wait_until(
             machine.path('/run/libvirt/libvirt-sock').exists,
             f'libvirt on {host.name} listens',
         )
@@ -332,14 +339,14 @@ class Cloud:
             f'{service} listens on port {port}',
         )
 
-    def start_scheduler(self) -> None:
-        """nova-scheduler with the policy, ready to be asked."""
+    def _start_scheduler(self) -> Callable[[], None]:
+        """nova-scheduler with the policy; returns what waits for it."""
         configuration.write_scheduler(
             self.layout, self.policy, weigher=self.weigher
         )
         begun = self.scheduler_log_size()
         process = self._nova('nova-scheduler')
-        process.wait_until(
+        return lambda: process.wait_until(
             lambda: (
                 self.scheduler_log(begun).count('Creating RPC server for')
                 >= configuration.WORKERS
@@ -465,22 +472,32 @@ class Cloud:
             )
         return f'{line}\n{done.stdout.strip()}'
 
-    def restart(self, service: str) -> None:
-        """End it and start it again."""
-        self.end(service)
+    def restart(self, *services: str) -> None:
+        """End them and start them again, all at once."""
+        for service in services:
+            self._one[service].ask_to_end()
+        for service in services:
+            self.end(service)
+        for is_there in [self._start(service) for service in services]:
+            is_there()
+
+    def _start(self, service: str) -> Callable[[], None]:
+        """Any but nova-compute; returns what waits until it is there."""
         kind, _, host = service.rpartition('-')
         if service in _APPLICATIONS:
-            self.start_api(service)
-        elif service == 'nova-scheduler':
-            self.start_scheduler()
-        elif service == 'mariadb':
+            self.start_api(service, wait=False)
+            return lambda: self._wait_for_api(service)
+        if service == 'nova-scheduler':
+            return self._start_scheduler()
+        if kind == 'libvirtd':
+            return self._start_libvirt(BY_NAME[host])
+        if service == 'mariadb':
             self.start_database()
         elif service == 'rabbitmq':
             self.start_broker()
-        elif kind == 'libvirtd':
-            self._start_libvirt(BY_NAME[host])
         else:
             self._nova(service)
+        return lambda: None
 
     def end(self, service: str) -> int:
         """TERM; the exit code."""

@@ -142,7 +142,7 @@ def _nova(layout: Layout, state: pathlib.Path, path: pathlib.Path) -> Sections:
             # Guests do not listen when asked to shut down.
             'shutdown_timeout': 3,
             'service_down_time': 30,
-            'report_interval': 5,
+            'report_interval': 2,
         },
         'keystone_authtoken': _tokens(layout),
         'service_user': {**mine, 'send_service_user_token': True},
@@ -289,6 +289,9 @@ def write_gunicorn(layout: Layout, service: str, app: str) -> pathlib.Path:
         f'bind = "{ADDRESS}:{layout.ports[service]}"\n'
         'threads = 8\n'
         'timeout = 120\n'
+        # Longer than any pause between two requests of a check: a connection
+        # that is closed just then is a failed request.
+        'keepalive = 600\n'
         'control_socket_disable = True\n',
     )
 

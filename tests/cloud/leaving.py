@@ -21,6 +21,7 @@ from tests.cloud.installing import HVFILTER, by_the_book, on, publish
 QUIET_S = 3 * configuration.REFRESH_NOVA_S + 5
 """nova-compute renews its provider three times within it; with Nova's default
 of 60 s that is three minutes."""
+LONG_QUIET_S = 180
 
 _CONF = """
 [hvfilter]
@@ -111,7 +112,8 @@ def remove(cloud: Cloud) -> str:
     began = time.monotonic()
     seen = without.schedules(cloud)
     guests.delete_all(cloud)
-    time.sleep(max(0.0, QUIET_S - (time.monotonic() - began)))
+    quiet = LONG_QUIET_S if cloud.patient else QUIET_S
+    time.sleep(max(0.0, quiet - (time.monotonic() - began)))
     left = {
         host.name: sorted(_own(cloud, host.name))
         for host in HOSTS

@@ -103,7 +103,7 @@ def logs(cloud: Cloud) -> str:
     began = time.monotonic()
     code = cloud.end('nova-scheduler')
     took = time.monotonic() - began
-    cloud.start_scheduler()
+    cloud.restart('nova-scheduler')
     found = []
     paths = sorted(cloud.layout.logs.glob('*.log'))
     for path in paths:
