@@ -18,8 +18,8 @@ class Prepare(placement_command.PlacementCommand):
     Run it once for a cloud, and after each upgrade, before a flavor names a
     trait that no host has had yet: Placement finds no host for a request with
     an unknown trait name, even if the name is forbidden. No resource provider
-    is changed; running it again has no effect. Names of past weeks that no
-    resource provider has any more are deleted.
+    is changed; running it again has no effect. Names of past weeks and of
+    nested sets that no resource provider has any more are deleted.
     """
 
     def take_action(
@@ -42,7 +42,8 @@ class Prepare(placement_command.PlacementCommand):
         )
         if deleted:
             self.say(
-                f'{len(deleted)} trait names of past weeks {would}deleted.'
+                f'{len(deleted)} trait names that no resource provider has '
+                f'any more {would}deleted.'
             )
         rows = [(name, f'{would}created') for name in sorted(created)]
         rows += [(name, f'{would}deleted') for name in sorted(deleted)]

@@ -14,7 +14,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 
-from hvfilter.model import week
+from hvfilter.model import nested_registers, week
 
 TRAIT_PREFIX = 'CUSTOM_HVFILTER_'
 
@@ -600,6 +600,9 @@ OWN_PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         # Since when a trait that is kept has been UNKNOWN, or when one was
         # removed: see hvfilter.model.dated.
         _STATE_WEEK,
+        # The virtualization features that guests get: one on each provider
+        # that has nested, see hvfilter.model.nested_registers.
+        nested_registers.PATTERN,
     )
 )
 """Names with a changing part. Strict: a name that only begins like one of

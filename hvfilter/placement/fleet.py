@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from hvfilter.model import catalogue, dated
+from hvfilter.model import catalogue, dated, nested_registers
 from hvfilter.model.week import Week
 from hvfilter.placement import client, errors, reconcile
 from hvfilter.rules import traits
@@ -65,7 +65,8 @@ class NameChanges:
     """Trait names to be created and to be deleted.
 
     :ivar missing: those of this release that do not exist
-    :ivar outdated: those of past weeks that no provider has any more
+    :ivar outdated: those of past weeks, and nested sets, that no provider
+        has any more
     """
 
     missing: frozenset[str]
@@ -75,9 +76,10 @@ class NameChanges:
 def name_changes(
     placement: client.PlacementClient, now: Week | None
 ) -> NameChanges:
-    """One request, and one more while there are names of other weeks.
+    """One request, and one more while a name may be outdated.
 
-    :param now: this week; None: not known, and no name is outdated.
+    :param now: this week; None: not known, and no name with a week is
+        outdated.
     :raises errors.PlacementError: a request failed.
     """
     known = placement.traits_known(catalogue.TRAIT_PREFIX)
@@ -85,7 +87,8 @@ def name_changes(
     old = frozenset(
         name
         for name, mark in marks.items()
-        if mark is not None and now is not None and mark.week != now
+        if nested_registers.is_trait(name)
+        or (mark is not None and now is not None and mark.week != now)
     )
     if old:
         old -= placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)

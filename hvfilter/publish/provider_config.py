@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hvfilter.model import catalogue, dated
+from hvfilter.model.nested_registers import is_trait as is_nested_set
 from hvfilter.model.problem import Problem
 from hvfilter.publish import atomic_file, base, small_yaml
 from hvfilter.publish.left_over import EVERY_NODE
@@ -116,6 +117,10 @@ class ProviderConfigPublisher(base.Publisher):
         return path
 
 
+_NEVER_ADDED = catalogue.UNKNOWN_TRAITS
+"""The file could not remove such a trait once the state is known."""
+
+
 def merge(
     old: Content, wanted: Wanted, *, removed: frozenset[str] | None
 ) -> Content:
@@ -129,10 +134,9 @@ def merge(
     """
     after = wanted.applied_to(old.traits | old.unknown_since)
     marks = {name: dated.parse(name) for name in after}
-    # The file could not remove a trait for UNKNOWN once the state is known.
     names = (
         frozenset(name for name, mark in marks.items() if mark is None)
-        - catalogue.UNKNOWN_TRAITS
+        - _NEVER_ADDED
     )
     since = {
         name
@@ -142,8 +146,13 @@ def merge(
     if removed is None:
         gone = old.traits | old.left_behind
     else:
-        gone = old.traits | (removed & catalogue.STATE_TRAITS)
+        gone = old.traits | frozenset(filter(_in_files, removed))
     return Content(names, gone - names, frozenset(since))
+
+
+def _in_files(name: str) -> bool:
+    """Whether such a name can be among the traits of a file."""
+    return name in catalogue.STATE_TRAITS or is_nested_set(name)
 
 
 def render(content: Content) -> str:
@@ -190,7 +199,7 @@ def parse(raw: bytes, path: Path) -> Content:
             and set(provider) == {'identification', 'traits'}
             and provider['identification'] == {'uuid': EVERY_NODE}
             and set(provider['traits']) == {'additional'}
-            and {*named, *left_behind} <= catalogue.OWN_TRAITS
+            and all(map(_in_files, {*named, *left_behind} - _NEVER_ADDED))
             and {*since} == catalogue.own(since)
         )
     except (

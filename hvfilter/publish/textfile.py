@@ -16,6 +16,7 @@ from prometheus_client import core, parser
 
 from hvfilter import version
 from hvfilter.model.finding import HostReport
+from hvfilter.model.nested_registers import is_trait as is_nested_set
 from hvfilter.model.problem import Problem
 from hvfilter.publish import atomic_file, base
 
@@ -99,6 +100,14 @@ class _Metrics:
 
     def collect(self) -> Iterator[core.Metric]:
         yield from _about_findings(self._context.report)
+        yield _family(
+            'hvfilter_nested_set_info',
+            'The trait with the virtualization features that guests get.',
+            [
+                ({'trait': name}, 1)
+                for name in filter(is_nested_set, self._context.wanted.present)
+            ],
+        )
         yield _family(
             'hvfilter_probe_timestamp_seconds',
             'When the host was last probed.',

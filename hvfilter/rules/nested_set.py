@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The virtualization features that KVM gives to guests, as one set.
 
-A guest that uses nested virtualization carries these with it: KVM refuses to
-restore it where a feature is missing (Linux arch/x86/kvm/vmx/nested.c,
-``vmx_set_vmx_msr``). Two hosts may exchange such guests only if their digests
-are equal; a guest may move to a host that has all its features and more.
+A guest that uses nested virtualization carries these with it. KVM refuses to
+restore it where a VMX feature is missing (Linux arch/x86/kvm/vmx/nested.c,
+``vmx_set_vmx_msr``): :func:`missing` is KVM's rule. For SVM there is nothing
+that KVM could refuse but nested paging; what is missing in CPUID 8000000A:EDX
+is refused before, by libvirt and QEMU.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-VMX_MSRS = range(0x480, 0x494)
-"""The VMX capability MSRs, SDM vol. 3 app. A."""
+from hvfilter.model import nested_registers
+from hvfilter.model.nested_registers import (
+    SVM_FEATURES,
+    VMX_MSRS,
+    Kind,
+    Registers,
+)
 
 _BASIC = 0x480
+_MISC = 0x485
+_FIXED_0 = (0x486, 0x488)
+_TRUE_PIN = 0x48D
 
 _CONTROLS = frozenset({*range(0x481, 0x485), 0x48B, *range(0x48D, 0x491)})
 """Low half: settings that must be 1; high half: settings that may be 1
@@ -161,9 +171,7 @@ def svm(revision: int, features: int) -> NestedSet | None:
     """
     if not revision and not features:
         return None
-    names = frozenset(
-        f'SVM: {_SVM_NAMES.get(bit, f"bit {bit}")}' for bit in _bits(features)
-    )
+    names = frozenset(f'SVM: {_svm_name(bit)}' for bit in _bits(features))
     values = (
         ('CPUID 8000000A:EAX', revision),
         ('CPUID 8000000A:EDX', features),
@@ -194,3 +202,177 @@ def _bit_name(index: int, bit: int) -> str:
 
 def _bits(value: int) -> Iterator[int]:
     return (bit for bit in range(value.bit_length()) if value >> bit & 1)
+
+
+def of_trait(name: str) -> Registers | None:
+    """The set that a trait name carries, None if it is no such name."""
+    return nested_registers.parse_trait(name)
+
+
+def of_traits(names: Iterable[str]) -> Registers | None:
+    """The set of a provider with these traits; None if it is not known.
+
+    nova-compute takes back no trait that it read from a provider.yaml, so a
+    provider can have two: then which of them is true is not known.
+    """
+    found = [each for each in map(of_trait, names) if each is not None]
+    return found[0] if len(found) == 1 else None
+
+
+@functools.lru_cache(maxsize=4096)
+def missing(target: Registers, source: Registers) -> tuple[str, ...]:
+    """Why a guest of one host cannot go on at another; () if it can.
+
+    :param target: what its host-to-be offers
+    :param source: what the guest has
+    :returns: features, in words, in the order of the registers
+    """
+    if target.kind is not source.kind:
+        return (f'{source.kind.value} (it offers {target.kind.value})',)
+    if source.kind is Kind.SVM:
+        lacking = source[SVM_FEATURES] & ~target[SVM_FEATURES]
+        return tuple(f'SVM: {_svm_name(bit)}' for bit in _bits(lacking))
+    numbers = {number for number, _ in (*source.values, *target.values)}
+    return tuple(
+        text
+        for number in sorted(numbers)
+        for text in _refused(number, target, source)
+    )
+
+
+def accepts(target: Registers, source: Registers) -> bool:
+    """Whether a guest of a host with ``source`` can go on at ``target``."""
+    return not missing(target, source)
+
+
+def common(sets: Iterable[Registers]) -> Registers | None:
+    """The greatest set that each of these accepts.
+
+    None if there is none: without a set, of both kinds, or where a value
+    differs that must be the same.
+    """
+    found: Registers | None = None
+    for number, each in enumerate(sets):
+        found = each if not number else _common(found, each)
+    return found
+
+
+_BASIC_FLAGS = 0x3FF << 54 | 1 << 49 | 7 << 45 | 1 << 31
+"""All of it but the revision (30:0), the size (44:32), the width of addresses
+(48) and the memory type (53:50)."""
+
+_MISC_FLAGS = 0xF << 28 | 0xFFE0
+"""All of it but the rate of the timer (4:0), the number of CR3 targets
+(24:16), of MSRs (27:25) and the revision of the SMM monitor (63:32)."""
+
+_MEMORY_TYPE = 0xF << 50
+_LOW = 0xFFFFFFFF
+_REVISION = 0x7FFFFFFF
+_RATE = 0x1F
+_TIMER = 6
+"""The preemption timer, a pin-based control."""
+
+
+def _refused(
+    number: int, target: Registers, source: Registers
+) -> Iterator[str]:
+    """KVM's rule for one register: ``vmx_restore_*`` in vmx/nested.c."""
+    there, has = target[number], source[number]
+    lacking, forced = has & ~there, there & ~has
+    words: Iterable[str] = ()
+    if number == _BASIC:
+        lacking &= _BASIC_FLAGS
+        words = _basic_refused(there, has)
+    elif number == _MISC:
+        lacking &= _MISC_FLAGS
+        # QEMU restores the pin-based controls first (target/i386/kvm/kvm.c,
+        # kvm_msr_entry_add_vmx): the guest's own, not all that KVM offers.
+        timer = source[_TRUE_PIN] >> 32 + _TIMER & 1
+        words = _misc_refused(there, has, timer=bool(timer))
+    elif number in _FIXED_0:
+        lacking = 0
+        words = (f'bit {bit} may be 0' for bit in _bits(forced))
+    elif number in _CONTROLS:
+        lacking >>= 32
+        words = (
+            f'{_bit_name(number, bit)} can be off'
+            for bit in _bits(forced & _LOW)
+        )
+    for bit in _bits(lacking):
+        yield f'{_MSR_NAMES[number]}: {_bit_name(number, bit)}'
+    for each in words:
+        yield f'{_MSR_NAMES[number]}: {each}'
+
+
+def _basic_refused(there: int, has: int) -> Iterator[str]:
+    if (there ^ has) & _REVISION:
+        yield f'revision {has & _REVISION:#x}'
+    if _vmcs_size(there) > _vmcs_size(has):
+        yield f'VMCS of {_vmcs_size(has)} bytes'
+
+
+def _misc_refused(there: int, has: int, *, timer: bool) -> Iterator[str]:
+    if timer and (there ^ has) & _RATE:
+        yield f'preemption timer rate {has & _RATE}'
+    for title, shift, mask in _MISC_NUMBERS:
+        if has >> shift & mask > there >> shift & mask:
+            yield f'{has >> shift & mask} {title}'
+    if (there ^ has) >> 32:
+        yield f'SMM monitor revision {has >> 32:#x}'
+
+
+_MISC_NUMBERS = (('CR3 targets', 16, 0x1FF), ('times 512 MSRs', 25, 7))
+
+
+def _vmcs_size(basic: int) -> int:
+    return basic >> 32 & 0x1FFF
+
+
+def _common(one: Registers | None, other: Registers) -> Registers | None:
+    """The greatest set that both accept."""
+    if one is None or one.kind is not other.kind:
+        return None
+    if one.kind is Kind.SVM:
+        return Registers.svm(one[SVM_FEATURES] & other[SVM_FEATURES])
+    values = {}
+    for number, _ in (*one.values, *other.values):
+        ones, others = one[number], other[number]
+        both, either = ones & others, ones | others
+        if number in _CONTROLS:
+            both = both & ~_LOW | either & _LOW
+        values[number] = either if number in _FIXED_0 else both
+    basic = _common_basic(one[_BASIC], other[_BASIC])
+    misc = _common_misc(one[_MISC], other[_MISC])
+    if basic is None or misc is None:
+        return None
+    values |= {_BASIC: basic, _MISC: misc}
+    if (one[_MISC] ^ other[_MISC]) & _RATE:
+        # Neither takes a timer of the other's rate.
+        values[_TRUE_PIN] = values.get(_TRUE_PIN, 0) & ~(1 << 32 + _TIMER)
+    return Registers.vmx(values)
+
+
+def _common_basic(one: int, other: int) -> int | None:
+    if (one ^ other) & _REVISION:
+        return None
+    return (
+        one & other & _BASIC_FLAGS
+        | min(one & _MEMORY_TYPE, other & _MEMORY_TYPE)
+        | max(_vmcs_size(one), _vmcs_size(other)) << 32
+        | one & _REVISION
+    )
+
+
+def _common_misc(one: int, other: int) -> int | None:
+    if (one ^ other) >> 32:
+        return None
+    found = one & other & _MISC_FLAGS | one & ~_LOW
+    for _, shift, mask in _MISC_NUMBERS:
+        found |= min(one >> shift & mask, other >> shift & mask) << shift
+    if not (one ^ other) & _RATE:
+        found |= one & _RATE
+    return found
+
+
+def _svm_name(bit: int) -> str:
+    return _SVM_NAMES.get(bit, f'bit {bit}')

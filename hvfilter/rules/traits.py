@@ -6,10 +6,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from hvfilter.model import catalogue, dated
+from hvfilter.model import catalogue, dated, nested_evidence
 from hvfilter.model.dated import Dated, Kind
 from hvfilter.model.finding import HostReport, State
+from hvfilter.model.nested_registers import is_trait as is_nested_set
 from hvfilter.model.week import Week, is_stale
+
+_NESTED = catalogue.BY_KEY['nested'].trait
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Wanted:
 
     The trait of a capability that is UNKNOWN is in neither; its
     ``unknown_trait`` is in ``present`` then, and in ``absent`` otherwise.
+
+    The name of the nested set that is present replaces any other. While
+    ``nested`` itself is UNKNOWN the set stays and goes with its trait.
     """
 
     present: frozenset[str]
@@ -42,6 +48,7 @@ class Wanted:
         marks, before = _parted(traits)
         unwanted = self.absent | self._expired(before, marks)
         after = (before - unwanted) | self.present
+        after -= self._other_sets(after)
         dates = [
             *self._reported(after, marks),
             *self._unknown(after, marks),
@@ -61,6 +68,14 @@ class Wanted:
         """
         marks, undated = _parted(traits)
         return (undated - self.present) & _subjects(marks, Kind.REMOVED)
+
+    def _other_sets(self, after: frozenset[str]) -> frozenset[str]:
+        """Names of nested sets that are not the provider's, or not now."""
+        sets = frozenset(filter(is_nested_set, after))
+        decided = _NESTED in self.present | self.absent
+        if decided or _NESTED not in after:
+            return sets - self.present
+        return frozenset()
 
     def _expired(
         self, traits: frozenset[str], marks: frozenset[Dated]
@@ -172,6 +187,10 @@ def wanted(
         by_state[doubt].add(capability.unknown_trait)
     if report['kvm'].state is not State.UNKNOWN:
         by_state[State.PRESENT].add(catalogue.REPORTED_TRAIT)
+    if report['nested'].state is State.PRESENT:
+        registers = nested_evidence.registers(report)
+        if registers is not None and registers.trait:
+            by_state[State.PRESENT].add(registers.trait)
     return Wanted(
         frozenset(by_state[State.PRESENT]),
         frozenset(by_state[State.ABSENT] | catalogue.RETIRED_TRAITS),

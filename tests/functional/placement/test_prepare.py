@@ -72,8 +72,14 @@ class PrepareTest(test_publish.CommandTestCase):
         told = self.publish('--dry-run')
         done = self.publish()
         self.assertEqual(0, done.returncode, done.stderr)
-        self.assertIn('2 trait names of past weeks deleted', done.stderr)
-        self.assertIn('2 trait names of past weeks would be', told.stderr)
+        self.assertIn(
+            '2 trait names that no resource provider has any more deleted',
+            done.stderr,
+        )
+        self.assertIn(
+            '2 trait names that no resource provider has any more would be',
+            told.stderr,
+        )
         known = self.client().traits_known(catalogue.TRAIT_PREFIX)
         self.assertLessEqual({carried, now, mine}, known)
         self.assertFalse({'CUSTOM_HVFILTER_REPORTED_2026W03', removed} & known)

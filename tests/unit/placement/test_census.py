@@ -119,3 +119,14 @@ class TestCensus(testtools.TestCase):
         placement = Placement([frozenset(NAMES[:3])])
         placement.forgotten = 1
         self.assertEqual(placement.carried, dict(placement.read().traits))
+
+
+class NestedSetsTest(testtools.TestCase):
+    def test_hosts_are_of_one_kind_whatever_their_sets(self):
+        kind = frozenset(NAMES[:20])
+        sets = [f'CUSTOM_HVFILTER_NESTED_SET_SVM_{n}' for n in range(1, 9)]
+        placement = Placement([kind | {name} for name in sets])
+        found = census.read(client.PlacementClient(placement), NOW, 2)
+        self.assertEqual({kind}, set(found.traits.values()))
+        self.assertTrue(found.names.issuperset(sets))
+        self.assertTrue(len(placement.sent) < 8, placement.sent)

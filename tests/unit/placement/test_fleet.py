@@ -11,6 +11,7 @@ OLD = 'CUSTOM_HVFILTER_REPORTED_2026W40'
 NOW = 'CUSTOM_HVFILTER_REPORTED_2026W48'
 FORMER = 'CUSTOM_HVFILTER_NESTED_UNKNOWN_2026W41'
 MINE = 'CUSTOM_HVFILTER_REPORTED_2026W40_MINE'
+SET = 'CUSTOM_HVFILTER_NESTED_SET_SVM_9'
 WEEK = Week.parse('2026W48')
 
 
@@ -116,6 +117,12 @@ class WithdrawTest(testtools.TestCase):
         )
         self.assertEqual({MINE, 'CUSTOM_GOLD'}, placement.names)
 
+    def test_withdraw_when_there_are_nested_sets(self):
+        placement = Client({'a': {KVM, SET, 'CUSTOM_GOLD'}}, names={MINE})
+        _, done = self.withdraw(placement)
+        self.assertEqual({KVM, SET}, done.deleted)
+        self.assertEqual({'a': {'CUSTOM_GOLD'}}, placement.providers)
+
     def test_withdraw_when_names_are_kept(self):
         placement = Client({'a': {KVM, NOW}})
         _, done = self.withdraw(placement, keep_names=True)
@@ -151,6 +158,14 @@ class NamesTest(testtools.TestCase):
             frozenset(), fleet.delete_names(placement, {FORMER, OLD})
         )
         self.assertIn(OLD, placement.names)
+
+    def test_nested_sets_when_no_host_has_them(self):
+        mine, gone = 'CUSTOM_HVFILTER_NESTED_SET_SVM_9', SET.replace('9', '8')
+        placement = Client({'a': {SET}}, names={gone, f'{gone}_BY_ME'})
+        for now in (WEEK, None):
+            found = fleet.name_changes(placement, now)
+            self.assertEqual({gone}, found.outdated)
+        self.assertEqual({gone}, fleet.delete_names(placement, {gone, mine}))
 
     def test_names_when_there_are_no_other_weeks(self):
         placement = Client({'a': {NOW}}, names=catalogue.STATE_TRAITS)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hvfilter.conf import agent
 from hvfilter.model.catalogue import STATE_TRAITS, UNKNOWN_TRAITS
+from hvfilter.model.nested_registers import Registers
 from hvfilter.model.problem import Problem
 from hvfilter.publish import base, provider_config, small_yaml
 from hvfilter.publish.provider_config import Content
@@ -124,6 +125,23 @@ class PublisherTest(testtools.TestCase):
         # And once more, after all: it was not restarted.
         again = self.publish(['kvm'], ['ept'], previous=holding)
         self.assertEqual(gone, again.returning)
+
+    def test_publish_when_nested_set_changes(self):
+        one, other = Registers.svm(0x21), Registers.svm(0x61)
+        self.publish(['nested'], nested_set=one)
+        self.assertIn(one.trait, self.traits())
+        outcome = self.publish(['nested'], nested_set=other)
+        self.assertIn(other.trait, self.traits())
+        self.assertNotIn(one.trait, self.traits())
+        # nova-compute adds it until it is restarted.
+        self.assertEqual(frozenset({one.trait}), outcome.returning)
+        gone = (base.Outcome('placement', 'x', removed=outcome.returning),)
+        more = {'nested_set': other, 'previous': gone}
+        again = self.publish(['nested'], **more)
+        self.assertEqual(frozenset({one.trait}), again.returning)
+        clean = (base.Outcome('placement', 'x'),)
+        more = {'nested_set': other, 'previous': clean}
+        self.assertTrue(self.publish(['nested'], **more).settled)
 
     def test_publish_when_there_was_no_file(self):
         """nova-compute cannot have read it."""

@@ -8,6 +8,7 @@ from prometheus_client import parser
 
 from hvfilter.conf import agent
 from hvfilter.model.catalogue import CATALOGUE
+from hvfilter.model.nested_registers import Registers
 from hvfilter.model.problem import Problem
 from hvfilter.publish import base, textfile
 from hvfilter.rules import override
@@ -63,6 +64,14 @@ class PublisherTest(testtools.TestCase):
         ):
             self.assertEqual(value, found[metric, 'placement'])
         self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
+
+    def test_publish_when_guests_get_virtualization(self):
+        name = 'hvfilter_nested_set_info'
+        self.publish(['nested'], nested_set=Registers.svm(0x21))
+        trait = 'CUSTOM_HVFILTER_NESTED_SET_SVM_21'
+        self.assertEqual(1, self.samples()[name, trait])
+        self.publish([], ['nested'])
+        self.assertNotIn(name, {key[0] for key in self.samples()})
 
     def test_publish_when_another_failed(self):
         self.publish(['kvm'], previous=(WELL,))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
 from hvfilter.model.finding import Override, State
+from hvfilter.model.nested_registers import Registers
 from hvfilter.model.week import Week
 from hvfilter.rules import combine, override, traits
 from tests import strategies
@@ -138,6 +139,70 @@ class TestWanted(testtools.TestCase):
             frozenset(row.key for row in catalogue.CATALOGUE[:2]),
             traits.unknown(own | foreign | doubts),
         )
+
+
+class TestNestedSet(testtools.TestCase):
+    ONE = Registers.svm(0x21)
+    OTHER = Registers.svm(0x61)
+    BEFORE = names('CUSTOM_X', NESTED, OTHER.trait)
+
+    def after(self, before, *args, **more):
+        report = reports.report(*args, **more)
+        return traits.wanted(report).applied_to(before)
+
+    def sets(self, *args, **more):
+        found = self.after(self.BEFORE, *args, **more)
+        self.assertIn('CUSTOM_X', found)
+        return {name for name in found if '_SET_' in name}
+
+    def test_replaced_when_it_changes(self):
+        found = self.sets(['kvm', 'nested'], nested_set=self.ONE)
+        self.assertEqual({self.ONE.trait}, found)
+
+    def test_nothing_changes_when_it_is_the_same(self):
+        found = self.sets(['kvm', 'nested'], nested_set=self.OTHER)
+        self.assertEqual({self.OTHER.trait}, found)
+
+    def test_gone_when_it_could_not_be_read(self):
+        """Not known is no name: the old one may be wrong by now."""
+        self.assertEqual(set(), self.sets(['kvm', 'nested']))
+
+    def test_gone_when_nested_is(self):
+        self.assertEqual(set(), self.sets(['kvm'], ['nested']))
+
+    def test_gone_when_an_operator_says_that_nested_is_absent(self):
+        report = reports.report(['nested'], nested_set=self.OTHER)
+        ruled = override.apply(report, {'nested': Override(State.ABSENT, 'x')})
+        found = traits.wanted(ruled).applied_to(self.BEFORE)
+        self.assertEqual({'CUSTOM_X'}, found - catalogue.OWN_TRAITS)
+
+    def test_stays_while_nested_is_unknown(self):
+        self.assertEqual({self.OTHER.trait}, self.sets(['kvm']))
+
+    def test_gone_when_nested_is_unknown_for_too_long(self):
+        before = self.BEFORE | {unknown(NESTED, 40)}
+        wanted = traits.wanted(reports.report(['kvm']), week(48), 2)
+        after = wanted.applied_to(before)
+        self.assertNotIn(NESTED, after)
+        self.assertNotIn(self.OTHER.trait, after)
+
+    def test_gone_when_nested_is_not_there_at_all(self):
+        before = names(self.OTHER.trait)
+        self.assertNotIn(self.OTHER.trait, self.after(before, ['kvm']))
+
+    def test_gone_when_withdrawn(self):
+        self.assertEqual(
+            {'CUSTOM_X'}, traits.withdrawn().applied_to(self.BEFORE)
+        )
+
+    def test_no_capability(self):
+        found = traits.capabilities(self.BEFORE)
+        self.assertEqual({'nested'}, found)
+        self.assertEqual(frozenset(), traits.unknown(self.BEFORE))
+
+    def test_no_name_when_it_would_be_too_long(self):
+        most = Registers.vmx(dict.fromkeys(range(0x480, 0x494), 2**64 - 1))
+        self.assertEqual(set(), self.sets(['nested'], nested_set=most))
 
 
 class TestDates(testtools.TestCase):
