@@ -2,7 +2,7 @@
 """What all commands have in common.
 
 A command derives from :class:`Lister` or :class:`ShowOne` and writes
-``answer`` instead of ``take_action``: a
+``answer`` instead of ``take_action``, or from :class:`Action` and ``act``: a
 :class:`~hvfilter.model.problem.Problem` it raises becomes one line with the
 remedy, and ``openstack`` exits with 1.
 """
@@ -101,6 +101,18 @@ class ShowOne(_Command, command.ShowOne):
     ) -> tuple[Sequence[str], Sequence[Any]]:
         """Called by cliff."""
         return self.answered(lambda: self.answer(parsed_args))
+
+
+class Action(_Command):
+    """A command that changes something and prints nothing."""
+
+    @abc.abstractmethod
+    def act(self, parsed_args: argparse.Namespace) -> None:
+        """Change it."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Called by cliff."""
+        self.answered(lambda: self.act(parsed_args))
 
 
 def capability(text: str) -> str:

@@ -24,6 +24,7 @@ class Cloud:
     :ivar placement: Placement, as far as traits are concerned
     :ivar compute: Nova
     :ivar transport: the way to Placement, for what ``placement`` has not
+    :ivar nova: the way to Nova, likewise
     :ivar missing: sentences about what this user may not see
     """
 
@@ -31,6 +32,7 @@ class Cloud:
         self, placement: client.Transport, compute: client.Transport
     ) -> None:
         self.transport = placement
+        self.nova = compute
         self.placement = client.PlacementClient(placement)
         self.compute = Compute(compute)
         self.missing: list[str] = []

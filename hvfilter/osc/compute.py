@@ -92,7 +92,10 @@ class Aggregate:
 
 @dataclasses.dataclass(frozen=True)
 class Flavor:
-    """A flavor; sizes as Nova has them, swap in MiB."""
+    """A flavor; sizes as Nova has them, swap in MiB.
+
+    :ivar specs_shown: False where this user may not see extra specs
+    """
 
     id: str
     name: str
@@ -102,6 +105,7 @@ class Flavor:
     ephemeral_gb: int = 0
     swap_mb: int = 0
     specs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    specs_shown: bool = True
 
 
 class Compute:
@@ -197,13 +201,18 @@ class Compute:
             yield _flavor(each)
 
     def flavor(self, name: str) -> Flavor:
-        """That of a name or id, with its extra specs.
+        """That of an id or else of a name, with its extra specs.
 
         :raises errors.NotFound: there is none.
         """
+        named = None
         for each in self.flavors():
-            if name in (each.id, each.name):
+            if name == each.id:
                 return each
+            if name == each.name:
+                named = each
+        if named is not None:
+            return named
         raise errors.NotFound(
             f'Nova has no flavor {name!r}, or this user may not see it',
             'See "openstack flavor list --all".',
@@ -247,6 +256,7 @@ def _flavor(item: Mapping[str, Any]) -> Flavor:
         _number(item, 'OS-FLV-EXT-DATA:ephemeral'),
         _number(item, 'swap'),
         dict(specs) if isinstance(specs, dict) else {},
+        isinstance(specs, dict),
     )
 
 

@@ -26,6 +26,12 @@ OUTPUTS = {
     'summary-flavor': 'summary --flavor nested.small --by availability-zone',
     'misspelt': 'list --has nestd',
 }
+FLAVOR_OUTPUTS = {
+    'flavor-set': 'set nested.small --require nested --forbid sev '
+    '--prefer apicv',
+    'flavor-refused': 'set nested.small --require vtx --require sev_es',
+    'flavor-show': 'show nested.small --max-width 110',
+}
 
 
 class DocsTest(base.OpenStackTestCase):
@@ -64,10 +70,8 @@ class DocsTest(base.OpenStackTestCase):
             flavor['id'], {'extra_specs': {'hvfilter:nested': 'required'}}
         )
 
-    def output(self, arguments: str) -> str:
-        ran = self.openstack(
-            'hypervisor', 'capability', *shlex.split(arguments)
-        )
+    def output(self, words: str, arguments: str) -> str:
+        ran = self.openstack(*words.split(), *shlex.split(arguments))
         text = ran.out + ran.err
         for ago, week in WEEKS.items():
             text = text.replace(str(base.week(ago)), week)
@@ -75,7 +79,7 @@ class DocsTest(base.OpenStackTestCase):
         lines = text.splitlines()[-1:] if ran.code else text.splitlines()
         return '\n'.join(
             [
-                f'$ openstack hypervisor capability {arguments}',
+                f'$ openstack {words} {arguments}',
                 *(line.rstrip() for line in lines),
                 '',
             ]
@@ -83,10 +87,14 @@ class DocsTest(base.OpenStackTestCase):
 
     def test_outputs_are_those_of_the_commands(self) -> None:
         write = os.environ.get('HVFILTER_WRITE_DOCS')
-        for name, arguments in OUTPUTS.items():
-            file = FOLDER / f'{name}.txt'
-            output = self.output(arguments)
-            if write:
-                FOLDER.mkdir(exist_ok=True)
-                file.write_text(output)
-            self.assertEqual(file.read_text(), output, name)
+        for words, outputs in (
+            ('hypervisor capability', OUTPUTS),
+            ('flavor capability', FLAVOR_OUTPUTS),
+        ):
+            for name, arguments in outputs.items():
+                file = FOLDER / f'{name}.txt'
+                output = self.output(words, arguments)
+                if write:
+                    FOLDER.mkdir(exist_ok=True)
+                    file.write_text(output)
+                self.assertEqual(file.read_text(), output, name)

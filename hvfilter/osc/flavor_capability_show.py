@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack flavor capability show``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hvfilter.model import catalogue
+from hvfilter.model.requirement import Demand, Requirement, Requirements
+from hvfilter.osc import base, flavor_capability, fleet
+from hvfilter.osc.flavor_capability import Request
+from hvfilter.osc.fleet import Host
+from hvfilter.osc.judging import Judge
+
+COLUMNS = ('Capability', 'Demand', 'Hosts', 'Meaning', 'Extra Spec')
+ALL = '(all of these)'
+
+_MEANING = {
+    Demand.REQUIRED: 'hosts must have it: {}',
+    Demand.FORBIDDEN: 'hosts must not have it: {}',
+    Demand.PREFERRED: 'hosts with it are preferred: {}',
+}
+
+
+class ShowFlavorCapability(base.Lister):
+    """Show which virtualization capabilities a flavor asks for.
+
+    Hosts is how many compute hosts could serve it, whether or not there is
+    room on them: those that have what is required or preferred, and those
+    that lack what is forbidden. The last row is for all that is required and
+    forbidden together.
+    """
+
+    max_age = True
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """The options of the command."""
+        parser = super().get_parser(prog_name)
+        flavor_capability.add_flavor(parser)
+        return parser
+
+    def answer(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """At most 29 requests, and one for each thousand hosts or flavors."""
+        cloud = self.cloud
+        flavor = flavor_capability.flavor(cloud, parsed_args.flavor)
+        judge = Judge()
+        request = Request.of(judge, flavor.specs)
+        if not (request.requirements.items or request.requirements.invalid):
+            return COLUMNS, []
+        everything = cloud.permitted(
+            lambda: fleet.read(cloud, parsed_args.max_age_weeks, places=False),
+            'how many hosts could serve it',
+        )
+        hosts = None if everything is None else everything.hosts
+        return COLUMNS, rows(judge, request, hosts)
+
+
+def rows(
+    judge: Judge, request: Request, hosts: Sequence[Host] | None
+) -> list[tuple[Any, ...]]:
+    """One for each capability, and one for all of them.
+
+    :param hosts: None where they could not be read
+    """
+
+    def count(requirements: Requirements) -> int | str:
+        if hosts is None:
+            return base.UNAVAILABLE
+        part = dataclasses.replace(request, requirements=requirements)
+        return flavor_capability.serving(judge, part, hosts)
+
+    found: list[tuple[Any, ...]] = [
+        (
+            item.capability,
+            item.demand.value,
+            count(Requirements((_as_required(item),))),
+            _MEANING[item.demand].format(
+                catalogue.BY_KEY[item.capability].meaning
+            ),
+            item.words,
+        )
+        for item in request.requirements.items
+    ]
+    found += [
+        ('', 'not understood', 0, invalid.problem, invalid.words)
+        for invalid in request.requirements.invalid
+    ]
+    return [*found, (ALL, '', count(request.requirements), '', '')]
+
+
+def _as_required(item: Requirement) -> Requirement:
+    """What is only preferred rejects no host."""
+    if item.demand is not Demand.PREFERRED:
+        return item
+    return dataclasses.replace(item, demand=Demand.REQUIRED)
