@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import uuid as uuidlib
+from collections.abc import Mapping
 from typing import Any
 
 from hvfilter.model import catalogue
@@ -64,24 +65,28 @@ class HostReader:
         if guests != last:
             offered = infer.native(guests), infer.emulates(guests)
             self._guests = copy.deepcopy(guests), offered
-        if not isinstance(cpu_info, str):
-            cpu_info = None
-        hypervisor = host.hypervisor_type
-        if not isinstance(hypervisor, str):
-            hypervisor = None
-        key = hypervisor, cpu_info, offered
-        known = self._numbers.get(key)
+        key = host.hypervisor_type, cpu_info, offered
+        try:
+            known = self._numbers.get(key)
+        except TypeError:
+            # Unhashable: neither is text, as both are where Nova knows them.
+            key = _text(host.hypervisor_type), _text(cpu_info), offered
+            known = self._numbers.get(key)
         if known is None:
             if len(self._numbers) >= _MAX_FACTS:
                 self._numbers.clear()
             self._count += 1
-            known = self._count, _facts(hypervisor, cpu_info, offered)
+            known = self._count, _facts(*key)
             self._numbers[key] = known
         return known
 
 
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _facts(
-    hypervisor: str | None, cpu_info: str | None, offered: _Guests
+    hypervisor: object, cpu_info: object, offered: _Guests
 ) -> infer.HostFacts:
     processor = infer.processor(cpu_info)
     return infer.HostFacts(
@@ -124,16 +129,28 @@ class HostClasses:
         self.known: dict[Any, tuple[Any, HostClass]] = {}
         self._reader = reader
         self._reported = cached.reported
-        self._held = [
-            (catalogue.BY_TRAIT[trait].key, uuids)
-            for trait, uuids in sorted((cached.uuids_by_trait or {}).items())
+        answers = cached.uuids_by_trait or {}
+        # The same traits have the same bits after each refresh.
+        bits = {
+            trait: 1 << place
+            for place, trait in enumerate(sorted(answers))
+            if trait in catalogue.BY_TRAIT or trait in _BY_UNKNOWN_TRAIT
+        }
+        self._bits = [
+            (bit, answers[trait])
+            for trait, bit in bits.items()
+            if answers[trait]
+        ]
+        self._has = {
+            catalogue.BY_TRAIT[trait].key: bit
+            for trait, bit in bits.items()
             if trait in catalogue.BY_TRAIT
-        ]
-        self._doubting = [
-            (_BY_UNKNOWN_TRAIT[trait], uuids)
-            for trait, uuids in sorted((cached.uuids_by_trait or {}).items())
-            if trait in _BY_UNKNOWN_TRAIT and uuids
-        ]
+        }
+        self._unknown = {
+            _BY_UNKNOWN_TRAIT[trait]: bit
+            for trait, bit in bits.items()
+            if trait in _BY_UNKNOWN_TRAIT
+        }
         self._classes_by_facts: dict[tuple[Any, ...], HostClass] = {}
 
     def after(self, cached: CachedTraits) -> HostClasses:
@@ -175,17 +192,23 @@ class HostClasses:
         if not reported:
             uuid = uuid_of(host)
             reported = uuid in self._reported
-        has = tuple([key for key, held in self._held if uuid in held])
-        unknown = tuple([key for key, held in self._doubting if uuid in held])
+        carried = 0
+        for bit, uuids in self._bits:
+            if uuid in uuids:
+                carried |= bit
         number, facts = self._reader.facts(host)
         expired = ''
         if not reported and uuid in self.cached.expired.uuids:
             expired = self.cached.expired.weeks
-        which = has, unknown, reported, number, expired
+        which = carried, reported, number, expired
         host_class = self._classes_by_facts.get(which)
         if host_class is None:
             host_class = HostClass(
-                frozenset(has), frozenset(unknown), reported, facts, expired
+                _with(self._has, carried),
+                _with(self._unknown, carried),
+                reported,
+                facts,
+                expired,
             )
             self._classes_by_facts[which] = host_class
         if updated is not None and uuid == raw:
@@ -193,3 +216,7 @@ class HostClasses:
                 self.known.clear()
             self.known[raw] = updated, host_class
         return host_class
+
+
+def _with(bits: Mapping[str, int], carried: int) -> frozenset[str]:
+    return frozenset(key for key, bit in bits.items() if bit & carried)
