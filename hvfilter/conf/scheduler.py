@@ -11,7 +11,7 @@ from oslo_config import cfg, types
 
 from hvfilter.conf import age
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Mode, WhenUnknown
+from hvfilter.model.policy import Mode, NestedSetOnMove, WhenUnknown
 
 GROUP = cfg.OptGroup(
     'hvfilter',
@@ -232,6 +232,34 @@ Only what would make HardwareVirtFilter reject a host for certain is added:
 what is requested explicitly, unless ``unreported`` is accept; what is
 forbidden or reserved; and what the policy requires once all compute nodes have
 reported. Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
+""",
+    ),
+    cfg.StrOpt(
+        'nested_set_on_move',
+        default=NestedSetOnMove.PREFER.value,
+        mutable=True,
+        choices=_choices(
+            {
+                NestedSetOnMove.IGNORE: 'Nested sets are not compared.',
+                NestedSetOnMove.PREFER: (
+                    'HardwareVirtWeigher prefers hosts that offer all '
+                    'features.'
+                ),
+                NestedSetOnMove.REQUIRE: (
+                    'HardwareVirtFilter also rejects hosts that lack one.'
+                ),
+            }
+        ),
+        help="""
+What happens when a server that requests ``nested`` or ``nested_slat`` is
+moved: whether its new host has to offer the VMX or SVM features of its old one.
+A running guest that uses them cannot be restored on a host that lacks one.
+Nova does not show the scheduler whether a move is a live migration, so this
+applies to cold migration, resize and evacuation, too; not to unshelve. A host
+whose features are not known is accepted, unless ``unreported`` is reject.
+
+In HardwareVirtWeigher this counts as much as everything that is requested as
+preferred; see ``preferred_weight_multiplier``.
 """,
     ),
     _multiplier(

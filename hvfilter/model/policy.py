@@ -28,6 +28,15 @@ class Mode(enum.Enum):
     PERMISSIVE = 'permissive'
 
 
+class NestedSetOnMove(enum.Enum):
+    """Whether a server that asks for nested and is moved must keep its
+    virtualization features: PREFER weighs, REQUIRE rejects too."""
+
+    IGNORE = 'ignore'
+    PREFER = 'prefer'
+    REQUIRE = 'require'
+
+
 @dataclasses.dataclass(frozen=True)
 class Policy:
     """What the operator decides.

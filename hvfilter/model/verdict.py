@@ -59,6 +59,8 @@ class Cause(enum.Enum):
     NOT_UNDERSTOOD = 'not_understood'
     ARCHITECTURE = 'architecture'
     RESERVED = 'reserved'
+    NESTED_SET = 'nested_set'
+    NESTED_SET_UNKNOWN = 'nested_set_unknown'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +99,8 @@ _SUMMARIES = {
     Cause.NOT_UNDERSTOOD: 'request not understood: {subject}',
     Cause.ARCHITECTURE: 'does not run {subject} under KVM',
     Cause.RESERVED: 'reserved for guests that ask for {subject}',
+    Cause.NESTED_SET: 'lacks nested features of the source host: {subject}',
+    Cause.NESTED_SET_UNKNOWN: 'has an unknown nested set',
 }
 
 

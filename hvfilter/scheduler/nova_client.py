@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from keystoneauth1 import adapter as ksa_adapter
+from nova import context as nova_context
+from nova import exception, objects
 from nova.scheduler.client import report
 
 from hvfilter.model import catalogue
@@ -103,6 +105,22 @@ def known_traits() -> frozenset[str]:
     """
     placement = client.PlacementClient(NovaTransport())
     return placement.traits_known(catalogue.TRAIT_PREFIX)
+
+
+def node_of(host: str) -> str | None:
+    """The uuid of the compute node of a nova-compute, in any cell.
+
+    Read from the database, as nova-conductor does. None if there is none, or
+    if it has several, as with Ironic.
+    """
+    context = nova_context.get_admin_context()
+    try:
+        mapping = objects.HostMapping.get_by_host(context, host)
+        with nova_context.target_cell(context, mapping.cell_mapping) as cell:
+            nodes = objects.ComputeNodeList.get_all_by_host(cell, host)
+    except exception.NotFound:
+        return None
+    return str(nodes[0].uuid) if len(nodes) == 1 else None
 
 
 def expired_reports(max_age_weeks: int) -> expired.Expired:

@@ -47,6 +47,15 @@ def forced(spec: Any) -> bool:
     return not (hints or {}).get('_nova_check_type')
 
 
+def source_host(spec: Any) -> str:
+    """The nova-compute that a server is to leave; '' where it is on none.
+
+    Nova puts it first into ``ignore_hosts``, and fills that for moves only.
+    """
+    ignored = spec.ignore_hosts if 'ignore_hosts' in spec else None
+    return str(ignored[0]) if ignored else ''
+
+
 def _extra_specs(spec: Any) -> dict[str, str] | None:
     flavor = spec.flavor if 'flavor' in spec else None
     if flavor is None or 'extra_specs' not in flavor:

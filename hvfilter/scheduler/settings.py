@@ -17,7 +17,12 @@ import nova.conf
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from hvfilter.model.policy import Mode, Policy, WhenUnknown
+from hvfilter.model.policy import (
+    Mode,
+    NestedSetOnMove,
+    Policy,
+    WhenUnknown,
+)
 from hvfilter.placement.trait_cache import CacheTimes
 from hvfilter.rules import possible, requests
 
@@ -36,6 +41,7 @@ _NAMES = (
     'retry_s',
     'wait_s',
     'report_max_age_weeks',
+    'nested_set_on_move',
     'preferred_weight_multiplier',
     'scarce_weight_multiplier',
 )
@@ -50,6 +56,7 @@ class Settings:
     :ivar preferred_multiplier: of HardwareVirtWeigher; finite
     :ivar scarce_multiplier: likewise
     :ivar report_max_age_weeks: for how long a report is valid; 0: for ever
+    :ivar nested_set_on_move: what counts when a server is moved
     """
 
     policy: Policy
@@ -58,6 +65,7 @@ class Settings:
     preferred_multiplier: float
     scarce_multiplier: float
     report_max_age_weeks: int
+    nested_set_on_move: NestedSetOnMove
 
 
 class ConflictingOptions(ValueError):
@@ -157,6 +165,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         values['preferred_weight_multiplier'],
         values['scarce_weight_multiplier'],
         values['report_max_age_weeks'],
+        NestedSetOnMove(values['nested_set_on_move']),
     )
 
 

@@ -9,7 +9,7 @@ import time
 from oslo_log import log as logging
 
 from hvfilter.placement import errors, expired, trait_cache
-from hvfilter.scheduler import nova_client, settings
+from hvfilter.scheduler import nested_moves, nova_client, settings
 from hvfilter.scheduler.statistics import Statistics
 
 LOG = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ class WorkerState:
 
     :ivar trait_cache: the cache, filled through nova-scheduler's own client
     :ivar statistics: the counters, the cache's not included
+    :ivar nested_moves: which hosts can take guests that use nested
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,9 @@ class WorkerState:
             self._interval_stretched,
             fetch_expired=self._expired,
             fetch_carried=nova_client.carried_traits,
+        )
+        self.nested_moves = nested_moves.NestedMoves(
+            self.trait_cache, time.monotonic
         )
 
     def counts(self) -> dict[str, int]:

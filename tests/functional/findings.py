@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from hvfilter.model.catalogue import CATALOGUE, Capability
 from hvfilter.model.finding import HostReport, Observation, State, Strength
+from hvfilter.model.nested_registers import Registers
 from hvfilter.rules import combine
+from tests.fakes import reports
 
 INTEL = frozenset(
     {'kvm', 'hvm', 'vtx', 'slat', 'ept', 'nested', 'nested_slat', 'bare_metal'}
@@ -21,9 +23,14 @@ EMULATED = frozenset({'hvm', 'vtx', 'bare_metal', 'tcg'})
 
 
 def report(
-    present: frozenset[str], unknown: frozenset[str] = frozenset()
+    present: frozenset[str],
+    unknown: frozenset[str] = frozenset(),
+    nested_set: Registers | None = None,
 ) -> HostReport:
-    """All of ``present`` is there, nothing else is."""
+    """All of ``present`` is there, nothing else is.
+
+    :param nested_set: what KVM offers to guests; None: that is not known
+    """
     observations = [
         observation
         for capability in CATALOGUE
@@ -31,6 +38,8 @@ def report(
             capability, capability.key in present, capability.key in unknown
         )
     ]
+    if nested_set is not None:
+        observations.append(reports.observed(nested_set))
     return combine.report('x86_64', '6.12.1', 'a test', observations)
 
 

@@ -10,13 +10,15 @@ from typing import Any
 from nova.scheduler import filters
 from oslo_log import log as logging
 
+from hvfilter.model.policy import Mode, NestedSetOnMove, WhenUnknown
 from hvfilter.placement import time_limit
-from hvfilter.placement.trait_cache import CacheTimes
 from hvfilter.rules import explain
+from hvfilter.rules.nested_move import Fit
 from hvfilter.scheduler import (
     fallback,
     guru_report,
     isolation,
+    nested_moves,
     policies,
     prefilter,
     request,
@@ -25,6 +27,7 @@ from hvfilter.scheduler import (
     verdict_cache,
     worker_state,
 )
+from hvfilter.scheduler.host_classes import uuid_of
 
 LOG = logging.getLogger(__name__)
 
@@ -105,33 +108,37 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             utils.request_is_rebuild(spec),
             now.policy,
         )
-        times = now.times
-        with time_limit.within(times.wait_s, time.monotonic):
-            return self._judge(hosts, key, times, spec)
+        with time_limit.within(now.times.wait_s, time.monotonic):
+            return self._judge(hosts, key, now, spec)
 
     def _judge(
         self,
         hosts: list[Any],
         key: verdict_cache.RequestKey,
-        times: CacheTimes,
+        now: settings.Settings,
         spec: Any,
     ) -> list[Any]:
+        times = now.times
         tracked = request_tracking.current()
         if tracked is not None:
             tracked.candidates = hosts
         verdicts = self._verdict_cache.verdicts_for(key, times)
         accepted = verdicts.accepted
+        move = _move(key, now, spec)
         # Nearly always all are. The fastest way to check it on each supported
         # Python: neither a list nor a call.
         for host in hosts:
             if host.uuid not in accepted:
                 break
         else:
-            self._statistics.add(requests=1, hosts_passed=len(hosts))
-            return hosts
+            if move is None:
+                self._statistics.add(requests=1, hosts_passed=len(hosts))
+                return hosts
         found = verdicts.filter_hosts(
             hosts, lambda each: self._verdict_cache.classes_with(each, times)
         )
+        if move is not None:
+            found = _narrowed(found, move, now)
         if found.against:
             try:
                 self._explain(found, hosts, key, spec)
@@ -187,6 +194,52 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             hosts_let_pass=passed_anyway,
         )
         self._statistics.add_verdicts(counts)
+
+
+def _move(
+    key: verdict_cache.RequestKey, now: settings.Settings, spec: Any
+) -> nested_moves.Move | None:
+    """The move that a request is, where hosts are rejected because of it."""
+    if now.nested_set_on_move is not NestedSetOnMove.REQUIRE or key.rebuild:
+        return None
+    if not request.source_host(spec):
+        return None
+    moves = worker_state.current().nested_moves
+    return moves.of(spec, key.requirements, now.times)
+
+
+def _narrowed(
+    found: verdict_cache.FilterResult,
+    move: nested_moves.Move,
+    now: settings.Settings,
+) -> verdict_cache.FilterResult:
+    """Without the hosts on which a guest that is moved could not go on.
+
+    A host that was rejected before, and passes since the mode for it is
+    permissive, keeps its reason.
+    """
+    rejected = {id(host) for hosts in found.against.values() for host in hosts}
+    against = {verdict: list(h) for verdict, h in found.against.items()}
+    passed: list[Any] = []
+    passed_anyway = found.passed_anyway
+    for host in found.passed:
+        uuid = uuid_of(host)
+        if move.fit(uuid) is Fit.HOLDS or id(host) in rejected:
+            passed.append(host)
+            continue
+        policy = policies.for_host(
+            host.aggregates or (), now.policy, policies.complain
+        )
+        reject_unknown = policy.unreported is WhenUnknown.REJECT
+        verdict = move.verdict(uuid, reject_unknown=reject_unknown)
+        if verdict.accepted:
+            passed.append(host)
+            continue
+        against.setdefault(verdict, []).append(host)
+        if policy.mode is Mode.PERMISSIVE:
+            passed.append(host)
+            passed_anyway += 1
+    return verdict_cache.FilterResult(passed, against, passed_anyway)
 
 
 def _by_aggregates(changed: str, rejected: Iterable[list[Any]]) -> str:

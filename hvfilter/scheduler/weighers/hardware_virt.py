@@ -12,9 +12,16 @@ from nova.scheduler import weights
 from oslo_log import log as logging
 
 from hvfilter.model import catalogue
+from hvfilter.model.policy import NestedSetOnMove
 from hvfilter.placement import time_limit
 from hvfilter.rules import requests, weigh
-from hvfilter.scheduler import policies, request, settings, worker_state
+from hvfilter.scheduler import (
+    nested_moves,
+    policies,
+    request,
+    settings,
+    worker_state,
+)
 from hvfilter.scheduler.host_classes import uuid_of
 
 LOG = logging.getLogger(__name__)
@@ -31,8 +38,10 @@ class _Terms:
 class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
     """Prefers hosts with preferred capabilities; spares scarce ones.
 
-    Each of the two makes a number from 0 to 1, as Nova's weighers do after
-    normalization, times its own multiplier.
+    For a server that is moved and asks for nested it prefers hosts that
+    offer what its host offers. Each of these makes a number from 0 to 1, as
+    Nova's weighers do after normalization, times its own multiplier; the
+    last shares that of preferred capabilities.
     """
 
     # With these Nova's normalization leaves the numbers as they are, which
@@ -67,6 +76,18 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
 
     def _weigh(self, hosts: list[Any], spec: Any) -> list[float]:
         terms = self._terms(hosts, spec)
+        weights = self._by_capabilities(hosts, terms)
+        move = _move(spec)
+        if move is None:
+            return weights
+        return [
+            weight + each.preferred * move.fit(uuid_of(host)).value
+            for weight, each, host in zip(weights, terms, hosts, strict=True)
+        ]
+
+    def _by_capabilities(
+        self, hosts: list[Any], terms: list[_Terms]
+    ) -> list[float]:
         keys = sorted(
             frozenset[str]().union(
                 *(each.wishes.capabilities for each in _distinct(terms))
@@ -124,6 +145,16 @@ def _terms(
     )
     wishes = weigh.wishes(needed, policy.reserved | now.scarce)
     return _Terms(wishes, preferred, scarce)
+
+
+def _move(spec: Any) -> nested_moves.Move | None:
+    now = settings.current()
+    if now.nested_set_on_move is NestedSetOnMove.IGNORE:
+        return None
+    if not request.source_host(spec):
+        return None
+    needed = requests.requirements(request.from_spec(spec), now.policy)
+    return worker_state.current().nested_moves.of(spec, needed, now.times)
 
 
 def _distinct(terms: list[_Terms]) -> Iterable[_Terms]:

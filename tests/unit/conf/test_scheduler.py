@@ -7,7 +7,7 @@ import testtools
 from oslo_config import cfg
 
 from hvfilter.conf import opts, scheduler
-from hvfilter.model.policy import Mode, WhenUnknown
+from hvfilter.model.policy import Mode, NestedSetOnMove, WhenUnknown
 
 
 class OptionsTest(testtools.TestCase):
@@ -35,6 +35,7 @@ class OptionsTest(testtools.TestCase):
             ('mode', Mode),
             ('unreported', WhenUnknown),
             ('placement_unreachable', WhenUnknown),
+            ('nested_set_on_move', NestedSetOnMove),
         ):
             values = {value.value for value in kind}
             (found,) = (each for each in scheduler.OPTS if each.name == option)

@@ -24,6 +24,7 @@ WRONG = {
     'mode': ('permisive', '', '1'),
     'unreported': ('ignore', 'true'),
     'placement_unreachable': ('ignore',),
+    'nested_set_on_move': ('always', ''),
     'refresh_s': ('-1', 'nan', 'inf', 'soon', '', '601'),
     'trust_s': ('-1', 'nan', 'inf', '29'),
     'retry_s': ('-0.1', 'nan', 'inf', '5s'),
