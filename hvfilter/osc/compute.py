@@ -177,7 +177,7 @@ class Compute:
     def zones(self) -> Mapping[str, str]:
         """The availability zone of each nova-compute, one request; admin."""
         return {
-            host: _text(each, 'zoneName')
+            host: text(each, 'zoneName')
             for each in listing.items(
                 self._transport,
                 '/os-availability-zone/detail',
@@ -223,10 +223,10 @@ def _hypervisor(item: Mapping[str, Any]) -> Hypervisor:
     service = item.get('service')
     cpu_info = item.get('cpu_info')
     return Hypervisor(
-        _text(item, 'id'),
-        _text(item, 'hypervisor_hostname'),
-        _text(service if isinstance(service, dict) else {}, 'host'),
-        _text(item, 'hypervisor_type'),
+        text(item, 'id'),
+        text(item, 'hypervisor_hostname'),
+        text(service if isinstance(service, dict) else {}, 'host'),
+        text(item, 'hypervisor_type'),
         item.get('state') == 'up',
         item.get('status') == 'enabled',
         json.dumps(cpu_info) if isinstance(cpu_info, dict) else '',
@@ -237,9 +237,9 @@ def _aggregate(item: Mapping[str, Any]) -> Aggregate:
     metadata = item.get('metadata')
     pairs = metadata if isinstance(metadata, dict) else {}
     return Aggregate(
-        _text(item, 'name'),
-        _text(item, 'uuid'),
-        _text(pairs, _ZONE),
+        text(item, 'name'),
+        text(item, 'uuid'),
+        text(pairs, _ZONE),
         frozenset(_listed(item.get('hosts'))),
         {str(key): str(value) for key, value in pairs.items()},
     )
@@ -248,8 +248,8 @@ def _aggregate(item: Mapping[str, Any]) -> Aggregate:
 def _flavor(item: Mapping[str, Any]) -> Flavor:
     specs = item.get('extra_specs')
     return Flavor(
-        _text(item, 'id'),
-        _text(item, 'name'),
+        text(item, 'id'),
+        text(item, 'name'),
         _number(item, 'vcpus'),
         _number(item, 'ram'),
         _number(item, 'disk'),
@@ -260,7 +260,24 @@ def _flavor(item: Mapping[str, Any]) -> Flavor:
     )
 
 
-def _text(item: Mapping[str, Any], key: str) -> str:
+def embedded_flavor(item: Mapping[str, Any]) -> Flavor:
+    """That of a server, which has no id and no name of today's."""
+    specs = item.get('extra_specs')
+    return Flavor(
+        '',
+        text(item, 'original_name'),
+        _number(item, 'vcpus'),
+        _number(item, 'ram'),
+        _number(item, 'disk'),
+        _number(item, 'ephemeral'),
+        _number(item, 'swap'),
+        dict(specs) if isinstance(specs, dict) else {},
+        isinstance(specs, dict),
+    )
+
+
+def text(item: Mapping[str, Any], key: str) -> str:
+    """The text of a key, '' where there is none."""
     value = item.get(key)
     return value if isinstance(value, str) else ''
 

@@ -41,6 +41,11 @@ _DEFAULT_MODEL = 'amd-sev'
 _TRUE = frozenset({'1', 't', 'true', 'on', 'y', 'yes'})
 
 
+def is_true(text: str) -> bool:
+    """Whether Nova takes a word for a yes."""
+    return text.strip().lower() in _TRUE
+
+
 def speaks_of_it(name: str) -> bool:
     """Whether an extra spec of this name asks, or says what is asked."""
     return _NAME.fullmatch(name) is not None
@@ -53,7 +58,7 @@ def by_flavor(
 
     :param image_model: the image's ``hw_mem_encryption_model``
     """
-    if specs.get(FLAVOR_SPEC, '').strip().lower() in _TRUE:
+    if is_true(specs.get(FLAVOR_SPEC, '')):
         own = specs.get(FLAVOR_MODEL)
         words = f'{FLAVOR_SPEC}={specs[FLAVOR_SPEC]}'
         yield from _by_model(image_model or own, Origin.FLAVOR, words)

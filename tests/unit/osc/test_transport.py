@@ -85,14 +85,19 @@ class TestCompute(testtools.TestCase):
         self.assertEqual('', found.facts.vendor)
         self.assertFalse(found.up)
 
-    def test_flavor_is_found_by_name_and_id(self):
-        page = answer(
-            value={
-                'flavors': [
-                    {'id': '1', 'name': 'small', 'vcpus': 2, 'swap': ''}
-                ]
-            }
+    def test_flavor_is_found_by_id_or_else_by_name(self):
+        first, second = (
+            {'id': '1', 'name': 'small', 'vcpus': 2, 'swap': ''},
+            {'id': 'small', 'name': '1', 'vcpus': 4, 'swap': 512},
         )
-        for name in ('1', 'small'):
-            found = compute.Compute(ScriptedTransport(page)).flavor(name)
-            self.assertEqual((2, 0), (found.vcpus, found.swap_mb))
+        for name, vcpus, swap, listed in (
+            ('small', 2, 0, [first]),
+            ('small', 4, 512, [first, second]),
+            ('1', 2, 0, [first, second]),
+        ):
+            way = ScriptedTransport(
+                answer(value={'flavors': listed}),
+                answer(value={'flavors': []}),
+            )
+            found = compute.Compute(way).flavor(name)
+            self.assertEqual((vcpus, swap), (found.vcpus, found.swap_mb))
