@@ -3,13 +3,36 @@
 
 from __future__ import annotations
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
-REPORT_MAX_AGE_WEEKS = cfg.IntOpt(
+_MOST = 520
+
+
+# oslo.config has no types to check against.
+class Weeks(types.Integer):  # type: ignore[misc]
+    """A number of weeks; the error of oslo.config's own names no value."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=_MOST)
+
+    def __call__(self, value: object) -> int:
+        """Check it; ValueError names the value and what is allowed."""
+        try:
+            weeks = super().__call__(value)
+        except (ValueError, TypeError):
+            weeks = None
+        if weeks is None:
+            raise ValueError(
+                f'{str(value)!r} is not allowed; allowed: a whole number from '
+                f'0 to {_MOST}'
+            )
+        return int(weeks)
+
+
+REPORT_MAX_AGE_WEEKS = cfg.Opt(
     'report_max_age_weeks',
+    type=Weeks(),
     default=2,
-    min=0,
-    max=520,
     mutable=True,
     help="""
 For how many weeks a report is valid. 0: it never expires.

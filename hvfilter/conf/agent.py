@@ -8,16 +8,13 @@ Nova has, so that nova-compute's own files serve.
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from oslo_config import cfg, iniparser, types
+from oslo_config import cfg, types
 
-from hvfilter.conf import age, references
-from hvfilter.model.problem import Problem
+from hvfilter.conf import age, config_files, references
 
 GROUP = cfg.OptGroup(
     'hvfilter',
@@ -196,77 +193,13 @@ def load(
     :raises hvfilter.model.problem.Problem: a file is missing, not readable or
         malformed, or sets an option of hvfilter to an invalid value.
     """
-    for path in (*files, *_in_directories(directories)):
-        _refuse_pipes(Path(path))
     conf = cfg.ConfigOpts()
     register(conf)
     conf.register_opts(NOVA_OPTS)
     conf.register_opts(NOVA_COMPUTE_OPTS, group='compute')
-    try:
-        conf(
-            args=[],
-            project='hvfilter',
-            default_config_files=list(files),
-            default_config_dirs=list(directories),
-        )
-    except cfg.ConfigFilesPermissionDeniedError as error:
-        raise _unusable(
-            f'{error}',
-            'Run this as a user who may read the file, such as root or a '
-            'member of the group nova.',
-        ) from None
-    except cfg.ConfigFileParseError as error:
-        raise _unusable(
-            _malformed(error),
-            'Correct the file; nova-compute would not start with it either.',
-        ) from None
-    except UnicodeDecodeError:
-        raise _unusable(
-            f'One of these configuration files is not valid UTF-8: '
-            f'{", ".join(files)}',
-            'Correct the file.',
-        ) from None
-    except (cfg.Error, OSError) as error:
-        raise _unusable(
-            f'The configuration is not usable: {str(error).rstrip(".")}',
-            'Correct the configuration files.',
-        ) from None
+    config_files.read(conf, files, directories)
     _check_values(conf)
     return conf
-
-
-def _unusable(what: str, remedy: str) -> Problem:
-    return Problem(what, remedy, code='misconfigured')
-
-
-def _in_directories(directories: Sequence[str]) -> Iterator[str]:
-    for directory in directories:
-        yield from map(str, sorted(Path(directory).glob('*.conf')))
-
-
-def _refuse_pipes(path: Path) -> None:
-    """oslo.config would wait for a pipe, or read a device without end."""
-    try:
-        odd = path.exists() and not path.is_file()
-    except OSError:
-        # oslo.config reports what is wrong with it.
-        return
-    if odd and str(path) != os.devnull:
-        raise _unusable(
-            f'{path} is not a regular file',
-            'Name a file with --config-file, and a directory with '
-            '--config-dir.',
-        )
-
-
-def _malformed(error: cfg.ConfigFileParseError) -> str:
-    """What is wrong, without the line itself: it may hold a password."""
-    cause = error.__context__
-    if isinstance(cause, iniparser.ParseError):
-        where, problem = f', line {cause.lineno}', cause.msg
-    else:
-        where, problem = '', 'cannot be parsed'
-    return f'{error.config_file}{where}: {problem}'
 
 
 def _check_values(conf: cfg.ConfigOpts) -> None:
@@ -278,7 +211,7 @@ def _check_values(conf: cfg.ConfigOpts) -> None:
             # Only the text says in which file the value is.
             match = _VALUE_ERROR.search(str(error))
             where, reason = match.groups() if match else ('?', str(error))
-            raise _unusable(
+            raise config_files.unusable(
                 f'Invalid value of [{GROUP.name}] {opt.dest} in {where}: '
                 f'{reason.rstrip(".")}',
                 'Correct the option.',
@@ -311,7 +244,7 @@ def register_placement(conf: cfg.ConfigOpts) -> None:
     section = conf[name].auth_section or name
     unset = references.register(conf, {name, section})
     if unset:
-        raise _unusable(
+        raise config_files.unusable(
             f'[{section}] refers to {", ".join(f"${each}" for each in unset)}'
             ', which no configuration file sets',
             f'Write the value out in [{section}].',

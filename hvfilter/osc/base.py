@@ -19,6 +19,7 @@ from osc_lib.command import command
 
 from hvfilter.model import catalogue
 from hvfilter.model.problem import Problem
+from hvfilter.osc import policies
 from hvfilter.osc.cloud import Cloud
 from hvfilter.osc.plugin import API_NAME
 from hvfilter.rules import spelling
@@ -38,6 +39,9 @@ class _Command(command.Command):
     max_age = False
     """Whether the command takes ``--max-age-weeks``."""
 
+    takes_policy = False
+    """Whether it takes ``--policy``, and the age from there by default."""
+
     @property
     def cloud(self) -> Cloud:
         """Of the credentials that ``openstack`` was given."""
@@ -48,25 +52,43 @@ class _Command(command.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The options of the command."""
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        if self.takes_policy:
+            policies.add_option(parser)
         if self.max_age:
+            shown = 'that of --policy' if self.takes_policy else '%(default)s'
             parser.add_argument(
                 '--max-age-weeks',
                 metavar='<weeks>',
                 type=_weeks,
-                default=MAX_AGE_WEEKS,
+                default=None if self.takes_policy else MAX_AGE_WEEKS,
                 help='Age from which a report counts as stale: '
                 '[hvfilter] report_max_age_weeks of nova-scheduler '
-                '(default: %(default)s; 0: never)',
+                f'(default: {shown}; 0: never)',
             )
         return parser
 
+    def policies(
+        self, parsed_args: argparse.Namespace, *, warn: bool = True
+    ) -> policies.Policies:
+        """By which the command judges, and how old a report may be.
+
+        :param warn: say where verdicts may differ from those of Nova; False
+            where the command judges nothing now
+        :raises Problem: a file or a value is not valid
+        """
+        return policies.load(
+            parsed_args.policy,
+            parsed_args.max_age_weeks,
+            self.cloud.notes.append if warn else self.log.debug,
+        )
+
     def answered(self, ask: Callable[[], _Result]) -> _Result:
-        """Run a command; warn of what this user may not see."""
+        """Run a command; add what the user should know of its output."""
         try:
             result = ask()
         except Problem as problem:
             raise exceptions.CommandError(str(problem)) from None
-        for sentence in dict.fromkeys(self.cloud.missing):
+        for sentence in dict.fromkeys(self.cloud.notes):
             self.log.warning(sentence)
         return result
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import argparse
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from osc_lib.cli import format_columns
 
 from hvfilter.model import catalogue
-from hvfilter.model.policy import Policy
-from hvfilter.osc import base, fleet
+from hvfilter.osc import base, fleet, policies, verdicts
 from hvfilter.osc.compute import Flavor
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import capacity, errors
-from hvfilter.rules import flavor_resources, requests, standing
-from hvfilter.rules.judge import judge
+from hvfilter.rules import flavor_resources, requests
 from hvfilter.rules.standing import Standing
 
 COLUMNS = (
@@ -53,6 +51,7 @@ class SummarizeCapability(base.Lister):
     """
 
     max_age = True
+    takes_policy = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The options of the command."""
@@ -91,23 +90,24 @@ class SummarizeCapability(base.Lister):
     ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         """At most 29 requests, and one for each thousand hosts."""
         cloud = self.cloud
+        policy = self.policies(parsed_args, warn=bool(parsed_args.flavor))
         flavor = None
         if parsed_args.flavor:
             flavor = cloud.compute.flavor(parsed_args.flavor)
+        # Aggregates have policies of their own.
         places = bool(
-            parsed_args.by
+            parsed_args.flavor
+            or parsed_args.by
             or parsed_args.aggregate
             or parsed_args.availability_zone
         )
-        everything = fleet.read(
-            cloud, parsed_args.max_age_weeks, places=places
-        )
+        everything = fleet.read(cloud, policy.max_age_weeks, places=places)
         hosts = everything.inside(
             parsed_args.aggregate, parsed_args.availability_zone
         )
         scopes = _scopes(hosts, parsed_args.by)
         if flavor is not None:
-            return FLAVOR_COLUMNS, self._room(flavor, scopes)
+            return FLAVOR_COLUMNS, list(self._room(flavor, scopes, policy))
         free = capacity.read(cloud.transport, {'VCPU': 1})
         return COLUMNS, [
             row
@@ -116,7 +116,10 @@ class SummarizeCapability(base.Lister):
         ]
 
     def _room(
-        self, flavor: Flavor, scopes: Iterable[tuple[str, Sequence[Host]]]
+        self,
+        flavor: Flavor,
+        scopes: Iterable[tuple[str, Sequence[Host]]],
+        policy: policies.Policies,
     ) -> Iterator[tuple[Any, ...]]:
         wanted = flavor_resources.request(
             flavor.vcpus,
@@ -137,7 +140,8 @@ class SummarizeCapability(base.Lister):
                 ', '.join(sorted(error.traits)),
             )
             free = {}
-        accepts = acceptor(flavor)
+        asked = requests.Asked.of(dict(flavor.specs))
+        judged = verdicts.Judge(asked, policy)
         for scope, hosts in scopes:
             fitting = [
                 free[host.uuid].fits(wanted.resources)
@@ -145,7 +149,7 @@ class SummarizeCapability(base.Lister):
                 if host.uuid in free
                 and not wanted.forbidden & free[host.uuid].traits
                 and available(host)
-                and accepts(host)
+                and judged.verdict(host).accepted
             ]
             yield (
                 scope,
@@ -154,31 +158,6 @@ class SummarizeCapability(base.Lister):
                 sum(fitting),
                 format_columns.ListColumn(list(wanted.uncounted)),
             )
-
-
-def acceptor(flavor: Flavor) -> Callable[[Host], bool]:
-    """Whether HardwareVirtFilter accepts a host for a flavor by default.
-
-    Hosts of the same kind share what is known of them, and one verdict.
-    """
-    policy = Policy()
-    needed = requests.requirements(
-        requests.Asked.of(dict(flavor.specs)), policy
-    )
-    verdicts: dict[tuple[Any, ...], bool] = {}
-
-    def accepts(host: Host) -> bool:
-        kind = (
-            host.names,
-            host.known.expired,
-            None if host.hypervisor is None else host.hypervisor.facts,
-        )
-        if kind not in verdicts:
-            known = standing.advertised(*kind, policy)
-            verdicts[kind] = judge(needed, known, policy).accepted
-        return verdicts[kind]
-
-    return accepts
 
 
 def available(host: Host) -> bool:

@@ -25,7 +25,7 @@ class Cloud:
     :ivar compute: Nova
     :ivar transport: the way to Placement, for what ``placement`` has not
     :ivar nova: the way to Nova, likewise
-    :ivar missing: sentences about what this user may not see
+    :ivar notes: sentences for the user, such as about what is not shown
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Cloud:
         self.nova = compute
         self.placement = client.PlacementClient(placement)
         self.compute = Compute(compute)
-        self.missing: list[str] = []
+        self.notes: list[str] = []
         self._hypervisors: Mapping[str, Hypervisor] | None = None
         self._census: dict[int, census.Census] = {}
 
@@ -78,5 +78,5 @@ class Cloud:
         try:
             return ask()
         except errors.Forbidden as error:
-            self.missing.append(f'Not shown: {lost}. {error}')
+            self.notes.append(f'Not shown: {lost}. {error}')
             return None

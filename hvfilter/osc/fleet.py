@@ -45,6 +45,11 @@ class Host:
     orphan: bool = False
 
     @property
+    def facts(self) -> infer.HostFacts | None:
+        """What Nova says of it; None where that is not known."""
+        return None if self.hypervisor is None else self.hypervisor.facts
+
+    @property
     def report(self) -> str:
         """'valid', 'stale' or 'unreported'; 'none expected' without KVM."""
         if self.known.expired:
@@ -101,7 +106,7 @@ def read(cloud: Cloud, max_age_weeks: int, *, places: bool = True) -> Fleet:
     """Read Placement, then every page of Nova's hypervisors.
 
     A user who may not list hypervisors gets the providers that nova-compute
-    made, and ``cloud.missing`` says what is not shown.
+    made, and ``cloud.notes`` says what is not shown.
 
     :param places: aggregates and availability zones too: two more requests
     :raises errors.PlacementError: one of the services did not answer

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging as stdlib_logging
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,19 +12,14 @@ import nova.conf
 from oslo_log import log as logging
 
 from hvfilter.conf import scheduler as options
-from hvfilter.model import catalogue
-from hvfilter.model.policy import Mode, Policy, WhenUnknown
+from hvfilter.model.policy import Policy
 from hvfilter.placement.trait_cache import CacheTimes
-from hvfilter.rules import possible, requests
+from hvfilter.rules import aggregate_policy, requests
 from hvfilter.scheduler import settings
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-SCOPE = 'hvfilter:'
-"""Of aggregate metadata keys: ``hvfilter:required``, ..."""
-
-_OURS = SCOPE[:-1]
 _MOST_COMPLAINTS = 100
 _MOST_AGGREGATES = 20_000
 _MOST_NAMED = 3
@@ -66,30 +59,15 @@ def for_host(
 ) -> Policy:
     """The policy for a host in these aggregates.
 
-    An aggregate's value replaces that of nova.conf. Where aggregates
-    disagree the stricter value applies: all that any of them requires or
-    reserves, reject before infer before accept, enforcing before permissive.
+    See :func:`hvfilter.rules.aggregate_policy.combine`.
 
     :param aggregates: of type nova.objects.Aggregate
     :param complain: gets a text about invalid metadata; the last valid value
         stays in force, if this process saw one
     """
-    values_by_name: dict[str, list[Any]] = {}
-    for aggregate in aggregates:
-        for name, word in _values_of(aggregate, complain).items():
-            if name in _FIELDS:
-                values_by_name.setdefault(name, []).append(word)
-    if not values_by_name:
-        return base
-    changes: dict[str, Any] = {
-        _FIELDS[name]: _MOST_CAREFUL[name](values)
-        for name, values in values_by_name.items()
-    }
-    for name in values_by_name.keys() - {'unreported'}:
-        # Without the aggregate's name: hosts of many aggregates that say the
-        # same share their verdicts.
-        changes[f'{_FIELDS[name]}_by'] = f'aggregate metadata {SCOPE}{name}'
-    return dataclasses.replace(base, **changes)
+    return aggregate_policy.combine(
+        base, (_values_of(each, complain) for each in aggregates)
+    )
 
 
 def aggregates_of(hosts: Iterable[Any]) -> str:
@@ -97,10 +75,10 @@ def aggregates_of(hosts: Iterable[Any]) -> str:
     the names of the first few."""
     names = sorted(
         {
-            _short(aggregate.name)
+            requests.shorten(str(aggregate.name), 80)
             for host in hosts
             for aggregate in host.aggregates or ()
-            if any(map(_is_ours, aggregate.metadata or ()))
+            if any(map(aggregate_policy.is_ours, aggregate.metadata or ()))
         }
     )
     noun = 'aggregate' if len(names) == 1 else 'aggregates'
@@ -141,24 +119,12 @@ def _values_of(
     metadata = aggregate.metadata
     if not isinstance(metadata, Mapping):
         return {}
-    ours = [key for key in metadata if _is_ours(key)]
-    if not ours:
+    if not any(map(aggregate_policy.is_ours, metadata)):
         return {}
     identity = _identity(aggregate)
-    before = _valid_values.get(identity, {})
-    now: dict[str, Any] = {}
-    for key in ours:
-        value = metadata[key]
-        name = key[len(SCOPE) :] if key.startswith(SCOPE) else ''
-        if name not in _READERS:
-            complain(_unknown_key(aggregate.name, key, value))
-            continue
-        try:
-            now[name] = _READERS[name](value)
-        except (ValueError, TypeError, AttributeError):
-            if name in before:
-                now[name] = before[name]
-            complain(_wrong_value(aggregate.name, key, value, name in before))
+    now = aggregate_policy.values(
+        aggregate.name, metadata, _valid_values.get(identity, {}), complain
+    )
     with _lock:
         if len(_valid_values) >= _MOST_AGGREGATES:
             _valid_values.clear()
@@ -166,121 +132,11 @@ def _values_of(
     return now
 
 
-def _is_ours(key: object) -> bool:
-    """Also if it was only meant to be: ' HVFILTER:mode'."""
-    return isinstance(key, str) and key.strip()[: len(_OURS)].lower() == _OURS
-
-
 def _identity(aggregate: Any) -> object:
     try:
         return aggregate.uuid
     except (AttributeError, NotImplementedError):
         return aggregate.name
-
-
-def _keys(value: str) -> tuple[str, ...]:
-    keys = dict.fromkeys(
-        word.strip() for word in value.split(',') if word.strip()
-    )
-    for key in keys:
-        if key not in catalogue.BY_KEY:
-            raise ValueError(key)
-    return tuple(keys)
-
-
-def _required(value: str) -> tuple[str, ...]:
-    keys = _keys(value)
-    if not possible.together(keys):
-        raise ValueError(value)
-    return keys
-
-
-def _when_unknown(value: str) -> WhenUnknown:
-    return WhenUnknown(value.strip().lower())
-
-
-def _mode(value: str) -> Mode:
-    return Mode(value.strip().lower())
-
-
-def _number(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-def _all_of(values: list[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for keys in values for key in keys))
-
-
-def _first_of(*order: Any) -> Callable[[list[Any]], Any]:
-    return lambda values: min(values, key=order.index)
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    'required': _required,
-    'reserved': _keys,
-    'unreported': _when_unknown,
-    'placement_unreachable': _when_unknown,
-    'mode': _mode,
-    'preferred_weight_multiplier': _number,
-    'scarce_weight_multiplier': _number,
-}
-_CAREFUL_FIRST = _first_of(
-    WhenUnknown.REJECT, WhenUnknown.INFER, WhenUnknown.ACCEPT
-)
-_MOST_CAREFUL: dict[str, Callable[[list[Any]], Any]] = {
-    'required': _all_of,
-    'reserved': lambda values: frozenset(_all_of(values)),
-    'unreported': _CAREFUL_FIRST,
-    'placement_unreachable': _CAREFUL_FIRST,
-    'mode': _first_of(Mode.ENFORCING, Mode.PERMISSIVE),
-}
-_FIELDS = {
-    'required': 'required',
-    'reserved': 'reserved',
-    'unreported': 'unreported',
-    'placement_unreachable': 'unreachable',
-    'mode': 'mode',
-}
-_KEYS_ALLOWED = 'capabilities separated by commas: ' + ', '.join(
-    catalogue.BY_KEY
-)
-_WHEN_UNKNOWN_ALLOWED = ', '.join(each.value for each in WhenUnknown)
-_ALLOWED = {
-    'required': f'{_KEYS_ALLOWED}; all of one kind of processor',
-    'reserved': _KEYS_ALLOWED,
-    'unreported': _WHEN_UNKNOWN_ALLOWED,
-    'placement_unreachable': _WHEN_UNKNOWN_ALLOWED,
-    'mode': ', '.join(each.value for each in Mode),
-    'preferred_weight_multiplier': 'a finite number',
-    'scarce_weight_multiplier': 'a finite number',
-}
-
-
-def _unknown_key(aggregate: object, key: str, value: object) -> str:
-    known = ', '.join(SCOPE + name for name in _READERS)
-    return (
-        f'Aggregate {_short(aggregate)}: the metadata '
-        f'{_short(key)}={_short(value)} is ignored, since there is no such '
-        f'key; allowed: {known}'
-    )
-
-
-def _wrong_value(
-    aggregate: object, key: str, value: object, known: bool
-) -> str:
-    follows = 'its last valid value' if known else 'nova.conf'
-    return (
-        f'Aggregate {_short(aggregate)}: the metadata '
-        f'{_short(key)}={_short(value)} is ignored and {follows} applies; '
-        f'allowed: {_ALLOWED[key[len(SCOPE) :]]}'
-    )
-
-
-def _short(value: object) -> str:
-    return requests.shorten(str(value), 80)
 
 
 class Complaints:

@@ -17,35 +17,12 @@ import nova.conf
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from hvfilter.model.policy import (
-    Mode,
-    NestedSetOnMove,
-    Policy,
-    WhenUnknown,
-)
+from hvfilter.conf import scheduler_values
+from hvfilter.model.policy import NestedSetOnMove, Policy
 from hvfilter.placement.trait_cache import CacheTimes
-from hvfilter.rules import possible, requests
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
-
-_NAMES = (
-    'required',
-    'reserved',
-    'scarce',
-    'mode',
-    'unreported',
-    'placement_unreachable',
-    'refresh_s',
-    'trust_s',
-    'retry_s',
-    'wait_s',
-    'report_max_age_weeks',
-    'nested_set_on_move',
-    'preferred_weight_multiplier',
-    'scarce_weight_multiplier',
-)
-"""The mutable options; no other affects a request."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +65,11 @@ class LastValid:
         :raises ValueError: likewise
         :raises ConflictingOptions: options contradict one another
         """
-        values = {name: getattr(CONF.hvfilter, name) for name in _NAMES}
-        for problem in _contradictions(values).values():
+        values = {
+            name: getattr(CONF.hvfilter, name)
+            for name in scheduler_values.NAMES
+        }
+        for problem in scheduler_values.contradictions(values).values():
             raise ConflictingOptions(problem)
         with self._lock:
             self._named.clear()
@@ -105,14 +85,16 @@ class LastValid:
         group, before = CONF.hvfilter, self._values
         values: dict[str, Any] = {}
         wrong: dict[str, str] = {}
-        for name in _NAMES:
+        for name in scheduler_values.NAMES:
             try:
                 values[name] = getattr(group, name)
             except (cfg.Error, ValueError) as error:
-                wrong[name] = _problem(name, error)
+                wrong[name] = scheduler_values.problem(name, error)
                 values[name] = before[name]
         if values != before:
-            for name, problem in _contradictions(values).items():
+            for name, problem in scheduler_values.contradictions(
+                values
+            ).items():
                 values[name] = before[name]
                 wrong.setdefault(name, problem)
         if wrong or self._named:
@@ -137,7 +119,10 @@ class LastValid:
             self._named = dict(wrong)
             values = self._values
         for problem, names in news.items():
-            kept = (f'{name} = {_words(values[name])}' for name in names)
+            kept = (
+                f'{name} = {scheduler_values.words(values[name])}'
+                for name in names
+            )
             LOG.error(
                 '%s. The last valid value stays in force (%s). Correct '
                 'nova.conf and send SIGHUP again.',
@@ -148,13 +133,7 @@ class LastValid:
 
 def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings(
-        Policy(
-            tuple(values['required']),
-            WhenUnknown(values['unreported']),
-            WhenUnknown(values['placement_unreachable']),
-            frozenset(values['reserved']),
-            Mode(values['mode']),
-        ),
+        scheduler_values.policy(values),
         CacheTimes(
             values['refresh_s'],
             values['trust_s'],
@@ -167,36 +146,6 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         values['report_max_age_weeks'],
         NestedSetOnMove(values['nested_set_on_move']),
     )
-
-
-def _problem(name: str, error: Exception) -> str:
-    _, _, reason = str(error).partition('is not valid: ')
-    words = requests.shorten(f'{reason or error}'.strip().rstrip('.'), 600)
-    return f'[hvfilter] {name} in nova.conf is not valid: {words}'
-
-
-def _contradictions(values: Mapping[str, Any]) -> dict[str, str]:
-    """Why options are not valid together, by option."""
-    found = {}
-    if not possible.together(values['required']):
-        found['required'] = (
-            f'[hvfilter] required = {_words(values["required"])} is not '
-            'valid: no host can have all of these; allowed: capabilities of '
-            'one kind of processor'
-        )
-    if values['trust_s'] < values['refresh_s']:
-        found['trust_s'] = found['refresh_s'] = (
-            f'[hvfilter] trust_s = {values["trust_s"]:g} is not valid with '
-            f'refresh_s = {values["refresh_s"]:g}; allowed: trust_s of at '
-            'least refresh_s'
-        )
-    return found
-
-
-def _words(value: object) -> str:
-    if isinstance(value, list):
-        return ','.join(map(str, value)) or 'nothing'
-    return str(value)
 
 
 _last_valid = LastValid()

@@ -148,6 +148,13 @@ class OpenStackTestCase(base.CloudTestCase):
         self.assertEqual('', ran.out)
         return ran.err
 
+    def policy_file(self, *lines: str) -> str:
+        """A nova.conf with these lines in [hvfilter]."""
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        file = folder / 'nova.conf'
+        file.write_text('\n'.join(['[hvfilter]', *lines, '']))
+        return str(file)
+
     def has(
         self,
         host: str,

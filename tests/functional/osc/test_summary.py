@@ -82,6 +82,44 @@ class SummaryTest(base.OpenStackTestCase):
         self.disable('amd')
         self.assertEqual(1, self.row('--flavor', flavor)['Hosts That Fit'])
 
+    def test_hosts_are_counted_by_the_policy_of_nova_scheduler(self) -> None:
+        flavor = self.flavor()
+        ran = self.capability('summary', '--flavor', flavor, '-f', 'json')
+        self.assertEqual(6, ran.json[0]['Hosts That Fit'])
+        self.assertIn('No --policy', ran.err)
+        policy = self.policy_file('required = nested', 'unreported = reject')
+        row = self.row('--flavor', flavor, '--policy', policy)
+        self.assertEqual(2, row['Hosts That Fit'])
+        # By the same file the old report is valid, and doubt is no reason.
+        policy = self.policy_file(
+            'required = nested', 'report_max_age_weeks = 9'
+        )
+        row = self.row('--flavor', flavor, '--policy', policy)
+        self.assertEqual(5, row['Hosts That Fit'])
+
+    def test_policies_of_aggregates_count_as_in_the_filter(self) -> None:
+        aggregate = self.admin_api.post_aggregate(
+            {'aggregate': {'name': 'gold', 'availability_zone': None}}
+        )
+        for host in ('intel', 'flat'):
+            self.admin_api.add_host_to_aggregate(aggregate['id'], host)
+        self.admin_api.post_aggregate_action(
+            aggregate['id'],
+            {'set_metadata': {'metadata': {'hvfilter:required': 'nested'}}},
+        )
+        row = self.row('--flavor', self.flavor())
+        self.assertEqual(5, row['Hosts That Fit'])
+
+    def test_one_line_when_a_policy_is_not_valid(self) -> None:
+        for policy, word in (
+            (self.policy_file('required = nestd'), 'nestd'),
+            (self.policy_file('nonsense'), 'nova.conf'),
+            ('/nowhere/nova.conf', '/nowhere/nova.conf'),
+        ):
+            line = self.fails('summary', '--policy', policy)
+            self.assertEqual(1, len(line.splitlines()), line)
+            self.assertIn(word, line)
+
     def test_one_line_when_the_flavor_or_aggregate_is_unknown(self) -> None:
         for arguments in (['--flavor', 'nope'], ['--aggregate', 'nope']):
             line = self.fails('summary', *arguments)

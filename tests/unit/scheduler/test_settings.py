@@ -8,6 +8,7 @@ import fixtures
 import nova.conf
 from oslo_config import cfg
 
+from hvfilter.conf import scheduler_values
 from hvfilter.scheduler import policies, settings, worker_state
 from hvfilter.scheduler.filters import hardware_virt
 from hvfilter.scheduler.weighers import hardware_virt as weigher
@@ -132,7 +133,7 @@ class SighupTest(SettingsTestCase):
 
     def test_sighup_survives_what_breaks_within_hvfilter(self):
         with mock.patch.object(
-            settings, '_contradictions', side_effect=ZeroDivisionError
+            scheduler_values, 'contradictions', side_effect=ZeroDivisionError
         ):
             self.sighup(required='nested')
         self.assertIn('Could not read the options', self.log.output)
