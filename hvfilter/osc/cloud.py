@@ -25,14 +25,19 @@ class Cloud:
     :ivar compute: Nova
     :ivar transport: the way to Placement, for what ``placement`` has not
     :ivar nova: the way to Nova, likewise
+    :ivar glance: the way to Glance, likewise
     :ivar notes: sentences for the user, such as about what is not shown
     """
 
     def __init__(
-        self, placement: client.Transport, compute: client.Transport
+        self,
+        placement: client.Transport,
+        compute: client.Transport,
+        image: client.Transport,
     ) -> None:
         self.transport = placement
         self.nova = compute
+        self.glance = image
         self.placement = client.PlacementClient(placement)
         self.compute = Compute(compute)
         self.notes: list[str] = []
@@ -45,6 +50,7 @@ class Cloud:
         return cls(
             CloudTransport(configuration, 'placement', 'Placement'),
             CloudTransport(configuration, 'compute', 'Nova'),
+            CloudTransport(configuration, 'image', 'Glance'),
         )
 
     def census(self, max_age_weeks: int) -> census.Census:

@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import argparse
 import collections
-import dataclasses
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from osc_lib import exceptions
 
+from hvfilter.conf.policy_file import SchedulerPolicy
 from hvfilter.model.policy import Policy
 from hvfilter.model.problem import Problem
 from hvfilter.model.requirement import Demand, Requirements
+from hvfilter.model.verdict import Verdict
 from hvfilter.osc import base, fleet
 from hvfilter.osc.cloud import Cloud
 from hvfilter.osc.compute import Flavor
 from hvfilter.osc.fleet import Host
-from hvfilter.osc.judging import Judge
+from hvfilter.osc.policies import Policies
+from hvfilter.osc.verdicts import Judge
 from hvfilter.placement import errors
-from hvfilter.rules import contradiction, explain
+from hvfilter.rules import contradiction, explain, requests
 from hvfilter.rules.requests import Asked
+
+LOG = logging.getLogger(__name__)
 
 OPTIONS = (
     ('require', Demand.REQUIRED),
@@ -87,18 +92,12 @@ def flavor(cloud: Cloud, name: str) -> Flavor:
     return found
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
+_NO_POLICY = SchedulerPolicy(Policy(required=()))
+
+
+def requested(specs: Mapping[str, str]) -> Requirements:
     """What extra specs ask of hosts, with nothing that a policy adds."""
-
-    policy: Policy
-    requirements: Requirements
-
-    @classmethod
-    def of(cls, judge: Judge, specs: Mapping[str, str]) -> Request:
-        """That of a flavor's extra specs."""
-        policy = Policy(required=())
-        return cls(policy, judge.requirements(Asked.of(specs), policy))
+    return requests.requirements(Asked.of(specs), _NO_POLICY.policy)
 
 
 def check(cloud: Cloud, name: str, specs: Mapping[str, str]) -> None:
@@ -106,26 +105,37 @@ def check(cloud: Cloud, name: str, specs: Mapping[str, str]) -> None:
 
     :raises Problem: none could
     """
-    judge = Judge()
-    request = Request.of(judge, specs)
-    if not request.requirements.hard:
+    requirements = requested(specs)
+    if not requirements.hard:
         return
-    why = contradiction.contradictions(request.requirements)
+    why = contradiction.contradictions(requirements)
     if why:
         raise _refused(name, '; '.join(why))
     hosts = fleet.read(cloud, base.MAX_AGE_WEEKS, places=False).hosts
-    rejected = judge.rejected(request.requirements, request.policy, hosts)
-    if _total(rejected.values()) == len(hosts):
+    against = rejected(specs, hosts)
+    if total(against) == len(hosts):
         why_not = 'the cloud has no compute host'
         if hosts:
-            why_not = explain.line(rejected, len(hosts))
+            why_not = explain.line(against, len(hosts))
         raise _refused(name, why_not)
 
 
-def serving(judge: Judge, request: Request, hosts: Sequence[Host]) -> int:
-    """How many hosts could serve it, whether or not there is room."""
-    rejected = judge.rejected(request.requirements, request.policy, hosts)
-    return len(hosts) - _total(rejected.values())
+def rejected(
+    specs: Mapping[str, str], hosts: Iterable[Host]
+) -> dict[Verdict, list[str]]:
+    """The names of the hosts that could not serve it, by verdict."""
+    judge = Judge(Asked.of(specs), Policies(_NO_POLICY, LOG.debug))
+    found: dict[Verdict, list[str]] = {}
+    for host in hosts:
+        verdict = judge.verdict(host)
+        if not verdict.accepted:
+            found.setdefault(verdict, []).append(host.name)
+    return found
+
+
+def total(against: Mapping[Verdict, Sequence[str]]) -> int:
+    """How many hosts were rejected."""
+    return sum(map(len, against.values()))
 
 
 def _refused(name: str, why: str) -> Problem:
@@ -133,7 +143,3 @@ def _refused(name: str, why: str) -> Problem:
         f'No host could serve flavor {name}, so it was not changed: {why}',
         'Ask for something else, or use --force to change it anyway.',
     )
-
-
-def _total(lists: Iterable[Sequence[str]]) -> int:
-    return sum(map(len, lists))

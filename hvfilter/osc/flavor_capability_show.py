@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hvfilter.model import catalogue
 from hvfilter.model.requirement import Demand, Requirement, Requirements
 from hvfilter.osc import base, flavor_capability, fleet
-from hvfilter.osc.flavor_capability import Request
 from hvfilter.osc.fleet import Host
-from hvfilter.osc.judging import Judge
+from hvfilter.rules.requests import SCOPE
 
 COLUMNS = ('Capability', 'Demand', 'Hosts', 'Meaning', 'Extra Spec')
 ALL = '(all of these)'
@@ -48,53 +46,57 @@ class ShowFlavorCapability(base.Lister):
         """At most 29 requests, and one for each thousand hosts or flavors."""
         cloud = self.cloud
         flavor = flavor_capability.flavor(cloud, parsed_args.flavor)
-        judge = Judge()
-        request = Request.of(judge, flavor.specs)
-        if not (request.requirements.items or request.requirements.invalid):
+        requirements = flavor_capability.requested(flavor.specs)
+        if not (requirements.items or requirements.invalid):
             return COLUMNS, []
         everything = cloud.permitted(
             lambda: fleet.read(cloud, parsed_args.max_age_weeks, places=False),
             'how many hosts could serve it',
         )
         hosts = None if everything is None else everything.hosts
-        return COLUMNS, rows(judge, request, hosts)
+        return COLUMNS, rows(flavor.specs, requirements, hosts)
 
 
 def rows(
-    judge: Judge, request: Request, hosts: Sequence[Host] | None
+    specs: Mapping[str, str],
+    requirements: Requirements,
+    hosts: Sequence[Host] | None,
 ) -> list[tuple[Any, ...]]:
     """One for each capability, and one for all of them.
 
+    :param requirements: of these extra specs
     :param hosts: None where they could not be read
     """
 
-    def count(requirements: Requirements) -> int | str:
+    def count(part: Mapping[str, str]) -> int | str:
         if hosts is None:
             return base.UNAVAILABLE
-        part = dataclasses.replace(request, requirements=requirements)
-        return flavor_capability.serving(judge, part, hosts)
+        against = flavor_capability.rejected(part, hosts)
+        return len(hosts) - flavor_capability.total(against)
 
     found: list[tuple[Any, ...]] = [
         (
             item.capability,
             item.demand.value,
-            count(Requirements((_as_required(item),))),
+            count(_alone(item)),
             _MEANING[item.demand].format(
                 catalogue.BY_KEY[item.capability].meaning
             ),
             item.words,
         )
-        for item in request.requirements.items
+        for item in requirements.items
     ]
     found += [
         ('', 'not understood', 0, invalid.problem, invalid.words)
-        for invalid in request.requirements.invalid
+        for invalid in requirements.invalid
     ]
-    return [*found, (ALL, '', count(request.requirements), '', '')]
+    return [*found, (ALL, '', count(specs), '', '')]
 
 
-def _as_required(item: Requirement) -> Requirement:
-    """What is only preferred rejects no host."""
-    if item.demand is not Demand.PREFERRED:
-        return item
-    return dataclasses.replace(item, demand=Demand.REQUIRED)
+def _alone(item: Requirement) -> dict[str, str]:
+    """The extra specs of what asks for this only; what is preferred as if
+    it was required, since a preference rejects no host."""
+    demand = item.demand
+    if demand is Demand.PREFERRED:
+        demand = Demand.REQUIRED
+    return {f'{SCOPE}:{item.capability}': demand.value}
