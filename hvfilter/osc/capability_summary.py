@@ -11,7 +11,7 @@ from typing import Any
 from osc_lib.cli import format_columns
 
 from hvfilter.model import catalogue
-from hvfilter.osc import base, fleet, judging, policies
+from hvfilter.osc import base, fleet, policies, verdicts
 from hvfilter.osc.compute import Flavor
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import capacity, errors
@@ -141,13 +141,7 @@ class SummarizeCapability(base.Lister):
             )
             free = {}
         asked = requests.Asked.of(dict(flavor.specs))
-        judge = judging.Judge()
-
-        def accepted(host: Host) -> bool:
-            under = policy.under(host.aggregates)
-            needed = judge.requirements(asked, under)
-            return judge.verdict(needed, under, host).accepted
-
+        judge = verdicts.Judge(asked, policy)
         for scope, hosts in scopes:
             fitting = [
                 free[host.uuid].fits(wanted.resources)
@@ -155,7 +149,7 @@ class SummarizeCapability(base.Lister):
                 if host.uuid in free
                 and not wanted.forbidden & free[host.uuid].traits
                 and available(host)
-                and accepted(host)
+                and judge.verdict(host).accepted
             ]
             yield (
                 scope,
