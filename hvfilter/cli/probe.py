@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cliff.columns import FormattableColumn
 from cliff.lister import Lister
@@ -14,7 +15,7 @@ from hvfilter.cli import exit_codes, host_command, streams
 from hvfilter.model import document, form
 from hvfilter.model.finding import HostReport, State
 from hvfilter.model.plain import plain
-from hvfilter.report import table
+from hvfilter.report import table, verdict
 
 DOCUMENT_FORMATS = ('json', 'yaml')
 
@@ -42,9 +43,11 @@ class ColouredState(Column):
 class Probe(host_command.HostCommand, Lister):
     """Show the capabilities a host offers to KVM guests, with reasons.
 
-    Missing capabilities are shown with the reason and the remedy. Nothing on
-    the host is changed. The formats json and yaml give the whole report,
-    hvfilter/report/1, with all evidence, unless columns are chosen.
+    First what the host comes to, then its capabilities; those that are
+    missing for the same cause share an entry with the reason and the remedy.
+    Nothing on the host is changed. The formats json and yaml give the whole
+    report, hvfilter/report/1, with all evidence, unless columns are chosen;
+    csv and value give one row for each capability.
     """
 
     error_status = exit_codes.UNUSABLE
@@ -56,8 +59,8 @@ class Probe(host_command.HostCommand, Lister):
         group.add_argument(
             '--long',
             action='store_true',
-            help='Show the state of each stage, and capabilities of other '
-            'architectures',
+            help='Show a table with one row for each capability, those of '
+            'other processors too, and the state of each stage',
         )
         group.add_argument(
             '--evidence',
@@ -86,14 +89,47 @@ class Probe(host_command.HostCommand, Lister):
         column_names: Sequence[str],
         data: Iterable[Sequence[Any]],
     ) -> int:
-        """See ``cliff.lister.Lister``: json and yaml get the whole report."""
+        """See ``cliff.lister.Lister``: json and yaml get the whole report,
+        and a person the verdict first."""
         if parsed_args.formatter in DOCUMENT_FORMATS and not (
             parsed_args.columns
         ):
             written = _document(self._report, parsed_args)
             self.app.stdout.write(written)
             return 0
+        if _for_a_person(parsed_args):
+            self._write_verdict(parsed_args)
+            return 0
         return super().produce_output(parsed_args, column_names, data)
+
+    def _write_verdict(self, parsed_args: argparse.Namespace) -> None:
+        out = self.app.stdout
+        coloured = host_command.colours_wanted(out)
+        if coloured:
+            streams.keep_colours(out)
+        width = parsed_args.max_width or _terminal_width(out)
+        for line in verdict.lines(self._report, width):
+            word, blank, rest = line.partition(' ')
+            if coloured and word in _COLOURS:
+                word = f'\033[{_COLOURS[word]}m{word}\033[0m'
+            out.write(f'{word}{blank}{rest}\n')
+
+
+def _for_a_person(parsed_args: argparse.Namespace) -> bool:
+    """Neither a form, nor rows, nor columns are asked for."""
+    return parsed_args.formatter == 'table' and not (
+        parsed_args.columns
+        or parsed_args.sort_columns
+        or parsed_args.long
+        or parsed_args.evidence
+    )
+
+
+def _terminal_width(out: TextIO) -> int:
+    """That of the terminal; where there is none, what fits into a letter."""
+    if not out.isatty():
+        return verdict.WIDTH
+    return shutil.get_terminal_size((verdict.WIDTH, 0)).columns
 
 
 def _table(

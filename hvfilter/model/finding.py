@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 
 from hvfilter.model import catalogue
-from hvfilter.model.catalogue import Stage
+from hvfilter.model.catalogue import Stage, Vendor
 
 
 class State(enum.Enum):
@@ -145,6 +145,18 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
+class Processor:
+    """What a person knows a processor by.
+
+    :ivar name: as the processor or the kernel names it, '' when not known
+    :ivar vendor: whose extensions it has; None: not x86, or not known
+    """
+
+    name: str = ''
+    vendor: Vendor | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class HostReport:
     """All findings of one host.
 
@@ -152,12 +164,16 @@ class HostReport:
     :ivar kernel: the ``uname -r`` of the host
     :ivar origin: 'live', or which recording was read
     :ivar findings: one for each row of the catalogue, in its order
+    :ivar processor: for people; no document contains it
     """
 
     machine: str
     kernel: str
     origin: str
     findings: tuple[Finding, ...]
+    processor: Processor = dataclasses.field(
+        default=Processor(), compare=False
+    )
 
     def __getitem__(self, key: str) -> Finding:
         """The finding of a capability key; KeyError when there is none."""

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from hvfilter.host.base import Denied, Host
 from hvfilter.host.facts import Machine
 from hvfilter.model.finding import HostReport
-from hvfilter.probes import run
+from hvfilter.probes import processor, run
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext
 from hvfilter.rules import combine
@@ -34,9 +35,10 @@ def probe_host(
         machine = host.machine()
     except Denied:
         machine = Machine('unknown', 'unknown')
-    return combine.report(
+    report = combine.report(
         machine.arch,
         machine.kernel,
         host.origin,
         run.observe(context, chosen),
     )
+    return dataclasses.replace(report, processor=processor.read(context))

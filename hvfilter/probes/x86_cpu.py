@@ -168,7 +168,7 @@ def _name(host: ProbeContext, key: str) -> str:
 
 def _of_another_maker(host: ProbeContext, key: str) -> bool:
     module = vendor_module(host)
-    return bool(module) and BY_KEY[key].module not in ('', module)
+    return bool(module) and Vendor(module) not in BY_KEY[key].vendors
 
 
 def _observation(
@@ -202,7 +202,8 @@ def _lacking(host: ProbeContext, key: str) -> tuple[State, str, Advice]:
     """What it means that the processor shows no such feature."""
     feature = _name(host, key)
     if _of_another_maker(host, key):
-        makers = Vendor(BY_KEY[key].module).makers
+        (maker,) = BY_KEY[key].vendors
+        makers = maker.makers
         reason = f'only processors of {makers} have {feature}'
         return State.ABSENT, f'{reason}, this is {vendor(host)}', NONE
     machine = kind(host)

@@ -45,7 +45,7 @@ def rows(report: HostReport) -> Iterator[Row]:
                 finding.capability,
                 finding.state,
                 finding.deciding.stage.value,
-                _reason(finding),
+                reason(finding),
                 finding.remedy,
             )
 
@@ -58,7 +58,7 @@ def long_rows(report: HostReport) -> Iterator[Row]:
             finding.capability,
             finding.state,
             *(states.get(stage, '') for stage in Stage),
-            _reason(finding),
+            reason(finding),
             finding.remedy,
             BY_KEY[finding.capability].meaning,
         )
@@ -84,7 +84,8 @@ def evidence_rows(report: HostReport) -> Iterator[Row]:
                 )
 
 
-def _reason(finding: Finding) -> str:
+def reason(finding: Finding) -> str:
+    """Why it is so, and who overrode it if somebody did."""
     if finding.override is None:
         return finding.reason
     return (

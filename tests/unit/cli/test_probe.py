@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import pathlib
 from unittest import mock
 
 import yaml
@@ -15,6 +17,9 @@ from tests.unit.cli.base import CommandTestCase, Terminal
 from tests.unit.host.test_cpuid_dump import TOOL
 from tests.unit.model.test_document import SCHEMA
 
+DOCS = pathlib.Path(__file__).parents[3] / 'doc' / 'source' / 'probe'
+WRITE = 'with HVFILTER_WRITE_DOCS=1 in the environment it is written anew'
+
 
 class TestProbe(CommandTestCase):
     def probe(self, *argv, name='intel-nested-off', **kwargs):
@@ -22,10 +27,20 @@ class TestProbe(CommandTestCase):
             'probe', '--snapshot', self.host(name), *argv, **kwargs
         )
 
-    def test_deciding_stage_is_shown_when_table(self):
+    def test_verdict_comes_first(self):
         ran = self.probe()
         self.assertEqual(0, ran.status)
         self.assertEqual('', ran.err)
+        self.assertEqual(
+            'KVM guests:      yes',
+            next(line for line in ran.out.splitlines() if 'KVM g' in line),
+        )
+        self.assertNotIn('\033', ran.out)
+        wide = self.probe('--max-width', '200').out.splitlines()
+        self.assertLess(len(wide), len(ran.out.splitlines()))
+
+    def test_deciding_stage_is_shown_when_rows_are_asked_for(self):
+        ran = self.probe('--sort-column', 'Capability')
         line = next(
             line for line in ran.out.splitlines() if '| nested ' in line
         )
@@ -33,7 +48,15 @@ class TestProbe(CommandTestCase):
         self.assertEqual(['nested', 'absent', 'kvm'], cells[:3])
         self.assertNotEqual('', cells[3])
         self.assertNotEqual('', cells[4])
-        self.assertNotIn('\033', ran.out)
+
+    def test_outputs_in_the_documentation(self):
+        for name in ('intel-nested-off', 'amd-firmware-off'):
+            path = DOCS / f'{name}.txt'
+            shown = f'# hvfilter probe\n{self.probe(name=name).out}'
+            if os.environ.get('HVFILTER_WRITE_DOCS'):
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(shown)
+            self.assertEqual(shown, path.read_text(), WRITE)
 
     def test_whole_report_when_json(self):
         import jsonschema
