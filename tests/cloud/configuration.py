@@ -277,6 +277,10 @@ def write_clouds(layout: Layout) -> None:
             'project_domain_name': 'Default',
         },
         'region_name': REGION,
+        # gunicorn closes connections after two idle seconds, perhaps just
+        # when they are used again. Not later than that: nova-scheduler opens
+        # one to Placement before it forks, and its workers would share it.
+        'connect_retries': 3,
     }
     _write(layout.clouds_yaml, yaml.safe_dump({'clouds': {'hvfilter': cloud}}))
 
@@ -289,9 +293,6 @@ def write_gunicorn(layout: Layout, service: str, app: str) -> pathlib.Path:
         f'bind = "{ADDRESS}:{layout.ports[service]}"\n'
         'threads = 8\n'
         'timeout = 120\n'
-        # Longer than any pause between two requests of a check: a connection
-        # that is closed just then is a failed request.
-        'keepalive = 600\n'
         'control_socket_disable = True\n',
     )
 
