@@ -252,7 +252,8 @@ reported. Needs HardwareVirtFilter enabled. Read when nova-scheduler starts.
         ),
         help="""
 What happens when a server that requests ``nested`` or ``nested_slat`` is
-moved: whether its new host has to offer the VMX or SVM features of its old one.
+moved: whether its new host has to offer the VMX or SVM features of its old
+one.
 A running guest that uses them cannot be restored on a host that lacks one.
 Nova does not show the scheduler whether a move is a live migration, so this
 applies to cold migration, resize and evacuation, too; not to unshelve. A host

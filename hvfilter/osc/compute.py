@@ -54,8 +54,8 @@ class Hypervisor:
     def facts(self) -> infer.HostFacts:
         """What it proves about the host: as the filter reads it.
 
-        The API does not show ``supported_instances``, so which guests
-        libvirt offers is not known here.
+        The API does not show ``supported_instances``: which guests libvirt
+        offers is known only as far as it follows from the processor.
         """
         processor = infer.processor(self.cpu_info)
         return infer.HostFacts(
@@ -63,6 +63,7 @@ class Hypervisor:
             processor.machine,
             processor.vendor,
             processor.virtual,
+            infer.native_at_most(processor.machine),
         )
 
     @property

@@ -9,6 +9,8 @@ servers of cells that do not answer, 2.47 the flavor as Nova copied it.
 from __future__ import annotations
 
 import dataclasses
+import re
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -68,6 +70,54 @@ def servers(transport: client.Transport) -> Iterator[Server]:
             continue
         return
     yield from _pages(transport, oldest)
+
+
+def find(transport: client.Transport, name: str) -> Server:
+    """The server of an id or else of a name.
+
+    Two or three requests; this user's own servers where he may not list those
+    of other projects.
+
+    :raises errors.NotFound: there is none, or several have the name
+    """
+    path = f'/servers/{urllib.parse.quote(name, safe="")}'
+    for version in MICROVERSIONS:
+        answer = transport.request('GET', path, microversion=version)
+        if answer.status == 200:
+            found = client.json_object(answer, f'server {name}').get('server')
+            return _server(found if isinstance(found, dict) else {})
+        if answer.status != 406:
+            break
+    # Nova takes the name for a regular expression of its database.
+    pattern = '^' + re.sub(r'([^A-Za-z0-9_ ])', r'\\\1', name) + '$'
+    listed = _named(transport, pattern)
+    ids = [str(each.get('id')) for each in listed if each.get('name') == name]
+    if len(ids) == 1:
+        return find(transport, ids[0])
+    if ids:
+        raise errors.NotFound(
+            f'Several servers are named {name!r}: {", ".join(ids[:5])}',
+            'Give the ID of one.',
+        )
+    raise errors.NotFound(
+        f'Nova has no server {name!r}, or this user may not see it',
+        'See "openstack server list --all-projects".',
+    )
+
+
+def _named(transport: client.Transport, pattern: str) -> list[dict[str, Any]]:
+    for scope in ({'all_tenants': '1'}, {}):
+        query = urllib.parse.urlencode({'name': pattern, **scope})
+        try:
+            return listing.items(
+                transport,
+                f'/servers?{query}',
+                'servers',
+                microversion=MICROVERSIONS[-1],
+            )
+        except errors.Forbidden:
+            continue
+    return []
 
 
 def _pages(transport: client.Transport, version: str) -> Iterator[Server]:

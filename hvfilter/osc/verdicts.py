@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from hvfilter.model.policy import Policy
 from hvfilter.model.requirement import Requirements
 from hvfilter.model.verdict import Verdict
+from hvfilter.osc.compute import Aggregate
 from hvfilter.osc.fleet import Host
-from hvfilter.osc.policies import Policies
 from hvfilter.rules import requests, standing
 from hvfilter.rules.judge import judge
+
+
+class PolicyOf(Protocol):
+    """The policy for each host."""
+
+    def under(self, aggregates: Sequence[Aggregate]) -> Policy:
+        """See :meth:`hvfilter.osc.policies.Policies.under`."""
 
 
 class Judge:
@@ -20,7 +28,7 @@ class Judge:
     Hosts of the same kind under the same policy share one verdict.
     """
 
-    def __init__(self, asked: requests.Asked, policies: Policies) -> None:
+    def __init__(self, asked: requests.Asked, policies: PolicyOf) -> None:
         """Judge nothing yet.
 
         :param asked: what flavor and image request

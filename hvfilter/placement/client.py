@@ -212,7 +212,7 @@ class PlacementClient:
         answer = self._send('GET', path, version, about)
         names = uuids.extract(answer.body)
         if names is None:
-            listed = _listed(_json_object(answer, about), about)
+            listed = _listed(json_object(answer, about), about)
             names = [provider.uuid for provider in listed]
         return frozenset(names)
 
@@ -246,7 +246,7 @@ class PlacementClient:
                 'traits': sorted(_trait(name) for name in traits),
             },
         )
-        return _provider_traits(uuid, _json_object(answer, about), about)
+        return _provider_traits(uuid, json_object(answer, about), about)
 
     def traits_known(
         self, prefix: str, *, carried: bool = False
@@ -290,7 +290,7 @@ class PlacementClient:
         return _listed(body, about)
 
     def _read(self, path: str, version: str, about: str) -> dict[str, Any]:
-        return _json_object(self._send('GET', path, version, about), about)
+        return json_object(self._send('GET', path, version, about), about)
 
     def _send(
         self,
@@ -359,7 +359,12 @@ def _json(answer: Answer) -> Any:
         return None
 
 
-def _json_object(answer: Answer, about: str) -> dict[str, Any]:
+def json_object(answer: Answer, about: str) -> dict[str, Any]:
+    """The JSON object that a response is.
+
+    :param about: what it is about, for an error
+    :raises errors.BadAnswer: it is none
+    """
     value = _json(answer)
     if value is None:
         kind = answer.headers.get('content-type', 'no content type')

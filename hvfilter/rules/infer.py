@@ -129,6 +129,29 @@ def _triples(supported_instances: object) -> list[Sequence[object]]:
     ]
 
 
+_OF_ONE_KIND = (
+    frozenset({'x86_64', 'i686'}),
+    frozenset({'aarch64', 'armv7l'}),
+    frozenset({'ppc64le', 'ppc64'}),
+    frozenset({'s390x', 's390'}),
+)
+"""Guests that processors of one kind may execute themselves."""
+
+
+def native_at_most(machine: str) -> frozenset[str] | None:
+    """The architectures that a host of this one can offer under KVM, where
+    ``supported_instances`` is not shown; None when nothing is known.
+
+    Whether it offers any under KVM does not follow from it.
+    """
+    if not machine:
+        return None
+    for kind in _OF_ONE_KIND:
+        if machine in kind:
+            return kind
+    return frozenset({machine})
+
+
 def may_use_kvm(hypervisor_type: object) -> bool:
     """Whether a host's hypervisor is QEMU, or is not known.
 

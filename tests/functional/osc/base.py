@@ -22,8 +22,8 @@ from openstackclient import shell
 from osc_lib import clientmanager
 
 from hvfilter.model.week import Week
-from hvfilter.osc.plugin import API_NAME
 from hvfilter.placement import census
+from tests.fakes import glance
 from tests.functional import base, findings
 
 THIS_WEEK = census.this_week()
@@ -74,6 +74,8 @@ class OpenStackTestCase(base.CloudTestCase):
 
         def counted(session: Any, request: Any, **more: Any) -> Any:
             self.sent.append(f'{request.method} {request.url}')
+            if request.url.startswith(glance.ENDPOINT):
+                return glance.respond(self.glance.detail(None), request)
             if self.reads_placement and self._to('placement', self.sent[-1:]):
                 # As a policy that lets every user read.
                 request.headers['X-Auth-Token'] = 'admin'
@@ -83,6 +85,7 @@ class OpenStackTestCase(base.CloudTestCase):
         self.endpoints = {
             'compute': self.nova_endpoint(),
             'placement': self.placement.fixture.endpoint,
+            'image': glance.ENDPOINT,
         }
 
     def nova_endpoint(self) -> str:
@@ -100,12 +103,15 @@ class OpenStackTestCase(base.CloudTestCase):
             },
             'compute_endpoint_override': self.endpoints['compute'],
             'placement_endpoint_override': self.endpoints['placement'],
+            'image_endpoint_override': self.endpoints['image'],
         }
         file.write_text(json.dumps({'clouds': {'test': cloud}}))
         out, err = io.StringIO(), io.StringIO()
         before = len(self.sent)
-        # It lives as long as the process, which runs one command.
-        vars(clientmanager.ClientManager)[API_NAME]._handle = None
+        # They live as long as the process, which runs one command.
+        for each in vars(clientmanager.ClientManager).values():
+            if isinstance(each, clientmanager.ClientCache):
+                each._handle = None
         root = logging.getLogger()
         handlers, level = root.handlers[:], root.level
         with (
