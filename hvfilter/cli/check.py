@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from cliff.command import Command
 
 from hvfilter.cli import exit_codes, host_command
+from hvfilter.model import form
 from hvfilter.model.catalogue import BY_KEY
 from hvfilter.model.finding import Finding, State
 from hvfilter.model.plain import plain
 from hvfilter.model.policy import Policy
 from hvfilter.model.problem import Problem
+from hvfilter.report import check_document
 
 ABLE = 0
 UNABLE = 1
@@ -23,6 +25,8 @@ FAIL_UNIT = 255
 0, systemd skips the unit."""
 
 CONDITION = '--condition'
+
+_STATUS = {True: ABLE, False: UNABLE, None: NOT_FOUND_OUT}
 
 
 class Check(host_command.HostCommand, Command):
@@ -62,6 +66,14 @@ class Check(host_command.HostCommand, Command):
             help='For ExecCondition= of a systemd unit: exit with 255, which '
             'fails the unit, if the state of a capability is not known',
         )
+        parser.add_argument(
+            '-f',
+            '--format',
+            choices=('text', 'json'),
+            default='text',
+            help='text: one line for each capability that fails; json: all '
+            'of them, as a document hvfilter/check/1 (default: %(default)s)',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -73,20 +85,23 @@ class Check(host_command.HostCommand, Command):
         if not required and not forbidden:
             required = Policy().required
         report = host_command.report_from_args(parsed_args)
-        status = ABLE
-        for wanted, names in (
-            (State.PRESENT, required),
-            (State.ABSENT, forbidden),
-        ):
-            for key in names:
-                finding = report[key]
-                if finding.state is wanted:
-                    continue
-                print(format_finding(finding, wanted), file=self.app.stdout)
-                if finding.state is not State.UNKNOWN:
-                    status = UNABLE
-                elif status is ABLE:
-                    status = NOT_FOUND_OUT
+        checks = [
+            check_document.Check(report[key], wanted)
+            for wanted, names in (
+                (State.PRESENT, required),
+                (State.ABSENT, forbidden),
+            )
+            for key in names
+        ]
+        if parsed_args.format == 'json':
+            whole = check_document.to_document(report.origin, checks)
+            self.app.stdout.write(form.dumps(whole))
+        else:
+            for check in checks:
+                if not check.met:
+                    line = format_finding(check.finding, check.wanted)
+                    print(line, file=self.app.stdout)
+        status = _STATUS[check_document.result(checks)]
         if status is NOT_FOUND_OUT and parsed_args.condition:
             return FAIL_UNIT
         return status

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cliff.lister import Lister
 
 from hvfilter.cli import configuration, exit_codes, host_command, inputs
 from hvfilter.host.base import Denied, Host
-from hvfilter.report import difference
+from hvfilter.model import form
+from hvfilter.report import difference, difference_document
 from hvfilter.rules import nested_set
 
 LIVE = 'live'
@@ -25,7 +27,8 @@ class Diff(host_command.HostCommand, Lister):
     Shows the capabilities that differ and the virtualization features that
     guests get: a guest that uses nested virtualization can only migrate
     between hosts where these are the same. Exit status: 0 if nothing differs,
-    1 if something differs, 2 if the hosts could not be compared.
+    1 if something differs, 2 if the hosts could not be compared. The format
+    json gives hvfilter/diff/1, unless columns are chosen.
     """
 
     error_status = exit_codes.UNUSABLE
@@ -63,12 +66,29 @@ class Diff(host_command.HostCommand, Lister):
             _facts(_host(name, parsed_args), parsed_args)
             for name in (parsed_args.first, parsed_args.second)
         )
+        self._hosts = first, second
         lines = list(difference.compare(first, second))
         if any(line.differs for line in lines):
             self._status = DIFFERENT
         return difference.COLUMNS, [
             line.cells for line in lines if line.differs or parsed_args.all
         ]
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        """See ``cliff.lister.Lister``: json gets hvfilter/diff/1."""
+        if parsed_args.formatter == 'json' and not parsed_args.columns:
+            whole = difference_document.to_document(
+                *self._hosts, everything=parsed_args.all
+            )
+            self.app.stdout.write(form.dumps(whole))
+            return 0
+        status: int = super().produce_output(parsed_args, column_names, data)
+        return status
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""

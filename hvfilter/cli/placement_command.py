@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from cliff.lister import Lister
 from oslo_config import cfg
@@ -13,8 +14,9 @@ from hvfilter.cli import configuration as config_files
 from hvfilter.cli import exit_codes
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
+from hvfilter.model import form
 from hvfilter.model.plain import plain
-from hvfilter.publish import base
+from hvfilter.publish import base, outcome_document
 
 
 class PlacementCommand(config_files.ConfigCommand, Lister):
@@ -45,6 +47,9 @@ class PlacementCommand(config_files.ConfigCommand, Lister):
 
 class PublisherCommand(PlacementCommand):
     """A command that runs publishers and lists their changes."""
+
+    _outcomes: Sequence[base.Outcome] | None = None
+    _dry_run = False
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """See ``cliff.command.Command``."""
@@ -82,11 +87,30 @@ class PublisherCommand(PlacementCommand):
         self, outcomes: Sequence[base.Outcome], *, dry_run: bool
     ) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
         """The listing of the changes; notes go to standard error."""
+        self._outcomes, self._dry_run = outcomes, dry_run
         for outcome in outcomes:
             for line in format_outcome(outcome, dry_run=dry_run):
                 self.say(line)
         columns = ('Publisher', 'Trait', 'Change')
         return columns, change_rows(outcomes)
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        """See ``cliff.lister.Lister``: json gets hvfilter/publish/1."""
+        if self._outcomes is not None and (
+            parsed_args.formatter == 'json' and not parsed_args.columns
+        ):
+            whole = outcome_document.to_document(
+                self._outcomes, dry_run=self._dry_run, status=self.status
+            )
+            self.app.stdout.write(form.dumps(whole))
+            return 0
+        status: int = super().produce_output(parsed_args, column_names, data)
+        return status
 
 
 def seconds(text: str) -> float:

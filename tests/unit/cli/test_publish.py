@@ -20,6 +20,11 @@ from tests.unit.cli.base import CommandTestCase
 
 UUID = '6b8d6a2e-4f0b-4c86-9d4f-0e6f7f0f1c11'
 KVM = 'CUSTOM_HVFILTER_KVM'
+COLUMNS = tuple(
+    word
+    for column in ('Publisher', 'Trait', 'Change')
+    for word in ('-c', column)
+)
 
 
 class PublishTest(CommandTestCase):
@@ -62,7 +67,7 @@ class PublishTest(CommandTestCase):
         return document['providers'][0]['traits']['additional']
 
     def test_publish_when_recorded(self):
-        ran = self.publish('-f', 'json')
+        ran = self.publish('-f', 'json', *COLUMNS)
         self.assertEqual(0, ran.status, ran.err)
         self.assertIn(KVM, self.traits())
         rows = json.loads(ran.out)
