@@ -23,13 +23,14 @@ _warned: set[str] = set()
 def check(conf: Any = CONF) -> None:
     """Log each finding once a process."""
     policies.register()
-    for text in _findings(conf):
+    for text in findings(conf):
         if text not in _warned:
             _warned.add(text)
             LOG.warning(text)
 
 
-def _findings(conf: Any) -> Iterator[str]:
+def findings(conf: Any) -> Iterator[str]:
+    """What has no effect and how to correct it, a sentence or two each."""
     enabled = conf.filter_scheduler.enabled_filters
     if _FILTER not in enabled:
         if conf.hvfilter.prefilter:

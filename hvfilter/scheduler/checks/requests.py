@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the flavors and aggregates in Nova's API database."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import nova.conf
+from nova import context as nova_context
+from nova import exception, objects
+from nova.api.validation.extra_specs import validators
+from nova.db.api import api as api_database
+from nova.db.main import api as main_database
+from oslo_config import cfg
+from oslo_db import exception as db_exception
+from oslo_upgradecheck.upgradecheck import Code, Result
+
+from hvfilter.placement import flavors as own
+from hvfilter.rules.spelling import meant_for_us
+from hvfilter.scheduler import policies, settings
+
+CONF = nova.conf.CONF
+
+_MOST_NAMED = 5
+_PAGE = 1000
+
+SUCCESS = Result(Code.SUCCESS)
+
+_UNREADABLE = (
+    db_exception.DBError,
+    db_exception.CantStartEngineError,
+    cfg.Error,
+    exception.NovaException,
+)
+
+
+def configure() -> None:
+    """Make Nova's databases known, as its own commands do."""
+    api_database.configure(CONF)
+    main_database.configure(CONF)
+
+
+def _needs_database(check: Callable[[Any], Result]) -> Callable[[], Result]:
+    """What cannot be read is a warning that says so."""
+
+    @functools.wraps(check)
+    def run() -> Result:
+        try:
+            objects.register_all()
+            return check(nova_context.get_admin_context())
+        except _UNREADABLE as e:
+            text = str(e).splitlines() or [type(e).__name__]
+            return Result(
+                Code.WARNING,
+                f"Not checked: Nova's API database cannot be read "
+                f'({text[0][:200]}). Run this with the nova.conf of a '
+                'nova-scheduler or nova-conductor, which has [api_database] '
+                'connection.',
+            )
+
+    return run
+
+
+@_needs_database
+def flavors(context: Any) -> Result:
+    """Each extra spec that is meant for hvfilter has an effect."""
+    found = []
+    for flavor in _flavors(context):
+        for key, value in sorted(flavor.extra_specs.items()):
+            if not (own.is_own_key(key) or meant_for_us(key)):
+                continue
+            try:
+                validators.validate(key, value)
+            except exception.ValidationError as error:
+                found.append(f'flavor {flavor.name}: {error}')
+    return _result(found, 'Correct them with "openstack flavor set".')
+
+
+def _flavors(context: Any) -> Iterator[Any]:
+    marker = None
+    while True:
+        page = objects.FlavorList.get_all(
+            context, limit=_PAGE, marker=marker, sort_key='flavorid'
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        marker = page[-1].flavorid
+
+
+@_needs_database
+def aggregates(context: Any) -> Result:
+    """The metadata that overrides the policy is valid."""
+    try:
+        base = settings.LastValid().start().policy
+    except (cfg.Error, ValueError):
+        return Result(
+            Code.WARNING,
+            'Not checked: correct the options of [hvfilter] first.',
+        )
+    found: list[str] = []
+    for aggregate in objects.AggregateList.get_all(context):
+        policies.for_host([aggregate], base, found.append)
+    return _result(found, 'Correct them with "openstack aggregate set".')
+
+
+def _result(found: list[str], remedy: str) -> Result:
+    if not found:
+        return SUCCESS
+    more = len(found) - _MOST_NAMED
+    shown = '; '.join(each.rstrip('.') for each in found[:_MOST_NAMED])
+    rest = f'; and {more} more' if more > 0 else ''
+    return Result(Code.WARNING, f'{shown}{rest}. {remedy}')
