@@ -27,6 +27,7 @@ class Cloud:
     :ivar nova: the way to Nova, likewise
     :ivar glance: the way to Glance, likewise
     :ivar notes: sentences for the user, such as about what is not shown
+    :ivar incomplete: something is not shown
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Cloud:
         self.placement = client.PlacementClient(placement)
         self.compute = Compute(compute)
         self.notes: list[str] = []
+        self.incomplete = False
         self._hypervisors: Mapping[str, Hypervisor] | None = None
         self._census: dict[int, census.Census] = {}
 
@@ -84,5 +86,10 @@ class Cloud:
         try:
             return ask()
         except errors.Forbidden as error:
-            self.notes.append(f'Not shown: {lost}. {error}')
+            self.lose(lost, error)
             return None
+
+    def lose(self, lost: str, error: errors.PlacementError) -> None:
+        """Say what the output lacks, and why."""
+        self.notes.append(f'Not shown: {lost}. {error}')
+        self.incomplete = True

@@ -172,16 +172,23 @@ class _Reader:
         return self._kinds[kind]
 
 
+def compute_nodes(cloud: Cloud) -> frozenset[str]:
+    """The providers that nova-compute made, one request.
+
+    :raises errors.PlacementError: Placement did not answer
+    """
+    try:
+        return cloud.placement.uuids_with(_COMPUTE_NODE)
+    except errors.UnknownTrait:
+        return frozenset()
+
+
 def _compute_nodes(cloud: Cloud, everything: census.Census) -> Iterable[str]:
     """Where Nova does not show its compute nodes."""
-    try:
-        nodes = cloud.placement.uuids_with(_COMPUTE_NODE)
-    except errors.UnknownTrait:
-        nodes = frozenset()
     reported = {
         uuid for uuid, names in everything.traits.items() if names
     } | everything.expired.uuids
-    return (nodes | reported) & everything.providers.keys()
+    return (compute_nodes(cloud) | reported) & everything.providers.keys()
 
 
 def _by_host(

@@ -161,6 +161,13 @@ class OpenStackTestCase(base.CloudTestCase):
         file.write_text('\n'.join(['[hvfilter]', *lines, '']))
         return str(file)
 
+    def specs_unchecked(self, flavor: str, **specs: str) -> None:
+        """Extra specs that Nova accepts only before it validated them."""
+        now = self.admin_api.microversion
+        self.admin_api.microversion = '2.61'
+        self.admin_api.post_extra_spec(flavor, {'extra_specs': specs})
+        self.admin_api.microversion = now
+
     def has(
         self,
         host: str,

@@ -234,11 +234,7 @@ class FlavorCapabilityTest(base.OpenStackTestCase):
 
     def test_show_names_what_it_does_not_understand(self) -> None:
         flavor = self.flavor()
-        # A microversion before 2.86 accepts any name.
-        self.admin_api.microversion = '2.61'
-        self.admin_api.post_extra_spec(
-            flavor, {'extra_specs': {'hvfilter:nestd': 'required'}}
-        )
+        self.specs_unchecked(flavor, **{'hvfilter:nestd': 'required'})
         found = self.does('show', flavor, '-f', 'json').json
         self.assertEqual('not understood', found[0]['Demand'])
         self.assertEqual([0, 0], [each['Hosts'] for each in found])
