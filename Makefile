@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd dist clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -23,6 +23,7 @@ help:
 	@echo '            its guests print (Debian, root, /dev/kvm)'
 	@echo 'make cloud  that OpenStack with hvfilter in it, to play with'
 	@echo 'make systemd  the agent as a service, under systemd of Debian 12 and 13'
+	@echo 'make dist   the source distribution and the wheel, in dist'
 	@echo 'make clean  remove what the above made'
 
 demo:
@@ -67,6 +68,9 @@ cloud:
 
 systemd:
 	@tools/in-env lab python -m tests.systemd $(RELEASES)
+
+dist:
+	@tools/in-env test python tools/dist.py
 
 clean:
 	rm -rf .make-venv* .systemd .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache
