@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -106,6 +107,7 @@ class ExplainCapability(base.Lister):
         policies = self.policies(parsed_args)
         guest, label, server = self._guest(parsed_args)
         everything = fleet.read(self.cloud, policies.max_age_weeks)
+        guest = self._in_its_zone(guest, everything.hosts)
         hosts = _named(everything.hosts, parsed_args.host)
         explainer = explanation.Explainer(
             guest,
@@ -161,6 +163,33 @@ class ExplainCapability(base.Lister):
             server,
         )
 
+    def _in_its_zone(self, guest: Guest, hosts: Sequence[Host]) -> Guest:
+        """With a zone only if Nova restricts the request to it.
+
+        Nova asks Placement for the host aggregates that make the zone, and no
+        aggregate makes the zone of the hosts that are in none:
+        ``map_az_to_placement_aggregate`` in
+        ``nova/scheduler/request_filter.py``.
+        """
+        zone = guest.zone
+        if not zone or any(
+            zone == each.zone for host in hosts for each in host.aggregates
+        ):
+            return guest
+        zones = {host.zone for host in hosts} - {''}
+        if zones and zone not in zones:
+            raise errors.NotFound(
+                f'No compute host is in the availability zone {zone!r}',
+                'See "openstack availability zone list"; it needs the role '
+                'admin.',
+            )
+        self.cloud.notes.append(
+            f'Not counted: the availability zone {zone}. No host aggregate '
+            'that this user may see makes it, and without one Nova does not '
+            'restrict a request to it.'
+        )
+        return dataclasses.replace(guest, zone='')
+
     def _image(self, name: str) -> images.Image:
         if self.cloud.glance is None:
             raise errors.Misconfigured(
@@ -207,24 +236,20 @@ class ExplainCapability(base.Lister):
     ) -> None:
         """What is worth knowing first, on standard error."""
         fitting = sum(each.fits for each in results)
-        noun = 'host' if len(results) == 1 else 'hosts'
-        verb = 'fits' if fitting == 1 else 'fit'
-        text = f'{fitting} of {len(results)} {noun} {verb} {label}.'
+        text = f'Hosts that fit {label}: {fitting} of {len(results)}.'
         ranked = sorted(back.items(), key=lambda item: (-len(item[1]), item))
-        gains = [
-            f'{len(uuids)} more without {words}'
-            for words, uuids in ranked[:_MOST_BACK]
-        ]
-        if gains:
-            text += f' It would be {"; ".join(gains)}.'
-        elif fitting < len(results):
+        for words, uuids in ranked[:_MOST_BACK]:
+            text += f' Without {words}: {len(uuids)} more.'
+        if fitting < len(results) and not back:
             text += (
                 ' No single requirement, if taken away, would give a host '
                 'back.'
             )
-        uncounted = ', '.join(guest.request.uncounted)
         self.log.warning(text)
-        self.cloud.notes.append(f'Not counted: {uncounted}.')
+        uncounted = list(guest.request.uncounted)
+        if guest.properties:
+            uncounted[0] = f'other {uncounted[0]}'
+        self.cloud.notes.append(f'Not counted: {", ".join(uncounted)}.')
 
 
 def _of(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hvfilter.model.policy import Mode, Policy
 from hvfilter.model.requirement import Origin
 from hvfilter.model.verdict import Cause, Reason
-from hvfilter.osc.compute import Aggregate
+from hvfilter.osc.compute import Aggregate, Hypervisor
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.placement_stage import PlacementStage
 from hvfilter.osc.policies import Policies
@@ -243,25 +243,41 @@ def _by_nova(guest: Guest, host: Host) -> Iterator[Against]:
             'If it may be used again: "openstack compute service set --enable '
             '<host> nova-compute"',
         )
-    wanted = guest.asked.img_hv_type
-    # ImagePropertiesFilter: hosts of QEMU offer these two and no other.
-    if (
-        nova is not None
-        and wanted is not None
-        and infer.may_use_kvm(nova.kind) is not (wanted in ('kvm', 'qemu'))
-    ):
+    if nova is not None:
+        yield from _by_image(guest, nova)
+    if guest.zone and guest.zone not in {
+        each.zone for each in host.aggregates
+    }:
+        yield Against(
+            Stage.NOVA,
+            f'is not in availability zone {guest.zone}',
+            f'availability zone {guest.zone}',
+            'Use another availability zone, or add hosts to this one',
+        )
+
+
+def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Against]:
+    """ImagePropertiesFilter, as far as the hypervisor type decides it.
+
+    Which guests QEMU emulates on a host Nova's API does not show.
+    """
+    asked = guest.asked
+    wanted, architecture = asked.img_hv_type, asked.hw_architecture
+    if wanted is not None and wanted not in infer.guest_types(nova.kind):
         yield Against(
             Stage.NOVA,
             f'hypervisor type {nova.kind} does not suit the image',
             f'img_hv_type={wanted}',
             f'Use an image without img_hv_type={wanted}',
         )
-    if guest.zone and host.zone and guest.zone != host.zone:
+    native = nova.facts.native
+    emulates = infer.may_use_kvm(nova.kind) and wanted != 'kvm'
+    if architecture and native and not emulates and architecture not in native:
         yield Against(
             Stage.NOVA,
-            f'is not in availability zone {guest.zone}',
-            f'availability zone {guest.zone}',
-            'Use another availability zone, or add hosts to this one',
+            f'does not offer {architecture} without emulation',
+            f'hw_architecture={architecture}',
+            'Use hosts of that architecture',
         )
 
 

@@ -164,6 +164,20 @@ def may_use_kvm(hypervisor_type: object) -> bool:
     return hypervisor_type.strip().lower() in _KVM_DRIVERS
 
 
+def guest_types(hypervisor_type: str) -> frozenset[str]:
+    """The values of ``img_hv_type`` that a hypervisor can suit at most.
+
+    Each driver names itself and, in ``supported_instances``, what it runs:
+    Nova ``nova/objects/fields.py``, ``HVType``.
+    """
+    if may_use_kvm(hypervisor_type):
+        return frozenset({'kvm', 'qemu'})
+    name = hypervisor_type.strip().lower().partition(' ')[0]
+    if name == 'ironic':
+        return frozenset({name, 'baremetal'})
+    return frozenset({name})
+
+
 def absent(facts: HostFacts) -> frozenset[str]:
     """The capabilities that the host certainly does not have."""
     gone: set[str] = set()

@@ -24,6 +24,10 @@ OUTPUTS = {
     'show': 'show kvm2 --max-width 100',
     'summary': 'summary --max-width 110',
     'summary-flavor': 'summary --flavor nested.small --by availability-zone',
+    'explain': 'explain --flavor nested.small --max-width 110 -c Verdict '
+    "-c Hosts -c Reason -c 'Hosts Back' -c Names -c 'To Change'",
+    'explain-host': 'explain --flavor nested.small --host kvm2 '
+    "--max-width 100 -c Host -c Verdict -c Reasons -c 'To Change'",
     'misspelt': 'list --has nestd',
 }
 FLAVOR_OUTPUTS = {

@@ -80,8 +80,8 @@ class ExplainTest(base.OpenStackTestCase):
             set(found),
         )
         self.assertIn('hvfilter publish', found['unreported']['To Change'])
-        self.assertIn('2 of 6 hosts fit flavor', self.err)
-        self.assertIn('4 more without hvfilter:nested=required', self.err)
+        self.assertRegex(self.err, r'Hosts that fit flavor \S+: 2 of 6\.')
+        self.assertIn('Without hvfilter:nested=required: 4 more', self.err)
         self.assertIn('No --policy', self.err)
 
     def test_all_reasons_of_a_host_placements_too(self) -> None:
@@ -170,6 +170,22 @@ class ExplainTest(base.OpenStackTestCase):
             self.fitting('--flavor', flavor, '--availability-zone', 'east'),
         )
 
+    def test_novas_default_zone_restricts_nothing(self) -> None:
+        zone = self.admin_api.post_aggregate(
+            {'aggregate': {'name': 'east', 'availability_zone': 'east'}}
+        )
+        self.admin_api.add_host_to_aggregate(zone['id'], 'amd')
+        flavor = self.flavor(**{'trait:CUSTOM_HVFILTER_NPT': 'required'})
+        found = self.fitting('--flavor', flavor, '--availability-zone', 'nova')
+        self.assertEqual({'amd'}, found)
+        self.assertIn('Not counted: the availability zone nova', self.err)
+        server = self.boot(flavor, availability_zone='nova')
+        self.assertEqual('amd', self.host_of(server))
+        line = self.fails(
+            'explain', '--flavor', flavor, '--availability-zone', 'west'
+        )
+        self.assertIn("'west'", line)
+
     def test_the_policy_counts_and_permissive_hosts_pass(self) -> None:
         flavor = self.flavor()
         policy = self.policy_file('required = nested', 'unreported = reject')
@@ -201,7 +217,7 @@ class ExplainTest(base.OpenStackTestCase):
         for name in (server['id'], 'web'):
             # Its own host has no room for another one.
             self.assertEqual({'amd', 'intel'}, self.fitting('--server', name))
-        self.assertIn('fit server web', self.err)
+        self.assertIn('Hosts that fit server web', self.err)
 
     def test_one_line_when_something_is_unknown(self) -> None:
         flavor = self.flavor()

@@ -342,3 +342,26 @@ class HostCapabilitiesTest(testtools.TestCase):
         found = self.advertised((), False, facts=facts)
         self.assertEqual(frozenset(), found.undecided)
         self.assertFalse(found.kvm_host)
+
+
+class KnownFromTheTypeTest(testtools.TestCase):
+    """What Nova's API leaves to conclude."""
+
+    def test_guests_under_kvm_at_most(self):
+        for machine, expected in (
+            ('', None),
+            ('x86_64', {'x86_64', 'i686'}),
+            ('aarch64', {'aarch64', 'armv7l'}),
+            ('riscv64', {'riscv64'}),
+        ):
+            self.assertEqual(expected, infer.native_at_most(machine), machine)
+
+    def test_values_of_img_hv_type(self):
+        for kind, expected in (
+            ('QEMU', {'kvm', 'qemu'}),
+            ('', {'kvm', 'qemu'}),
+            ('VMware vCenter Server', {'vmware'}),
+            ('LXC', {'lxc'}),
+            ('ironic', {'ironic', 'baremetal'}),
+        ):
+            self.assertEqual(expected, infer.guest_types(kind), kind)
