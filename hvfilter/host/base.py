@@ -8,6 +8,7 @@ live one did, refusals included.
 from __future__ import annotations
 
 import abc
+import enum
 import errno
 import os
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,19 @@ LIST_LIMIT = 65536
 """Entries of one directory that are looked at."""
 
 
+class Holder(enum.Enum):
+    """What is known of a host that is not asked itself; for messages."""
+
+    RECORDING = 'recording'
+    """What "hvfilter record" wrote."""
+
+    COPY = 'copy'
+    """Some of its files, in a directory."""
+
+    DUMP = 'dump'
+    """CPUID leaves and MSRs, printed by another tool."""
+
+
 class Denied(Exception):
     """A fact could not be had.
 
@@ -49,9 +63,11 @@ class Denied(Exception):
         a recording does not hold the fact
     :ivar text: the errno's text
     :ivar question: what a cached host was asked when it was denied
+    :ivar holder: what does not hold the fact, with ``NOTRECORDED``
     """
 
     question: Question[Any] | None = None
+    holder: Holder = Holder.RECORDING
 
     def __init__(self, what: str, error: str, text: str = '') -> None:
         self.what = what
@@ -64,6 +80,15 @@ class Denied(Exception):
         """The denial that an OSError means."""
         name = errno.errorcode.get(error.errno or 0, 'EIO')
         return cls(what, name, error.strerror or '')
+
+    @classmethod
+    def not_held(cls, what: str, holder: Holder) -> Denied:
+        """The denial of a fact that was never kept."""
+        denied = cls(
+            what, NOT_RECORDED, f'the {holder.value} does not hold it'
+        )
+        denied.holder = holder
+        return denied
 
     @property
     def not_found(self) -> bool:

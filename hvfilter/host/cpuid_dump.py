@@ -28,7 +28,7 @@ from typing import Any, TypeVar, cast
 from hvfilter.host import cpuid, cpuid_lines, cpulist
 from hvfilter.host import question as questions
 from hvfilter.host.answers import Refusal
-from hvfilter.host.base import NOT_RECORDED, UNKNOWN, Denied
+from hvfilter.host.base import NOT_RECORDED, UNKNOWN, Denied, Holder
 from hvfilter.host.facts import CpuidRegs, Machine
 from hvfilter.host.question import Kind, Question
 from hvfilter.host.recorded import RecordedHost
@@ -241,17 +241,20 @@ class DumpHost(RecordedHost):
     def ask(self, question: Question[FactT]) -> FactT:
         """A leaf that the processor does not have is denied as a live one
         is, with ENXIO."""
+        try:
+            return self._answer(question)
+        except Denied as denied:
+            if denied.error != NOT_RECORDED:
+                raise
+            raise Denied.not_held(str(question), Holder.DUMP) from denied
+
+    def _answer(self, question: Question[FactT]) -> FactT:
         if question.kind is not Kind.CPUID:
             return super().ask(question)
         cpu, leaf, subleaf = question.key
         # Dumps give each leaf as many subleaves as matter.
         execute = functools.partial(self._recorded, cpu)
-        try:
-            regs = cpuid.checked(execute, leaf, subleaf, str(question))
-        except Denied as denied:
-            if denied.error == NOT_RECORDED:
-                raise Denied(str(question), NOT_RECORDED) from denied
-            raise
+        regs = cpuid.checked(execute, leaf, subleaf, str(question))
         return cast(FactT, regs)
 
     def _recorded(self, cpu: int, leaf: int, subleaf: int) -> CpuidRegs:

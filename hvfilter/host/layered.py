@@ -17,7 +17,7 @@ class LayeredHost(Host):
     """Each fact comes from the first recording that holds it.
 
     A denial is held like any fact; only what was not recorded is looked for
-    in the next.
+    in the next. What none holds, the first does not hold: it is the fullest.
 
     :param hosts: at least one
     """
@@ -36,10 +36,12 @@ class LayeredHost(Host):
         )
 
     def ask(self, question: Question[FactT]) -> FactT:
-        for host in self._hosts[:-1]:
+        not_held: list[Denied] = []
+        for host in self._hosts:
             try:
                 return host.ask(question)
             except Denied as denied:
                 if denied.error != NOT_RECORDED:
                     raise
-        return self._hosts[-1].ask(question)
+                not_held.append(denied)
+        raise not_held[0]

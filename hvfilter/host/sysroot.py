@@ -22,11 +22,11 @@ from hvfilter.host import question as questions
 from hvfilter.host.base import (
     LINES_LIMIT,
     LIST_LIMIT,
-    NOT_RECORDED,
     READ_LIMIT,
     SMALL_LIMIT,
     UNKNOWN,
     Denied,
+    Holder,
     Host,
 )
 from hvfilter.host.facts import FileKind, FileStat, Machine
@@ -190,7 +190,7 @@ class SysrootHost(Host):
         """Registers, /dev/kvm and a smoke run are not in a directory."""
         how = self._how.get(question.kind)
         if how is None:
-            raise Denied(str(question), NOT_RECORDED)
+            raise Denied.not_held(str(question), Holder.COPY)
         return cast(FactT, how(*question.key))
 
     def _content(self, path: str) -> bytes:
@@ -260,7 +260,7 @@ class SysrootHost(Host):
         except Denied as denied:
             if denied.not_found:
                 # A copy seldom holds the packages.
-                raise Denied(denied.what, NOT_RECORDED) from denied
+                raise Denied.not_held(denied.what, Holder.COPY) from denied
             raise
 
     def _groups(self, user: str) -> tuple[str, ...]:
@@ -275,7 +275,7 @@ class SysrootHost(Host):
             yield walk.to(question.key[0])
         except OSError as error:
             if error.errno == errno.ENOENT and walk.where in _COMMON:
-                raise Denied(what, NOT_RECORDED) from error
+                raise Denied.not_held(what, Holder.COPY) from error
             raise Denied.from_os_error(what, error) from error
         except ValueError as error:  # a NUL in a path
             raise Denied(what, 'EINVAL', str(error)) from error

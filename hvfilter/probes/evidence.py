@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, Holder
 from hvfilter.host.question import Kind
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
@@ -85,6 +85,21 @@ RECORD_AGAIN = Remedy(
     'a recording does not hold a fact',
     source='hvfilter record',
 )
+COPY_TOO = Remedy(
+    'access_copy_too',
+    'copy it too, or probe or record the host itself: this copy does not hold '
+    'it',
+    'a copy of some files of a host (--sysroot) does not hold a fact',
+    source='hvfilter probe --sysroot',
+)
+BEYOND_DUMP = Remedy(
+    'access_beyond_dump',
+    'probe or record the host itself (hvfilter probe, hvfilter record): this '
+    'dump does not hold it',
+    'a dump of CPUID and MSRs (--cpuid) does not hold a fact',
+    machine='any with x86 processors',
+    source='hvfilter probe --cpuid',
+)
 KVM_GROUP = Remedy(
     'access_kvm_group',
     'add the user who runs hvfilter to the group of /dev/kvm',
@@ -113,6 +128,12 @@ ON_THE_HOST = Remedy(
 )
 
 
+_NOT_HELD = {
+    Holder.RECORDING: RECORD_AGAIN,
+    Holder.COPY: COPY_TOO,
+    Holder.DUMP: BEYOND_DUMP,
+}
+
 _OF_KVM = frozenset(
     {
         Kind.KVM_API_VERSION,
@@ -128,7 +149,7 @@ _OF_A_PATH = frozenset({Kind.FILE, Kind.DIRECTORY, Kind.STAT})
 def access(denied: Denied) -> Advice:
     """What a person can do to have the fact after all; NONE when nothing."""
     if denied.error == NOT_RECORDED:
-        return RECORD_AGAIN()
+        return _NOT_HELD[denied.holder]()
     question = denied.question
     kind = question.kind if question else None
     if denied.forbidden and kind in _OF_KVM:

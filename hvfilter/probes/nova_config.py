@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from hvfilter.host import ini
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, Holder
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import nova_confidential, nova_options, nova_remedies
@@ -128,12 +128,7 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> Answer:
             nova_remedies.WRITE_OUT(name=name),
         )
     if options.unrecorded and not options.read:
-        return (
-            State.UNKNOWN,
-            'virt_type',
-            "this recording holds nothing of Nova's configuration",
-            nova_remedies.RECORD_NOVA(),
-        )
+        return _not_held(options.unrecorded[0].holder)
     if not options.there:
         return _NO_CONFIGURATION
     answer = _driver(options)
@@ -162,6 +157,16 @@ def _refused(denied: Denied) -> Answer:
         reason = f"Nova's configuration may not be read: {denied}"
         remedy = nova_remedies.LET_READ(what=denied.what)
     return (State.UNKNOWN, 'virt_type', reason, remedy)
+
+
+def _not_held(holder: Holder) -> Answer:
+    """A host that is not asked itself, and nothing is known of its files."""
+    recorded = holder is Holder.RECORDING
+    remedy = (
+        nova_remedies.RECORD_NOVA if recorded else nova_remedies.NAME_FILES
+    )
+    reason = f"this {holder.value} holds nothing of Nova's configuration"
+    return (State.UNKNOWN, 'virt_type', reason, remedy())
 
 
 def _rivals(first: str, others: tuple[str, ...]) -> Answer:

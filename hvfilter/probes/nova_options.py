@@ -46,7 +46,8 @@ class NovaOptions:
     :ivar read: the files that were read, in order
     :ivar refused: denials of files that count: not readable, malformed, or
         named and not there
-    :ivar unrecorded: files of which a recording tells nothing
+    :ivar unrecorded: denials of files that a recording, a copy or a dump
+        does not hold
     :ivar layout: whose files these are; None when none was found
     :ivar rivals: the names of other layouts that are there too and say
         something else
@@ -55,7 +56,7 @@ class NovaOptions:
     values: Mapping[str, str]
     read: tuple[str, ...]
     refused: tuple[Denied, ...]
-    unrecorded: tuple[str, ...] = ()
+    unrecorded: tuple[Denied, ...] = ()
     layout: Layout | None = None
     rivals: tuple[str, ...] = ()
 
@@ -143,7 +144,7 @@ def read(host: ProbeContext) -> NovaOptions:
     except Denied as denied:
         return NovaOptions({}, (), (denied,))
     if not there:
-        unrecorded = (path for each in every for path in each.unrecorded)
+        unrecorded = (one for each in every for one in each.unrecorded)
         return NovaOptions({}, (), (), tuple(unrecorded))
     first = there[0]
     return dataclasses.replace(
@@ -168,11 +169,11 @@ def _read(host: ProbeContext, layout: Layout) -> NovaOptions:
     values: dict[str, str] = {}
     done: list[str] = []
     refused: list[Denied] = []
-    unrecorded: list[str] = []
+    unrecorded: list[Denied] = []
 
     def not_read(path: str, denied: Denied) -> None:
         if denied.error == NOT_RECORDED:
-            unrecorded.append(path)
+            unrecorded.append(denied)
         elif layout.named or not denied.not_found:
             # nova-compute does not start without a file that is named.
             refused.append(denied)

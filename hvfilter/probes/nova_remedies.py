@@ -17,7 +17,7 @@ WRITE_OUT = Remedy(
 )
 RECORD_NOVA = Remedy(
     'nova_record_again',
-    'record it again, or name a nova.conf (--nova-conf)',
+    'record the host again, or name a nova.conf of it (--config-file)',
     "a recording holds nothing of Nova's configuration",
     source='hvfilter record',
 )

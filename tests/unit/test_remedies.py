@@ -9,9 +9,12 @@ is given to nobody, and that nobody is left without one.
 import collections
 import functools
 
+import fixtures
 import testtools
 
+from hvfilter.host.cpuid_dump import DumpHost
 from hvfilter.host.recorded import RecordedHost
+from hvfilter.host.sysroot import SysrootHost
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import State
 from hvfilter.probes import remedies
@@ -40,6 +43,25 @@ def observations():
     return tuple(found)
 
 
+def of(host):
+    """What every probe observes on a host of which files or a dump are all
+    that is known, and there is no recording."""
+    look = ProbeContext(host)
+    return [
+        said
+        for probe in probes()
+        if look.arch in probe.archs
+        for said in probe.observe(look)
+    ]
+
+
+DUMP = """\
+CPUID 00000000: 00000016-756E6547-6C65746E-49656E69
+CPUID 00000001: 000806EC-00100800-7FFAFBBF-BFEBFBFF
+CPUID 80000001: 00000000-00000000-00000121-2C100800
+"""
+
+
 class TestRemedies(testtools.TestCase):
     maxDiff = None
 
@@ -50,8 +72,28 @@ class TestRemedies(testtools.TestCase):
             if isinstance(said.remedy, Advice)
             for key in said.remedy.keys
         )
+        for host in self.other_hosts():
+            for said in of(host):
+                given.update(said.remedy and said.remedy.keys)
         self.assertEqual(set(), set(remedies.every()) - set(given))
         self.assertEqual(set(), set(given) - set(remedies.every()))
+
+    def other_hosts(self):
+        directory = self.useFixture(fixtures.TempDir()).path
+        return SysrootHost(directory), DumpHost(DUMP, 'dump')
+
+    def test_nobody_is_to_record_again_what_is_no_recording(self):
+        for host, holder in zip(
+            self.other_hosts(), ('copy', 'dump'), strict=True
+        ):
+            text = '\n'.join(
+                f'{said.value} {said.reason} {said.remedy}'
+                for said in of(host)
+            )
+            self.assertNotIn('recording', text)
+            self.assertNotIn(' again', text)
+            self.assertIn(f'this {holder} does not hold it', text)
+            self.assertIn(f'this {holder} holds nothing of Nova', text)
 
     def test_every_cause_has_a_remedy(self):
         without = {

@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host import base, facts
+from hvfilter.host import base, cpuid_dump, facts
 from hvfilter.host.answers import Refusal
 from hvfilter.host.layered import LayeredHost
 from hvfilter.host.recorded import RecordedHost
@@ -55,6 +55,19 @@ class TestLayeredHost(testtools.TestCase):
         self.assertEqual(b'c\n', self.host.read('/c'))
         denied = self.assertRaises(base.Denied, self.host.read, '/d')
         self.assertEqual(base.NOT_RECORDED, denied.error)
+
+    def test_what_none_holds_the_first_does_not_hold(self):
+        text = 'CPUID 00000000: 00000000-00000000-00000000-00000000'
+        dump = cpuid_dump.DumpHost(text, 'dump')
+        recorded = RecordedHost(OTHER, 'one')
+        for hosts, holder in (
+            ([recorded, dump], base.Holder.RECORDING),
+            ([dump, recorded], base.Holder.DUMP),
+        ):
+            denied = self.assertRaises(
+                base.Denied, LayeredHost(hosts).read, '/nowhere'
+            )
+            self.assertIs(holder, denied.holder)
 
     def test_every_question_is_passed_on_when_asked(self):
         from hvfilter.host.recording import RecordingHost

@@ -3,7 +3,7 @@
 import testtools
 
 from hvfilter.host import question
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, Holder
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.evidence import SHOWN, Source, access, shortened
@@ -81,6 +81,18 @@ class TestAccess(testtools.TestCase):
             (question.directory('/sys/module'), 'ENOENT', 'not in a cont'),
         ):
             self.assertIn(words, access(denial(asked, error)), (asked, error))
+
+    def test_remedy_fits_what_does_not_hold_it(self):
+        """Nobody can record again what another tool printed."""
+        for holder, words in (
+            (Holder.RECORDING, 'record the host again'),
+            (Holder.COPY, 'copy it too'),
+            (Holder.DUMP, 'this dump does not hold it'),
+        ):
+            denied = Denied.not_held('read /a', holder)
+            self.assertEqual('NOTRECORDED', denied.error)
+            self.assertIn(f'the {holder.value} does not hold', denied.text)
+            self.assertIn(words, access(denied))
 
     def test_no_remedy_when_there_is_none(self):
         for asked, error in (
