@@ -26,6 +26,7 @@ from hvfilter.host.cmdline import Parameter
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import psci, single_kvm
+from hvfilter.probes.barred import not_started
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, shortened
@@ -163,6 +164,9 @@ def start(host: ProbeContext) -> Advice:
     mode = _mode(host)
     if mode is not None and mode.value == 'none':
         return _MODE_NONE(word=mode.text)
+    cause = not_started(host, 'kvm')
+    if cause is not None:
+        return cause[2]
     try:
         if not host.module_loaded('kvm'):
             return _NO_CONFIG_KVM()
@@ -186,6 +190,9 @@ def why_no_kvm(host: ProbeContext) -> str:
     mode = _mode(host)
     if mode is not None and mode.value == 'none':
         return f'it was switched off at boot: {mode.text}'
+    cause = not_started(host, 'kvm')
+    if cause is not None:
+        return cause[1]
     try:
         if not host.module_loaded('kvm'):
             return 'it was built without'

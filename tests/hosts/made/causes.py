@@ -159,6 +159,17 @@ def intel_module_blacklisted() -> Made:
     return made
 
 
+def amd_initcall_blacklisted() -> Made:
+    made = Amd(
+        'AMD server with the start of kvm_amd on a blacklist, and kvm_amd '
+        'built into its kernel'
+    ).make()
+    made.misc(kvm=False)
+    made.no_kvm()
+    made.text(_CMDLINE, 'ro initcall_blacklist=acpi_cpufreq_init,svm_init')
+    return made
+
+
 def amd_not_loaded_at_boot() -> Made:
     made = Amd('AMD server with kvm_amd on the list of modprobe').make()
     made.modules({'ccp': {}})
@@ -374,6 +385,7 @@ CAUSES: tuple[Callable[[], Made], ...] = (
     intel_clearcpuid,
     amd_clearcpuid,
     intel_module_blacklisted,
+    amd_initcall_blacklisted,
     amd_not_loaded_at_boot,
     intel_eptad_off,
     intel_ept_off_at_boot,

@@ -841,6 +841,29 @@ class TestPerArch(testtools.TestCase):
                 bool(module), reason.endswith(f' bars {module}'), reason
             )
 
+    def test_start_when_its_function_is_not_called(self):
+        for arch, function in (
+            ('aarch64', 'kvm_arm_init'),
+            ('aarch64', 'arm_init'),
+            ('ppc64le', 'kvmppc_book3s_init'),
+            ('ppc64le', 'kvmppc_book3s_init_hv'),
+            ('s390x', 'kvm_s390_init'),
+            ('riscv64', 'riscv_kvm_init'),
+            ('loongarch64', 'kvm_loongarch_init'),
+        ):
+            # The words add up.
+            word = f'initcall_blacklist=x,{function}'
+            cmdline = f'{word} ro initcall_blacklist=y'
+            look = look_at(arch, files={CMDLINE: cmdline})
+            self.assertThat(per_arch.why_no_kvm(look), Contains(word))
+            advice = per_arch.start(look)
+            self.assertEqual(
+                ('initcall_blacklisted_on_command_line',), advice.keys
+            )
+            self.assertThat(advice, Contains(f'remove {function} from'))
+            other = look_at(arch, files={CMDLINE: f'{word}_of_another'})
+            self.assertNotEqual(advice, per_arch.start(other))
+
     def test_start_when_a_module_is_not_loaded_by_itself(self):
         for arch, module, loaded, word in (
             ('loongarch64', 'kvm', (), 'modprobe.blacklist=a,kvm'),

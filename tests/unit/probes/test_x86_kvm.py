@@ -267,6 +267,21 @@ class TestX86Kvm(ProbeTestCase):
                 'module_blacklisted_on_command_line',
             ),
             (
+                'initcall_blacklist=x,vmx_init',
+                'vmx',
+                'initcall_blacklisted_on_command_line',
+            ),
+            (
+                'initcall_blacklist=vt_init',
+                'vmx',
+                'initcall_blacklisted_on_command_line',
+            ),
+            (
+                'initcall_blacklist=kvm_x86_init',
+                'vmx',
+                'initcall_blacklisted_on_command_line',
+            ),
+            (
                 'modprobe.blacklist=x,kvm-intel',
                 'vmx',
                 'module_not_loaded_by_itself',
@@ -292,6 +307,9 @@ class TestX86Kvm(ProbeTestCase):
             # As what kvm_intel needs, kvm is loaded all the same.
             ('modprobe.blacklist=kvm', 'vmx', '126 tun\n'),
             ('modprobe.blacklist=kvm_amd', 'vmx', '126 tun\n'),
+            ('initcall_blacklist=svm_init', 'vmx', '126 tun\n'),
+            ('initcall_blacklist=vmx_init', 'vmx', '232 kvm\n'),
+            ('initcall_blacklist=vmx', 'vmx', '126 tun\n'),
             ('ro', 'fpu', '126 tun\n'),
             (EACCES, 'fpu', '126 tun\n'),
         ):
@@ -299,6 +317,9 @@ class TestX86Kvm(ProbeTestCase):
         word = 'modprobe.blacklist=kvm_intel'
         for modules in ({'kvm_intel'}, None):
             self.assertEqual([], self.kept(word, 'vmx', modules=modules))
+        # What is there has started, or was not needed.
+        word = 'initcall_blacklist=kvm_x86_init'
+        self.assertEqual([], self.kept(word, 'vmx', modules={'kvm'}))
         refused = {'/proc/cpuinfo': EACCES}
         self.assertEqual([], self.kept('clearcpuid=vmx', **refused))
 
