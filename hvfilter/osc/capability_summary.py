@@ -88,7 +88,9 @@ class SummarizeCapability(base.Lister):
     def answer(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-        """At most 29 requests, and one for each thousand hosts."""
+        """At most 21 requests, one for each page of a thousand hosts or
+        flavors, and what :func:`hvfilter.placement.census.read` adds where
+        many kinds of hosts have no free memory."""
         cloud = self.cloud
         policy = self.policies(parsed_args, warn=bool(parsed_args.flavor))
         flavor = None

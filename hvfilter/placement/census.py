@@ -4,10 +4,13 @@
 Placement shows the traits of one provider, or the providers of given traits.
 But hosts come in few kinds: the traits of one host, asked for together with
 the absence of all others, name every host like it. So a kind costs two
-requests, however many hosts are of it.
+requests, however many hosts are of it. Where there are many kinds, one request
+for allocation candidates shows the traits of every host with free memory; that
+is a long answer, and so comes second.
 
 Source: Placement API reference, ``GET /resource_providers`` (``required`` with
-``!`` from microversion 1.22).
+``!`` from microversion 1.22), ``GET /allocation_candidates``
+(``provider_summaries`` with traits from 1.17).
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from collections.abc import Iterable, Mapping
 
 from hvfilter.model import catalogue, dated, nested_registers
 from hvfilter.model.week import Week
-from hvfilter.placement import client, errors, expired
+from hvfilter.placement import capacity, client, errors, expired
 
 MOST_KINDS = 6
-"""So many kinds are looked for; then one request for each trait is asked."""
+"""So many kinds are looked for; then all hosts with free memory are asked for,
+and then, for hosts that are left, each trait."""
 
 _REQUESTS_A_KIND = 2
 
@@ -56,7 +60,11 @@ def this_week() -> Week | None:
 def read(
     placement: client.PlacementClient, now: Week | None, max_age_weeks: int
 ) -> Census:
-    """Read all of it: 16 requests or fewer, and then one for each trait.
+    """Read all of it: 17 requests or fewer, however many hosts there are.
+
+    Only where there are more than six kinds of hosts without any free memory,
+    one for each trait is added, at most twice the number of capabilities.
+    Before microversion 1.39 the week of each stale report costs one, too.
 
     :param now: this week; None: not known, and nothing is stale.
     :param max_age_weeks: how old a valid report may be; 0: any age.
@@ -105,6 +113,8 @@ def _traits(
             # Before 1.22 Placement cannot be asked for what is not there.
             pass
     if left:
+        _by_room(placement, left, names, found)
+    if left:
         found.update(_by_trait(placement, left, names))
     return found
 
@@ -129,6 +139,24 @@ def _by_kind(
         except errors.NotFound:
             # Deleted meanwhile.
             left.discard(one)
+
+
+def _by_room(
+    placement: client.PlacementClient,
+    left: set[str],
+    names: frozenset[str],
+    found: dict[str, frozenset[str]],
+) -> None:
+    """Take out of ``left`` whoever has free memory, whatever its traits."""
+    try:
+        free = capacity.read(placement.transport, {'MEMORY_MB': 1})
+    except errors.TooOld:
+        return
+    kinds: dict[frozenset[str], frozenset[str]] = {}
+    for uuid in left & free.keys():
+        kind = free[uuid].traits & names
+        found[uuid] = kinds.setdefault(kind, kind)
+        left.discard(uuid)
 
 
 def _by_trait(

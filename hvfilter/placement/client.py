@@ -108,10 +108,12 @@ class PlacementClient:
 
     Holds no state of its own, so it is as thread-safe as its transport.
     Every method raises :class:`~hvfilter.placement.errors.PlacementError`.
+
+    :ivar transport: the way to Placement
     """
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self.transport = transport
 
     def provider(self, uuid: str) -> Provider:
         """Return the provider of that uuid; ``NotFound`` if none has it."""
@@ -301,7 +303,7 @@ class PlacementClient:
         *,
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
-        answer = self._transport.request(
+        answer = self.transport.request(
             method, path, microversion=version, body=body
         )
         if 200 <= answer.status < 300:

@@ -53,6 +53,15 @@ KINDS = (
 )
 """Hosts of six kinds, the last of which never reported."""
 
+FLAVOR = {
+    'id': 'nested-small',
+    'name': 'nested.small',
+    'vcpus': 2,
+    'ram': 4096,
+    'disk': 0,
+    'extra_specs': {'hvfilter:nested': 'required'},
+}
+
 _FOREIGN = 30
 """Traits of nova-compute's on each provider."""
 
@@ -98,6 +107,8 @@ class Nova(http.server.BaseHTTPRequestHandler):
                 first = self.numbers[query['marker']] + 1
             most = min(int(query['limit']), LARGEST_PAGE)
             return {'hypervisors': self.hypervisors[first : first + most]}
+        if path.endswith('/flavors/detail'):
+            return {'flavors': [] if 'marker' in query else [FLAVOR]}
         if path.endswith('/os-aggregates'):
             return {'aggregates': []}
         return {'availabilityZoneInfo': []}
@@ -243,6 +254,8 @@ def measure(cloud: fleet.Cloud, folder: pathlib.Path) -> bool:
         'list --has nested': (*ours, 'list', '--has', 'nested'),
         'list --long': (*ours, 'list', '--long'),
         'summary': (*ours, 'summary'),
+        'summary --flavor': (*ours, 'summary', '--flavor', FLAVOR['name']),
+        'explain --flavor': (*ours, 'explain', '--flavor', FLAVOR['name']),
     }
     found: dict[str, list[Run]] = {name: [] for name in commands}
     sent = {

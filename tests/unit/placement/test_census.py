@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
 from hvfilter.model.week import Week
-from hvfilter.placement import census, client
+from hvfilter.placement import census, client, errors
 from tests.fakes.transport import answer, problem
 
 NAMES = sorted(catalogue.STATE_TRAITS | catalogue.UNKNOWN_TRAITS)
@@ -22,9 +22,11 @@ class Placement:
     """Answers as Placement of one microversion does.
 
     :ivar carried: by uuid
+    :ivar full: no provider from this one on has free memory
     """
 
-    def __init__(self, kinds, newest=(1, 39)):
+    def __init__(self, kinds, newest=(1, 39), full=None):
+        self.full = len(kinds) if full is None else full
         self.carried = {
             f'00000000-0000-4000-8000-{number:012}': names
             for number, names in enumerate(kinds)
@@ -50,6 +52,9 @@ class Placement:
                     )
                 }
             )
+        if url.path == '/allocation_candidates':
+            roomy = list(self.carried)[: self.full]
+            return answer(value={'provider_summaries': self._summaries(roomy)})
         if url.path.endswith('/traits'):
             uuid = url.path.split('/')[2]
             return answer(
@@ -62,6 +67,16 @@ class Placement:
             self.forgotten -= 1
             return problem(400, f'No such trait(s): {NAMES[0]}')
         return self._providers(query.get('required', []))
+
+    def _summaries(self, uuids):
+        return {
+            uuid: {
+                'resources': {'MEMORY_MB': {'capacity': 8, 'used': 7}},
+                'traits': ['COMPUTE_NODE', *self.carried[uuid]],
+                'root_provider_uuid': uuid,
+            }
+            for uuid in uuids
+        }
 
     def _providers(self, required):
         found = self.carried
@@ -92,9 +107,16 @@ class Placement:
 
 
 class TestCensus(testtools.TestCase):
-    @given(KINDS, st.sampled_from([(1, 39), (1, 22), (1, 18)]))
-    def test_every_provider_is_read_as_it_is(self, kinds, newest):
-        placement = Placement(kinds, newest)
+    @given(
+        KINDS,
+        st.sampled_from([(1, 39), (1, 22), (1, 18), (1, 16)]),
+        st.integers(0, 12),
+    )
+    def test_every_provider_is_read_as_it_is(self, kinds, newest, full):
+        placement = Placement(kinds, newest, full)
+        if newest < (1, 18) and any(kinds):
+            self.assertRaises(errors.TooOld, placement.read)
+            return
         self.assertEqual(placement.carried, dict(placement.read().traits))
 
     def test_requests_do_not_grow_with_hosts_of_the_same_kinds(self):
@@ -104,6 +126,16 @@ class TestCensus(testtools.TestCase):
         many.read()
         self.assertEqual(len(few.sent), len(many.sent))
         self.assertLessEqual(len(many.sent), 8)
+
+    def test_requests_are_few_however_many_kinds_there_are(self):
+        kinds = [frozenset(NAMES) - {name} for name in NAMES]
+        for full, most in (
+            (len(kinds), 17),
+            (len(kinds) - 5, 17 + len(NAMES)),
+        ):
+            placement = Placement(kinds, full=full)
+            placement.read()
+            self.assertLessEqual(len(placement.sent), most)
 
     def test_stale_reports_are_found_whatever_the_placement(self):
         old = frozenset({'CUSTOM_HVFILTER_REPORTED_2026W40'})
