@@ -13,7 +13,7 @@ from typing import Any
 from oslo_config import cfg
 
 from hvfilter.conf import config_files, scheduler, scheduler_values
-from hvfilter.model.policy import Policy
+from hvfilter.model.policy import NestedSetOnMove, Policy
 
 _FILTER = 'HardwareVirtFilter'
 _FILTERS = 'enabled_filters'
@@ -25,12 +25,14 @@ class SchedulerPolicy:
     """What decides whether HardwareVirtFilter accepts a host.
 
     :ivar max_age_weeks: ``report_max_age_weeks``
+    :ivar nested_set_on_move: what moving a server asks of its new host beside
     :ivar enabled: False where the files list filters and this one is missing
     """
 
     policy: Policy = dataclasses.field(default_factory=Policy)
     max_age_weeks: int = 2
     enabled: bool = True
+    nested_set_on_move: NestedSetOnMove = NestedSetOnMove.PREFER
 
 
 def load(files: Sequence[str]) -> SchedulerPolicy:
@@ -64,4 +66,5 @@ def load(files: Sequence[str]) -> SchedulerPolicy:
         scheduler_values.policy(values),
         values['report_max_age_weeks'],
         listed is None or _FILTER in listed,
+        NestedSetOnMove(values['nested_set_on_move']),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from osc_lib.cli import format_columns
 
+from hvfilter.model.policy import NestedSetOnMove
 from hvfilter.model.problem import Problem
 from hvfilter.osc import base, explanation, fleet, images, servers
 from hvfilter.osc.compute import Flavor
@@ -18,7 +19,7 @@ from hvfilter.osc.fleet import Host
 from hvfilter.osc.placement_stage import PlacementStage
 from hvfilter.osc.servers import Server
 from hvfilter.placement import errors
-from hvfilter.rules import flavor_resources
+from hvfilter.rules import flavor_resources, nested_move, requests
 from hvfilter.rules.guest import Guest
 
 COLUMNS = (
@@ -107,6 +108,18 @@ class ExplainCapability(base.Lister):
         policies = self.policies(parsed_args)
         guest, label, server = self._guest(parsed_args)
         everything = fleet.read(self.cloud, policies.max_age_weeks)
+        if (
+            server is not None
+            and policies.nested_set_on_move is NestedSetOnMove.REQUIRE
+            and nested_move.asks_for_nested(
+                requests.requirements(guest.asked, policies.base)
+            )
+        ):
+            self.cloud.notes.append(
+                'Not counted: [hvfilter] nested_set_on_move = require, which '
+                'rejects hosts without the VMX or SVM features of the host '
+                'that a server is moved from.'
+            )
         guest = self._in_its_zone(guest, everything.hosts)
         hosts = _named(everything.hosts, parsed_args.host)
         explainer = explanation.Explainer(

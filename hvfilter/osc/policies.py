@@ -35,6 +35,7 @@ class Policies:
 
     :ivar base: that of nova.conf
     :ivar max_age_weeks: how old a valid report may be; 0: any age
+    :ivar nested_set_on_move: what moving a server asks of its new host beside
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Policies:
     ) -> None:
         self.base = scheduler.policy
         self.max_age_weeks = scheduler.max_age_weeks
+        self.nested_set_on_move = scheduler.nested_set_on_move
         self._warn = warn
         self._warned: set[str] = set()
         self._known: dict[tuple[str, ...], Policy] = {(): self.base}

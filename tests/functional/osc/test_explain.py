@@ -218,6 +218,22 @@ class ExplainTest(base.OpenStackTestCase):
             # Its own host has no room for another one.
             self.assertEqual({'amd', 'intel'}, self.fitting('--server', name))
         self.assertIn('Hosts that fit server web', self.err)
+        policy = self.policy_file('nested_set_on_move = require')
+        self.rows('--server', 'web', '--policy', policy)
+        self.assertIn('Not counted: [hvfilter] nested_set_on', self.err)
+
+    def test_a_user_whom_nova_refuses_gets_what_placement_shows(self) -> None:
+        """Nova shows no hosts and no aggregates to this user."""
+        flavor = self.flavor(**{'hvfilter:nested': 'required'})
+        line = self.fails('explain', '--flavor', flavor, user='reader')
+        self.assertIn('HTTP 403', line)
+        self.reads_placement = True
+        ran = self.capability(
+            'explain', '--flavor', flavor, '-f', 'json', user='reader'
+        )
+        self.assertEqual(2, ran.json[0]['Hosts'])
+        for lost in ('host aggregates', 'state, status'):
+            self.assertIn(f'Not shown: {lost}', ran.err)
 
     def test_one_line_when_something_is_unknown(self) -> None:
         flavor = self.flavor()

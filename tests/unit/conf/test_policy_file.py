@@ -8,7 +8,7 @@ import testtools
 
 from hvfilter.conf import policy_file, scheduler
 from hvfilter.conf import scheduler_values as values
-from hvfilter.model.policy import Mode, Policy, WhenUnknown
+from hvfilter.model.policy import Mode, NestedSetOnMove, Policy, WhenUnknown
 from hvfilter.model.problem import Problem
 
 
@@ -39,6 +39,7 @@ class PolicyFileTest(testtools.TestCase):
                     'unreported = reject',
                     'placement_unreachable = accept',
                     'report_max_age_weeks = 5',
+                    'nested_set_on_move = require',
                     'unheard_of = 1',
                 )
             ]
@@ -52,6 +53,7 @@ class PolicyFileTest(testtools.TestCase):
         )
         self.assertEqual(expected, found.policy)
         self.assertEqual(5, found.max_age_weeks)
+        self.assertIs(NestedSetOnMove.REQUIRE, found.nested_set_on_move)
 
     def test_an_empty_file_has_the_defaults(self):
         self.assertEqual(
