@@ -53,6 +53,20 @@ TRANSIENT = frozenset(
 REFUSED = frozenset({'EACCES', 'EPERM'})
 """Outcomes that speak of this process: a security module or seccomp."""
 
+NOT_ENABLED = frozenset({'EBUSY', 'EIO'})
+"""How creating a virtual machine ends where virtualization could not be
+switched on, on some processor: EBUSY before Linux 6.12 (kernel
+``virt/kvm/kvm_main.c``, hardware_enable_all), EIO from there on
+(kvm_enable_virtualization_cpu). No guest starts then.
+
+No other error proves that, at whatever step: EFAULT, EINVAL, ENOEXEC and
+E2BIG speak of what was asked for (EINVAL also of guest-physical addresses of
+40 bits, which some arm64 processors lack), ENODEV of a module that is just
+being unloaded (kvm_create_vm), a later EIO of this virtual machine alone
+(kvm_vcpu_ioctl, vm_dead), ENOSYS, ENOTTY and EOPNOTSUPP of something in front
+of KVM.
+"""
+
 REACHED = frozenset({'ok', 'IO', 'MMIO'})
 """Outcomes of a step that went well."""
 

@@ -248,27 +248,30 @@ def _not_run(denied: Denied) -> Observation:
 
 def _ran(run: SmokeRun) -> Iterator[Observation]:
     verdict = smoke_verdict.judge(run)
-    error = run.steps[-1][1] if run.steps else ''
-    state, remedy = _ruling(verdict.outcome, error)
+    state, remedy = _ruling(verdict.outcome, run)
     # Whatever a KVM that runs no guest is set up to use, it uses for none.
     for key in _NEEDS_KVM if state is State.ABSENT else ('kvm',):
         yield _SMOKE.observation(key, state, _steps(run), verdict.text, remedy)
 
 
 def _ruling(
-    outcome: smoke_verdict.Outcome, error: str
+    outcome: smoke_verdict.Outcome, run: SmokeRun
 ) -> tuple[State, Advice]:
     """State and remedy; everything but NATIVE leaves kvm not PRESENT."""
     if outcome is smoke_verdict.Outcome.NATIVE:
         return State.PRESENT, NONE
     if outcome is smoke_verdict.Outcome.EMULATED:
         return State.ABSENT, kvm_remedies.HARDWARE()
+    step, ending = run.steps[-1] if run.steps else ('', '')
+    known = kvm_remedies.FAILED if step == 'create_vm' else {}
+    remedy = known.get(ending, kvm_remedies.GUEST_FAILED)
     if outcome is smoke_verdict.Outcome.FAILED:
-        failed = kvm_remedies.FAILED.get(error, kvm_remedies.GUEST_FAILED)
-        return State.ABSENT, failed()
-    if error in smoke.REFUSED:
+        return State.ABSENT, remedy()
+    if ending in smoke.REFUSED:
         return State.UNKNOWN, kvm_remedies.SECURITY_MODULE()
-    return State.UNKNOWN, kvm_remedies.LESS_BUSY()
+    if not ending or ending in smoke.TRANSIENT | smoke.REACHED:
+        return State.UNKNOWN, kvm_remedies.LESS_BUSY()
+    return State.UNKNOWN, remedy()
 
 
 def _steps(run: SmokeRun) -> str:

@@ -38,6 +38,14 @@ HARDWARE = Remedy(
     machine='guest',
     source='the module kvm_pvm, which needs no extensions',
 )
+NOT_ENABLED = Remedy(
+    'kvm_not_enabled',
+    'read in dmesg on which processor virtualization could not be enabled; if '
+    'another hypervisor (VirtualBox, VMware) runs here, stop it',
+    'KVM_CREATE_VM fails with EIO',
+    kernel='6.12 and later',
+    source='kernel virt/kvm/kvm_main.c, kvm_enable_virtualization_cpu',
+)
 ANOTHER_HYPERVISOR = Remedy(
     'kvm_busy',
     'another hypervisor on this host (VirtualBox, VMware) holds the '
@@ -48,9 +56,9 @@ ANOTHER_HYPERVISOR = Remedy(
 )
 RELOAD = Remedy(
     'kvm_without_device',
-    'reload the KVM module and read what it says in dmesg',
-    'the guest that was run failed with ENODEV',
-    source='kernel virt/kvm/kvm_main.c',
+    'load the KVM module again, which was just being unloaded',
+    'KVM_CREATE_VM fails with ENODEV',
+    source='kernel virt/kvm/kvm_main.c, kvm_create_vm',
 )
 GUEST_FAILED = Remedy(
     'kvm_guest_failed',
@@ -86,5 +94,10 @@ LET_IT_RUN = Remedy(
     source='hvfilter --no-smoke',
 )
 
-FAILED: Mapping[str, Remedy] = {'EBUSY': ANOTHER_HYPERVISOR, 'ENODEV': RELOAD}
-"""By the error of the step that failed; GUEST_FAILED for the others."""
+FAILED: Mapping[str, Remedy] = {
+    'EBUSY': ANOTHER_HYPERVISOR,
+    'EIO': NOT_ENABLED,
+    'ENODEV': RELOAD,
+}
+"""By the error with which no virtual machine could be created; GUEST_FAILED
+for all others."""

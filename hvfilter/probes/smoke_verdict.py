@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from hvfilter.host import facts, smoke
+from hvfilter.host import facts, kvm, smoke
 
 
 class Outcome(enum.Enum):
@@ -22,8 +22,9 @@ class Outcome(enum.Enum):
     """It did not run."""
 
     INCONCLUSIVE = 'inconclusive'
-    """It was interrupted or refused, or ran at a speed that proves nothing.
-    The answer is not known, whatever weaker sources say."""
+    """It was interrupted or refused, ended with an error that proves nothing,
+    or ran at a speed that proves nothing. The answer is not known, whatever
+    weaker sources say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +59,9 @@ def _judge(run: facts.SmokeRun) -> SmokeVerdict:
         return SmokeVerdict(Outcome.EMULATED, text, slope)
     step, outcome = run.steps[-1]
     if outcome not in smoke.REACHED:
-        passing = outcome in smoke.TRANSIENT | smoke.REFUSED
+        failed = _proves_failure(step, outcome)
         return SmokeVerdict(
-            Outcome.INCONCLUSIVE if passing else Outcome.FAILED,
+            Outcome.FAILED if failed else Outcome.INCONCLUSIVE,
             f'{step} ended with {outcome}',
             slope,
         )
@@ -77,6 +78,18 @@ def _judge(run: facts.SmokeRun) -> SmokeVerdict:
     else:
         text = f'the guest ran at a doubtful speed: {_compared(slope)}'
     return SmokeVerdict(Outcome.INCONCLUSIVE, text, slope)
+
+
+def _proves_failure(step: str, outcome: str) -> bool:
+    """Whether KVM runs no guest: it could not start one, or the guest went
+    another way than its code. Of an errno see smoke.NOT_ENABLED."""
+    if step == 'create_vm':
+        return outcome in smoke.NOT_ENABLED
+    return outcome not in smoke.TRANSIENT and (
+        outcome in kvm.EXIT_NAMES.values()
+        or outcome.startswith('EXIT_')
+        or outcome.endswith('_UNEXPECTED')
+    )
 
 
 def _compared(slope: smoke.Slope) -> str:

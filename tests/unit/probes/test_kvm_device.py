@@ -291,7 +291,7 @@ class TestOpen(KvmTestCase):
     def test_absent_when_a_guest_failed_for_good(self):
         for step, error, words in (
             ('create_vm', 'EBUSY', 'VirtualBox'),
-            ('create_vm', 'ENODEV', 'reload'),
+            ('create_vm', 'EIO', 'could not be enabled'),
             ('real_mode', 'FAIL_ENTRY', 'dmesg'),
             ('long_mode', 'SHUTDOWN', 'dmesg'),
         ):
@@ -301,6 +301,23 @@ class TestOpen(KvmTestCase):
             self.assertIn('ept', {o.capability for o in said})
             self.assertThat(said[0].remedy, Contains(words))
             self.assertThat(said[0].reason, Contains(error))
+
+    def test_unknown_when_the_error_proves_nothing(self):
+        for step, error, words in (
+            ('create_vm', 'ENODEV', 'being unloaded'),
+            ('create_vm', 'EFAULT', 'dmesg'),
+            ('create_vm', 'EINVAL', 'dmesg'),
+            ('create_vm', 'EOPNOTSUPP', 'dmesg'),
+            ('create_vm', 'ENOSYS', 'dmesg'),
+            ('real_mode', 'EBUSY', 'dmesg'),
+            ('real_mode', 'ENODEV', 'dmesg'),
+            ('long_mode', 'EIO', 'dmesg'),
+            ('long_mode', 'EFAULT', 'dmesg'),
+        ):
+            (said,) = self.smoke(failed(step, error))
+            self.assertEqual('unknown', said.state.value, (step, error))
+            self.assertThat(said.remedy, Contains(words))
+            self.assertThat(said.reason, Contains(error))
 
     def test_unknown_when_a_guest_failed_of_the_moment(self):
         for error in (

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import errno
+
 import testtools
 
-from hvfilter.host import facts, smoke
+from hvfilter.host import facts, kvm, smoke
 from hvfilter.probes import smoke_verdict
 from hvfilter.probes.smoke_verdict import Outcome
 from tests.fakes.timing import TimedMachine
@@ -57,6 +59,33 @@ class JudgeTest(testtools.TestCase):
                 verdict = self._judge([*RAN[:at], (step, error)])
                 self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
                 self.assertEqual(f'{step} ended with {error}', verdict.text)
+
+    def test_what_each_error_proves_at_each_step(self):
+        """Only a KVM that cannot switch virtualization on starts no guest."""
+        proof = {('create_vm', 'EBUSY'), ('create_vm', 'EIO')}
+        steps = ('create_vm', 'real_mode', 'long_mode', 'timing')
+        for step in steps:
+            before = RAN[: steps.index(step)]
+            for error in sorted(errno.errorcode.values()):
+                verdict = self._judge([*before, (step, error)])
+                failed = (step, error) in proof
+                self.assertIs(
+                    Outcome.FAILED if failed else Outcome.INCONCLUSIVE,
+                    verdict.outcome,
+                    (step, error),
+                )
+
+    def test_failed_when_the_guest_went_another_way(self):
+        others = {*kvm.EXIT_NAMES.values()} - {'IO', 'MMIO', 'INTR'}
+        for ending in (*others, 'EXIT_99', 'IO_UNEXPECTED', 'MMIO_UNEXPECTED'):
+            for at, step in enumerate(('real_mode', 'long_mode', 'timing'), 1):
+                verdict = self._judge([*RAN[:at], (step, ending)])
+                self.assertIs(Outcome.FAILED, verdict.outcome, ending)
+
+    def test_inconclusive_when_the_ending_is_unknown(self):
+        """A later release may know more of them."""
+        verdict = self._judge([*RAN[:1], ('real_mode', 'LATER')])
+        self.assertIs(Outcome.INCONCLUSIVE, verdict.outcome)
 
     def test_never_native_when_it_did_not_end_well(self):
         """Samples as fast as the host's do not count for a broken guest."""
