@@ -195,8 +195,11 @@ def hypervisors(uuids: Sequence[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-def run(environ: Mapping[str, str], *arguments: str) -> Run:
-    """One command, as a person starts it."""
+def run(environ: Mapping[str, str], *arguments: str, code: int = 0) -> Run:
+    """One command, as a person starts it.
+
+    :param code: the exit code that it is to have
+    """
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -211,7 +214,7 @@ def run(environ: Mapping[str, str], *arguments: str) -> Run:
         took = time.monotonic() - began
         output.seek(0)
         lines = len(output.readlines())
-    if process.returncode:
+    if process.returncode != code:
         raise RuntimeError(f'openstack {arguments}: {process.returncode}')
     return Run(
         took,
@@ -228,23 +231,32 @@ def requests(environ: Mapping[str, str], *arguments: str) -> int:
         return sum('REQ: curl' in line for line in log)
 
 
+def serve(
+    cloud: fleet.Cloud, folder: pathlib.Path, handler: type[Nova]
+) -> dict[str, str]:
+    """Answer as Nova: the environment in which ``openstack`` finds all."""
+    nova = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=nova.serve_forever, daemon=True).start()
+    here = f'http://127.0.0.1:{nova.server_port}'
+    file = folder / 'clouds.yaml'
+    settings = {
+        'auth_type': 'admin_token',
+        'auth': {'endpoint': cloud.url, 'token': 'admin'},
+        'placement_endpoint_override': cloud.url,
+        'compute_endpoint_override': f'{here}/v2.1',
+        'image_endpoint_override': here,
+    }
+    file.write_text(json.dumps({'clouds': {'fleet': settings}}))
+    return {'OS_CLIENT_CONFIG_FILE': str(file), 'OS_CLOUD': 'fleet'}
+
+
 def measure(cloud: fleet.Cloud, folder: pathlib.Path) -> bool:
     """Print the table: True where the bounds are kept."""
     Nova.hypervisors = list(hypervisors(cloud.uuids))
     Nova.numbers = {
         each['id']: place for place, each in enumerate(Nova.hypervisors)
     }
-    nova = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Nova)
-    threading.Thread(target=nova.serve_forever, daemon=True).start()
-    file = folder / 'clouds.yaml'
-    settings = {
-        'auth_type': 'admin_token',
-        'auth': {'endpoint': cloud.url, 'token': 'admin'},
-        'placement_endpoint_override': cloud.url,
-        'compute_endpoint_override': f'http://127.0.0.1:{nova.server_port}/v2.1',
-    }
-    file.write_text(json.dumps({'clouds': {'fleet': settings}}))
-    environ = {'OS_CLIENT_CONFIG_FILE': str(file), 'OS_CLOUD': 'fleet'}
+    environ = serve(cloud, folder, Nova)
     ours = ('hypervisor', 'capability')
     commands = {
         'resource provider list --required': (
