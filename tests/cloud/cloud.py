@@ -178,7 +178,11 @@ class Cloud:
                 *('db', 'sync'),
             ],
         )
-        self._manage('glance', 'glance/glance-api.conf', 'db_sync')
+        self.manage_glance('db_sync')
+
+    def manage_glance(self, *command: str) -> None:
+        """Run glance-manage."""
+        self._manage('glance', 'glance/glance-api.conf', *command)
 
     def _fill_nova(self) -> None:
         cell = self.layout.database('nova_cell1')

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import json
 import logging
+import pathlib
 import sys
 from unittest import mock
 
@@ -11,6 +13,10 @@ from nova.api.validation.extra_specs import validators
 
 from hvfilter.model import catalogue
 from hvfilter.scheduler import extra_specs
+
+METADEFS = (
+    pathlib.Path(__file__).parents[3] / 'etc/glance/compute-hvfilter.json'
+)
 
 
 class ValidatorsTest(testtools.TestCase):
@@ -26,6 +32,23 @@ class ValidatorsTest(testtools.TestCase):
         for key in catalogue.BY_KEY:
             for value in ('required', 'forbidden', 'preferred'):
                 validators.validate(f'hvfilter:{key}', value)
+
+    def test_everything_that_horizon_offers_is_taken(self):
+        document = json.loads(METADEFS.read_text())
+        (resource_type,) = document['resource_type_associations']
+        offered = {
+            resource_type['prefix'] + name: schema['enum']
+            for name, schema in document['properties'].items()
+        }
+        for name, values in offered.items():
+            for value in values:
+                validators.validate(name, value)
+        taken = {
+            each.name: each.value['enum']
+            for each in extra_specs.register()
+            if each.name.startswith('hvfilter:') and not each.parameters
+        }
+        self.assertEqual(taken, offered)
 
     def test_wrong_value_is_refused_and_right_ones_are_named(self):
         for value in ('true', '', 'REQUIRED', 'required '):
