@@ -24,9 +24,11 @@ from osc_lib import clientmanager
 from hvfilter.model.week import Week
 from hvfilter.placement import census
 from tests.fakes import glance
+from tests.fakes.compute import ComputeHost
 from tests.functional import base, findings
 
 THIS_WEEK = census.this_week()
+NESTED = frozenset({'nested'})
 ROLES = {
     'admin': ['reader', 'member', 'admin'],
     'member': ['reader', 'member'],
@@ -177,6 +179,28 @@ class OpenStackTestCase(base.CloudTestCase):
     ) -> None:
         """What hvfilter reported of a host, and when."""
         self.publish(host, findings.report(present, unknown), week(weeks_ago))
+
+
+class StandingsTestCase(OpenStackTestCase):
+    """Six hosts: ``intel`` and ``amd`` have nested, ``flat`` lacks it and
+    ``doubt`` could not find out; the report of ``old`` is stale, and
+    ``silent`` never reported."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start_hosts(
+            ComputeHost('intel', vcpus=8),
+            ComputeHost.amd('amd'),
+            ComputeHost('flat'),
+            ComputeHost('doubt'),
+            ComputeHost('old'),
+            ComputeHost('silent'),
+        )
+        self.has('intel', findings.INTEL)
+        self.has('amd', findings.AMD)
+        self.has('flat', findings.INTEL - NESTED)
+        self.has('doubt', findings.INTEL - NESTED, unknown=NESTED)
+        self.has('old', findings.INTEL, weeks_ago=3)
 
 
 def week(ago: int) -> Week:

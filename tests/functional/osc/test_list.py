@@ -2,30 +2,10 @@
 """``openstack hypervisor capability list``."""
 
 from hvfilter.model.catalogue import BY_KEY
-from tests.fakes.compute import ComputeHost
-from tests.functional import findings
 from tests.functional.osc import base
 
-NESTED = frozenset({'nested'})
 
-
-class ListTest(base.OpenStackTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.start_hosts(
-            ComputeHost('intel'),
-            ComputeHost.amd('amd'),
-            ComputeHost('flat'),
-            ComputeHost('doubt'),
-            ComputeHost('old'),
-            ComputeHost('silent'),
-        )
-        self.has('intel', findings.INTEL)
-        self.has('amd', findings.AMD)
-        self.has('flat', findings.INTEL - NESTED)
-        self.has('doubt', findings.INTEL - NESTED, unknown=NESTED)
-        self.has('old', findings.INTEL, weeks_ago=3)
-
+class ListTest(base.StandingsTestCase):
     def names(self, *arguments: str, user: str = 'admin') -> list[str]:
         ran = self.capability('list', *arguments, '-f', 'json', user=user)
         return [each['Host'] for each in ran.json]

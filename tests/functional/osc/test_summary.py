@@ -7,26 +7,8 @@ from tests.fakes.compute import ComputeHost
 from tests.functional import findings
 from tests.functional.osc import base
 
-NESTED = frozenset({'nested'})
 
-
-class SummaryTest(base.OpenStackTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.start_hosts(
-            ComputeHost('intel', vcpus=8),
-            ComputeHost.amd('amd'),
-            ComputeHost('flat'),
-            ComputeHost('doubt'),
-            ComputeHost('old'),
-            ComputeHost('silent'),
-        )
-        self.has('intel', findings.INTEL)
-        self.has('amd', findings.AMD)
-        self.has('flat', findings.INTEL - NESTED)
-        self.has('doubt', findings.INTEL - NESTED, unknown=NESTED)
-        self.has('old', findings.INTEL, weeks_ago=3)
-
+class SummaryTest(base.StandingsTestCase):
     def row(self, *arguments: str, **which: str) -> dict[str, Any]:
         ran = self.capability('summary', *arguments, '-f', 'json')
         found = [
