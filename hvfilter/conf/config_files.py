@@ -31,6 +31,11 @@ def read(
             default_config_files=list(files),
             default_config_dirs=list(directories),
         )
+    except cfg.ConfigFilesNotFoundError as error:
+        raise unusable(
+            f'No such configuration file: {", ".join(error.config_files)}',
+            'Check the path.',
+        ) from None
     except cfg.ConfigFilesPermissionDeniedError as error:
         raise unusable(
             f'{error}',

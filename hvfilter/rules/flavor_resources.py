@@ -16,6 +16,7 @@ _NUMBERED = re.compile(r'(?:resources|trait|member_of|in_tree)[A-Za-z0-9_-]+:')
 _COUNTED_ELSEWHERE = (
     ('NUMA', re.compile(r'hw:(?:numa|mem_page_size|cpu_thread|pci_numa)')),
     ('PCI devices', re.compile(r'pci_passthrough:|hw:vif')),
+    ('encrypted memory', re.compile(r'hw:mem_encryption\b')),
     (
         'host aggregate metadata',
         re.compile(r'aggregate_instance_extra_specs:'),

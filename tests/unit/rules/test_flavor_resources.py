@@ -48,6 +48,7 @@ class TestRequest(testtools.TestCase):
             {
                 'hw:numa_nodes': '2',
                 'pci_passthrough:alias': 'a:1',
+                'hw:mem_encryption': 'true',
                 'resources1:VGPU': '1',
                 'aggregate_instance_extra_specs:ssd': 'true',
             },
@@ -56,6 +57,7 @@ class TestRequest(testtools.TestCase):
             (
                 'NUMA',
                 'PCI devices',
+                'encrypted memory',
                 'host aggregate metadata',
                 'numbered resource groups',
             ),
