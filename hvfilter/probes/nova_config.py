@@ -15,14 +15,19 @@ from hvfilter.host import ini
 from hvfilter.host.base import Denied, Holder
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
-from hvfilter.probes import nova_confidential, nova_options, nova_remedies
+from hvfilter.probes import (
+    nova_confidential,
+    nova_extra_flags,
+    nova_options,
+    nova_remedies,
+)
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source, shortened
 from hvfilter.probes.nova_confidential import Answer
 from hvfilter.probes.nova_options import NovaOptions
 from hvfilter.probes.remedies import NONE
-from hvfilter.probes.x86_readings import vendor_module
+from hvfilter.probes.x86_readings import vendor, vendor_module
 
 _KEYS = tuple(row.key for row in CATALOGUE if Stage.NOVA in row.stages)
 _GUEST_CPU_KEYS = ('nested', 'nested_slat')
@@ -36,12 +41,14 @@ class _Guests:
 
     :ivar features: the feature words that a guest needs on this processor;
         both makers' when it is not known which one made it
+    :ivar maker: who made the processor of an x86 host, '' when not known
     :ivar keeps_svm: whether QEMU leaves SVM in a named CPU model that has
         it; None when that is not known
     """
 
     arch: Arch
     features: tuple[str, ...]
+    maker: str
     keeps_svm: bool | None
 
 
@@ -56,7 +63,8 @@ class NovaConfig(Probe):
         options = nova_options.read(host)
         features = _guest_features(host)
         keeps_svm = _keeps_svm(host, options) if 'svm' in features else None
-        guests = _Guests(host.arch, features, keeps_svm)
+        maker = vendor(host) if host.arch is Arch.X86 else ''
+        guests = _Guests(host.arch, features, maker, keeps_svm)
         for key in _KEYS:
             answer = _answer(key, options, guests)
             if answer[0] is State.PRESENT and key in nova_confidential.NAMES:
@@ -140,6 +148,10 @@ def _answer(key: str, options: NovaOptions, guests: _Guests) -> Answer:
     if key == 'tcg':
         reason = 'Nova starts QEMU guests without KVM (TCG): virt_type = qemu'
         return (State.PRESENT, 'virt_type', reason, NONE)
+    if guests.arch is Arch.X86:
+        answer = nova_extra_flags.unmet(options, guests.maker)
+        if answer is not None:
+            return answer
     if key in _GUEST_CPU_KEYS:
         return _guest_cpu(key, options, guests)
     return (State.PRESENT, 'virt_type', 'Nova starts KVM guests', NONE)

@@ -115,6 +115,12 @@ class NovaOptions:
         return True if feature in added else None
 
     @property
+    def required_flags(self) -> tuple[str, ...]:
+        """The features that the extra flags add, without ``+``."""
+        names = dict.fromkeys(f.lstrip('+-') for f in self.extra_flags)
+        return tuple(name for name in names if self.switched(name))
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """Options whose values refer to others ($name): not resolved here."""
         return tuple(

@@ -107,6 +107,14 @@ def intel_custom_model_with_vmx() -> Made:
     return made
 
 
+def intel_svm_required() -> Made:
+    made = _intel(
+        'Nova requires SVM for guests, by the nova.conf of AMD hosts'
+    )
+    made.nova(cpu_model_extra_flags='svm')
+    return made
+
+
 def intel_vmx_taken() -> Made:
     made = _intel("Nova takes VMX out of the host's CPU model")
     made.nova(cpu_mode='host-passthrough', cpu_model_extra_flags='-vmx')
@@ -750,6 +758,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
             intel_virt_type_qemu,
             intel_custom_model,
             intel_custom_model_with_vmx,
+            intel_svm_required,
             intel_vmx_taken,
             intel_no_nova,
             intel_no_ept,

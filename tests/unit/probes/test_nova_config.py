@@ -199,7 +199,8 @@ class TestVirtType(NovaTestCase):
                 look_at(files=INTEL),
                 'virt_type',
                 "this recording holds nothing of Nova's configuration",
-                'record it again, or name a nova.conf (--nova-conf)',
+                'record the host again, or name a nova.conf of it '
+                '(--config-file)',
             ),
             (
                 'kvm',
@@ -262,7 +263,9 @@ class TestVirtType(NovaTestCase):
 class TestRecorded(NovaTestCase):
     def test_unknown_when_nothing_was_recorded(self):
         look = look_at(files=INTEL)
-        self.check('unknown', look, 'kvm', 'holds nothing', 'record it again')
+        self.check(
+            'unknown', look, 'kvm', 'holds nothing', 'record the host again'
+        )
 
     def test_recorded_files_count_when_others_are_not_recorded(self):
         look = look_at(files=INTEL, options={MAIN: one_file(virt_type='qemu')})
@@ -391,8 +394,6 @@ class TestGuestCpu(NovaTestCase):
             (INTEL, '+VMX'),
             (INTEL, 'pcid, +vmx,-hle'),
             (AMD, '+svm'),
-            ({}, 'svm'),
-            ({}, 'vmx'),
         ):
             look = nova(
                 cpu_mode='custom',
@@ -445,6 +446,57 @@ class TestGuestCpu(NovaTestCase):
             files=AMD,
         )
         self.check('present', look)
+
+    def test_flags_that_only_another_maker_has(self):
+        """libvirt starts no guest with them, where it compares at all."""
+        custom = {'cpu_mode': 'custom', 'cpu_models': 'X'}
+        for mode, (files, flags, foreign) in itertools.product(
+            ({}, {'cpu_mode': 'host-model'}, custom),
+            (
+                (INTEL, 'svm', 'svm'),
+                (INTEL, 'vmx, +SVM', 'svm'),
+                (INTEL, 'npt', 'npt'),
+                (AMD, 'vmx', 'vmx'),
+                (HYGON, 'svm,vmx-ept', 'vmx-ept'),
+            ),
+        ):
+            look = nova(cpu_model_extra_flags=flags, files=files, **mode)
+            for key in ('kvm', 'nested', 'sev'):
+                reason = f'extra_flags requires {foreign}, which no processor'
+                remedy = f'remove {foreign} from'
+                self.check('absent', look, key, reason, remedy)
+            self.check('absent', look, 'tcg', 'KVM guests')
+
+    def test_flags_of_another_maker_when_nothing_compares_them(self):
+        for more, key in (
+            ({'cpu_mode': 'host-passthrough'}, 'nested'),
+            ({'cpu_mode': 'host-passthrough'}, 'kvm'),
+            ({'cpu_mode': 'none'}, 'kvm'),
+            ({'virt_type': 'qemu'}, 'tcg'),
+        ):
+            look = nova(cpu_model_extra_flags='svm', files=INTEL, **more)
+            self.check('present', look, key)
+        for flags, files in (
+            ('svm,-svm', INTEL),
+            ('pcid', INTEL),
+            ('svm', {'/proc/cpuinfo': 'vendor_id : CentaurHauls\n'}),
+        ):
+            look = nova(cpu_model_extra_flags=flags, files=files)
+            self.check('present', look, 'kvm')
+        look = nova(cpu_model_extra_flags='svm', arch='s390x')
+        self.check('present', look, 'kvm')
+
+    def test_flags_when_nobody_knows_whose_processor_it_is(self):
+        for flag in ('svm', 'vmx'):
+            look = nova(cpu_model_extra_flags=flag, files=DEBIAN)
+            for key in ('kvm', 'nested'):
+                self.check('unknown', look, key, f'requires {flag}')
+            look = nova(
+                cpu_model_extra_flags=flag,
+                cpu_mode='host-passthrough',
+                files=DEBIAN,
+            )
+            self.check('present', look, 'nested', 'extra_flags adds')
 
     def test_mode_on_other_architectures(self):
         self.check('present', nova(arch='s390x'))
