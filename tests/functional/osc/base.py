@@ -21,6 +21,7 @@ import requests
 from openstackclient import shell
 from osc_lib import clientmanager
 
+from hvfilter.model.nested_registers import Registers
 from hvfilter.model.week import Week
 from hvfilter.placement import census
 from tests.fakes import glance
@@ -176,9 +177,11 @@ class OpenStackTestCase(base.CloudTestCase):
         present: frozenset[str],
         unknown: frozenset[str] = frozenset(),
         weeks_ago: int = 0,
+        nested_set: Registers | None = None,
     ) -> None:
         """What hvfilter reported of a host, and when."""
-        self.publish(host, findings.report(present, unknown), week(weeks_ago))
+        report = findings.report(present, unknown, nested_set)
+        self.publish(host, report, week(weeks_ago))
 
 
 class StandingsTestCase(OpenStackTestCase):

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shlex
 
+from hvfilter.model.nested_registers import Registers
 from tests.fakes.compute import ComputeHost
 from tests.functional import findings
 from tests.functional.osc import base
@@ -119,6 +120,26 @@ class DocsTest(DocsTestCase):
     def test_outputs_are_those_of_the_commands(self) -> None:
         self.check('hypervisor capability', OUTPUTS)
         self.check('flavor capability', FLAVOR_OUTPUTS)
+
+
+CLASSES_OUTPUTS = {
+    'classes': 'classes --max-width 110 -c Class -c Hosts -c Accepts '
+    "-c Lacks -c 'Module Parameters' -c 'Flags To Common' -c Names",
+}
+
+
+class ClassesDocsTest(DocsTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        names = [f'kvm{number}' for number in range(1, 7)]
+        self.start_hosts(*map(ComputeHost.amd, names))
+        for name, edx in zip(names, (0x19, 0x19, 0x18, 0x9), strict=False):
+            self.has(name, findings.AMD, nested_set=Registers.svm(edx))
+        self.has('kvm5', findings.AMD)
+        self.has('kvm6', findings.AMD - NESTED)
+
+    def test_outputs_are_those_of_the_commands(self) -> None:
+        self.check('hypervisor capability', CLASSES_OUTPUTS)
 
 
 class AuditDocsTest(DocsTestCase):
