@@ -58,12 +58,19 @@ class Hypervisor:
         offers is known only as far as it follows from the processor.
         """
         processor = infer.processor(self.cpu_info)
+        if infer.may_use_kvm(self.kind):
+            native = infer.native_at_most(processor.machine)
+            emulates = None
+        else:
+            # Other hypervisors offer no guests of KVM and none of QEMU.
+            native, emulates = frozenset[str](), False
         return infer.HostFacts(
             infer.may_use_kvm(self.kind),
             processor.machine,
             processor.vendor,
             processor.virtual,
-            infer.native_at_most(processor.machine),
+            native,
+            emulates,
         )
 
     @property

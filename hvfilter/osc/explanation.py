@@ -270,7 +270,7 @@ def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Against]:
             f'img_hv_type={wanted}',
             f'Use an image without img_hv_type={wanted}',
         )
-    native = nova.facts.native
+    native = infer.native_at_most(nova.facts.machine)
     emulates = infer.may_use_kvm(nova.kind) and wanted != 'kvm'
     if architecture and native and not emulates and architecture not in native:
         yield Against(
