@@ -82,6 +82,8 @@ class AuditCapability(base.Lister):
         if everything is None:
             everything = fleet.Fleet((), census.Census({}, {}, frozenset()))
         hosts = Hosts(everything.hosts, policies)
+        if not everything.hosts and not cloud.incomplete:
+            cloud.notes.append('The cloud has no compute host to audit.')
         names = cloud.permitted(self._names, 'trait names')
         rows = list(self._static(everything, hosts, names))
         audit = self._servers(hosts, rows) if len(hosts) else None

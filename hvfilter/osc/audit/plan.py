@@ -16,13 +16,20 @@ from hvfilter.osc.audit.hosts import Hosts, service
 from hvfilter.osc.audit.room import Room
 from hvfilter.osc.audit.servers import Misplaced
 from hvfilter.osc.fleet import Host
-from hvfilter.rules import encryption, flavor_resources, requests
+from hvfilter.rules import (
+    encryption,
+    flavor_resources,
+    nested_move,
+    nested_set,
+    requests,
+)
+from hvfilter.rules.nested_move import Fit
 
 COLUMNS = ('Server', 'Name', 'From', 'To', 'How', 'Command', 'Note')
 
 NOT_COUNTED = (
     'Not counted: affinity (server groups), NUMA, PCI devices, shared disks, '
-    'processor models, nested sets, cells. Nova checks each move again; '
+    'processor models, cells. Nova checks each move again; '
     'nothing was executed.'
 )
 
@@ -113,22 +120,12 @@ class Planner:
         if status != _STOPPED and status not in _RUNNING:
             return Move(each, None, note=f'a server in {status} cannot move')
         wanted = resources(each)
-        near, far = self._kinds(each)
-        for kinds, alike in ((near, True), (far, False)):
+        for kinds in _kinds(each):
             target = self._target(each, kinds, wanted)
             if target is not None:
-                live, note = _way(each, alike)
+                live, note = _way(each, target)
                 return Move(each, target, live, note)
         return Move(each, None, note='no host that takes it has room')
-
-    def _kinds(self, each: Misplaced) -> tuple[list[Host], list[Host]]:
-        """Kinds of hosts with the same make of processor, and others."""
-        here = _processor(each.source)
-        near: list[Host] = []
-        far: list[Host] = []
-        for kind in each.request.accepting:
-            (near if _processor(kind) == here else far).append(kind)
-        return near, far
 
     def _target(
         self,
@@ -207,17 +204,41 @@ def _processor(host: Host) -> tuple[str, str]:
     return ('', '') if facts is None else (facts.machine, facts.vendor)
 
 
-def _way(each: Misplaced, alike: bool) -> tuple[bool, str]:
+def _kinds(each: Misplaced) -> tuple[list[Host], list[Host]]:
+    """Kinds of hosts to which it can move live, and the others."""
+    live: list[Host] = []
+    cold: list[Host] = []
+    for kind in each.request.accepting:
+        (cold if _barrier(each, kind) else live).append(kind)
+    live.sort(key=lambda kind: -_nested_fit(each, kind).value)
+    return live, cold
+
+
+def _barrier(each: Misplaced, target: Host) -> str:
+    """Why it cannot run on while it moves there, '' if nothing is known."""
+    if _processor(target) != _processor(each.source):
+        return 'the processors are of another make'
+    if _nested_fit(each, target) is Fit.LACKS:
+        return 'nested guests would lack processor features there'
+    asked = {item.capability for item in each.request.requirements.items}
+    if asked.intersection(encryption.CAPABILITY_OF_MODEL.values()):
+        return 'its memory is encrypted'
+    return ''
+
+
+def _nested_fit(each: Misplaced, target: Host) -> Fit:
+    """Whether a guest with nested guests finds there what it has here."""
+    if not nested_move.asks_for_nested(each.request.requirements):
+        return Fit.UNKNOWN
+    return nested_move.fit(
+        nested_set.of_traits(target.names),
+        nested_set.of_traits(each.source.names),
+    )
+
+
+def _way(each: Misplaced, target: Host) -> tuple[bool, str]:
     """Whether it can move while it runs, and why not."""
     if each.server.status == _STOPPED:
         return False, ''
-    if not alike:
-        return False, 'it stops: the processors are of another make'
-    asked = {
-        item.capability
-        for item in each.request.requirements.items
-        if item.capability in encryption.CAPABILITY_OF_MODEL.values()
-    }
-    if asked:
-        return False, 'it stops: its memory is encrypted'
-    return True, ''
+    barrier = _barrier(each, target)
+    return not barrier, f'it stops: {barrier}' if barrier else ''

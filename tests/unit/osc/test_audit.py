@@ -6,6 +6,7 @@ import testtools
 
 from hvfilter.conf.policy_file import SchedulerPolicy
 from hvfilter.model.catalogue import BY_KEY, REPORTED_TRAIT
+from hvfilter.model.nested_registers import Registers
 from hvfilter.osc.audit import plan, providers
 from hvfilter.osc.audit.hosts import Hosts
 from hvfilter.osc.audit.room import Room
@@ -83,6 +84,16 @@ class TestServers(testtools.TestCase):
         self.assertEqual(1, len(audit.misplaced))
         self.assertEqual([], audit.notes)
 
+    def test_unverified_when_nothing_is_known_against_the_host(self):
+        silent = dataclasses.replace(host('flat'), names=frozenset())
+        audit = ServerAudit(
+            hosts(silent, host('intel', 'kvm', 'vtx', 'nested')),
+            {'image': {}},
+        )
+        (row,) = audit.rows([server()])
+        self.assertEqual('unverified', row.problem)
+        self.assertEqual([], audit.misplaced)
+
     def test_nothing_is_said_of_what_could_not_be_judged(self):
         hidden = Flavor('', 'f', 1, 1, 1, specs_shown=False)
         audit, rows = self.audit(
@@ -158,6 +169,28 @@ class TestPlan(testtools.TestCase):
         (move,) = self.moves(server('bare', sev), listed=listed)
         self.assertFalse(move.live)
         self.assertIn('encrypted', move.note)
+
+    def test_a_nested_guest_moves_live_to_what_offers_all_it_has(self):
+        def offering(name, *keys, **features):
+            registers = Registers.vmx({0x480: 1, **features['msrs']})
+            found = host(name, 'kvm', 'vtx', *keys)
+            names = found.names | {registers.trait}
+            return dataclasses.replace(found, names=names)
+
+        more = {0x48C: 0xFFF}
+        source = offering('source', msrs={0x48C: 0xFF})
+        holds = offering('holds', 'nested', msrs=more)
+        lacks = offering('lacks', 'nested', msrs={0x48C: 0xF})
+        unknown = host('unknown', 'kvm', 'vtx', 'nested')
+        for listed, expected, live in (
+            ((lacks, unknown, holds), 'holds', True),
+            ((lacks, unknown), 'unknown', True),
+            ((lacks,), 'lacks', False),
+        ):
+            (move,) = self.moves(server('source'), listed=(source, *listed))
+            self.assertEqual(expected, move.target.name)
+            self.assertEqual(live, move.live)
+            self.assertEqual(not live, 'nested guests' in move.line)
 
     def test_emptiest_host_first_and_none_too_full(self):
         listed = [host(f'h{n}', 'kvm', 'vtx', 'nested') for n in range(3)]
