@@ -220,9 +220,16 @@ class TestPlan(testtools.TestCase):
 
     def test_traits_that_are_not_of_hvfilter_count(self):
         intel = host('intel', 'kvm', 'vtx', 'nested')
-        for traits, expected in (((), None), (('HW_CPU_X86_AVX2',), intel)):
+        avx2 = ('HW_CPU_X86_AVX2',)
+        for demand, traits, expected in (
+            ('required', (), None),
+            ('required', avx2, intel),
+            ('forbidden', avx2, None),
+            ('forbidden', (), intel),
+        ):
+            specs = {**NESTED, 'trait:HW_CPU_X86_AVX2': demand}
             (move,) = self.moves(
-                server(specs={**NESTED, 'trait:HW_CPU_X86_AVX2': 'required'}),
+                server(specs=specs),
                 listed=(intel,),
                 room={intel.uuid: free(traits=traits)},
             )
