@@ -135,7 +135,7 @@ def _not_open(host: ProbeContext, denied: Denied) -> Iterator[Observation]:
         remedy = kvm_remedies.GIVE_DEVICE()
     else:
         reason = f'{DEVICE} could not be asked: {denied.text}'
-        remedy = NONE
+        remedy = access(denied) if denied.error == NOT_RECORDED else NONE
     source = Source(Stage.KVM, Strength.IOCTL, DEVICE, 'open')
     yield source.unknown('kvm', str(denied), reason, remedy)
 

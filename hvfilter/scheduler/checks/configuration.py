@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import nova.conf
 from nova.api.validation.extra_specs import validators
 from nova.scheduler import filters
@@ -32,7 +34,7 @@ def filter_enabled() -> Result:
     if FILTER not in options.enabled_filters:
         missing.append(f'{FILTER} in enabled_filters')
     if not missing:
-        return SUCCESS
+        return _every_filter_found(options)
     return Result(
         Code.FAILURE,
         f'[filter_scheduler] lacks {" and ".join(missing)}, so hosts are not '
@@ -40,6 +42,34 @@ def filter_enabled() -> Result:
         'every nova-scheduler; where available_filters is set at all, it '
         'must also name nova.scheduler.filters.all_filters. Then restart '
         'nova-scheduler.',
+    )
+
+
+def _every_filter_found(options: Any) -> Result:
+    """Whoever sets available_filters takes Nova's own out of it.
+
+    As nova/scheduler/host_manager.py looks for them, _choose_host_filters.
+    """
+    try:
+        found = filters.HostFilterHandler().get_matching_classes(
+            options.available_filters
+        )
+    except Exception as error:
+        return Result(
+            Code.FAILURE,
+            'nova-scheduler will not start: one of [filter_scheduler] '
+            f'available_filters ({", ".join(options.available_filters)}) '
+            f'cannot be loaded: {error}. Install it, or remove it there.',
+        )
+    unknown = set(options.enabled_filters) - {each.__name__ for each in found}
+    if not unknown:
+        return SUCCESS
+    return Result(
+        Code.FAILURE,
+        'nova-scheduler will not start: [filter_scheduler] enabled_filters '
+        f'names {", ".join(sorted(unknown))}, which available_filters does '
+        'not contain. Give available_filters a line of its own for '
+        'nova.scheduler.filters.all_filters, too.',
     )
 
 

@@ -66,6 +66,20 @@ class StatusTest(base.CloudTestCase):
             'HardwareVirtFilter in enabled_filters',
         )
 
+    def test_filters_of_nova_are_not_available(self) -> None:
+        """They are the default, and whoever sets the option loses them."""
+        for available, words in (
+            (['hvfilter.scheduler.all_filters'], 'ComputeFilter'),
+            (['hvfilter.scheduler.all_filters', 'no.such'], 'no.such'),
+        ):
+            self.flags(available_filters=available, group='filter_scheduler')
+            self.finds(
+                Code.FAILURE,
+                configuration.filter_enabled,
+                'will not start',
+                words,
+            )
+
     def test_prefilter_without_the_filter(self) -> None:
         self.set_filters(())
         self.flags(prefilter=True, group='hvfilter')
