@@ -10,12 +10,12 @@ from typing import Any
 
 from hvfilter.model import catalogue
 from hvfilter.osc import base, fleet, images, progress, servers
-from hvfilter.osc.audit import plan, providers, requests
+from hvfilter.osc.audit import nested, plan, providers, requests
 from hvfilter.osc.audit.finding import COLUMNS, Row
 from hvfilter.osc.audit.hosts import Hosts
 from hvfilter.osc.audit.room import Room
 from hvfilter.osc.audit.servers import ServerAudit
-from hvfilter.placement import census, errors
+from hvfilter.placement import census, errors, nested_sets
 
 FOUND = 1
 """The exit code where anything is found, or could not be looked at."""
@@ -131,6 +131,8 @@ class AuditCapability(base.Lister):
                 or ()
             }
             yield from requests.aggregates(groups.values(), names)
+            sets = nested_sets.read(cloud.placement, names.carried)
+            yield from nested.aggregates(everything.hosts, sets)
         flavors = cloud.permitted(
             lambda: [*cloud.compute.flavors()], 'flavors'
         )

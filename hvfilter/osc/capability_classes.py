@@ -14,7 +14,7 @@ from hvfilter.model import form, nested_evidence
 from hvfilter.model.finding import State
 from hvfilter.model.nested_registers import Kind, Registers
 from hvfilter.model.problem import Problem
-from hvfilter.osc import base, fleet
+from hvfilter.osc import base, fleet, live_migration
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import nested_sets
 from hvfilter.rules import nested_classes
@@ -96,12 +96,11 @@ def known_sets(
     hosts: Iterable[Host], by_uuid: dict[str, Registers | None]
 ) -> dict[str, Registers]:
     """By name, of hosts with a valid report that have nested."""
-    found = {}
-    for host in hosts:
-        registers = by_uuid.get(host.uuid)
-        if registers is not None and host.standing('nested') is Standing.HAS:
-            found[host.name] = registers
-    return found
+    listed = list(hosts)
+    known = live_migration.known_sets(listed, by_uuid)
+    return {
+        host.name: known[host.uuid] for host in listed if host.uuid in known
+    }
 
 
 def rows(found: Classes) -> Iterable[tuple[Any, ...]]:

@@ -12,13 +12,20 @@ from osc_lib.cli import format_columns
 
 from hvfilter.model.policy import NestedSetOnMove
 from hvfilter.model.problem import Problem
-from hvfilter.osc import base, explanation, fleet, images, servers
+from hvfilter.osc import (
+    base,
+    explanation,
+    fleet,
+    images,
+    live_migration,
+    servers,
+)
 from hvfilter.osc.compute import Flavor
 from hvfilter.osc.explanation import Against, Result
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.placement_stage import PlacementStage
 from hvfilter.osc.servers import Server
-from hvfilter.placement import errors
+from hvfilter.placement import errors, nested_sets
 from hvfilter.rules import flavor_resources, nested_move, requests
 from hvfilter.rules.guest import Guest
 
@@ -76,6 +83,13 @@ class ExplainCapability(base.Lister):
             'has and its image',
         )
         parser.add_argument(
+            live_migration.OPTION,
+            action='store_true',
+            help='With --server: explain which hosts can take the running '
+            'server now; hosts that lack VMX or SVM features of its host '
+            'cannot',
+        )
+        parser.add_argument(
             '--image',
             metavar='<image>',
             help='The image of the new server (name or ID); with --server: '
@@ -106,10 +120,16 @@ class ExplainCapability(base.Lister):
     ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         """Read the request, then the fleet, then Placement's part."""
         policies = self.policies(parsed_args)
+        if parsed_args.live_migration and not parsed_args.server:
+            raise Problem(
+                f'{live_migration.OPTION} needs a running server',
+                'Name it with --server.',
+            )
         guest, label, server = self._guest(parsed_args)
         everything = fleet.read(self.cloud, policies.max_age_weeks)
         if (
             server is not None
+            and not parsed_args.live_migration
             and policies.nested_set_on_move is NestedSetOnMove.REQUIRE
             and nested_move.asks_for_nested(
                 requests.requirements(guest.asked, policies.base)
@@ -122,14 +142,32 @@ class ExplainCapability(base.Lister):
             )
         guest = self._in_its_zone(guest, everything.hosts)
         hosts = _named(everything.hosts, parsed_args.host)
+        home = _home(everything.hosts, server)
         explainer = explanation.Explainer(
-            guest,
-            policies,
-            PlacementStage(self.cloud.transport),
-            _home(everything.hosts, server),
+            guest, policies, PlacementStage(self.cloud.transport), home
         )
         results = explainer.results(hosts)
         rejected = [each.host for each in results if not each.fits]
+        if parsed_args.live_migration:
+            moving = live_migration.Comparison(
+                everything.hosts,
+                home,
+                nested_sets.read(
+                    self.cloud.placement, everything.census.names
+                ),
+            )
+            results = moving.against(results)
+            self.cloud.notes += filter(None, [moving.note])
+            # What no requirement asks for, none gives back.
+            held = {
+                each.host.uuid
+                for each in results
+                if any(
+                    one.requirement == live_migration.OPTION
+                    for one in each.against
+                )
+            }
+            rejected = [host for host in rejected if host.uuid not in held]
         back = explainer.back(rejected)
         self._summarize(label, guest, results, back)
         if parsed_args.long or parsed_args.host:

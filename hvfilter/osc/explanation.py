@@ -26,6 +26,7 @@ class Stage(enum.Enum):
     PLACEMENT = 'Placement'
     NOVA = 'Nova'
     HVFILTER = 'hvfilter'
+    KVM = 'KVM'
 
 
 class Against(NamedTuple):

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from hvfilter.model.nested_registers import SVM_FEATURES, Kind, Registers
-from hvfilter.rules import nested_set
+from hvfilter.rules import nested_move, nested_set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +113,35 @@ def _missing(
             for text in nested_set.missing(target, source)
         )
     )
+
+
+def differences(sets: Mapping[str, Registers]) -> str:
+    """Why hosts cannot exchange guests, in words; '' if all can.
+
+    :param sets: by the name of the host
+    """
+    found = group(sets)
+    if found.exchange:
+        return ''
+    return '; '.join(
+        f'{each.label} ({_hosts(each.hosts)}) {_lacks(each)}'
+        for each in found.classes[:_MOST_CLASSES]
+    )
+
+
+def _lacks(each: NestedClass) -> str:
+    if not each.lacks:
+        return 'has all of its kind'
+    return f'lacks {nested_move.shortened(each.lacks)}'
+
+
+def _hosts(names: tuple[str, ...]) -> str:
+    more = ', ...' if len(names) > _MOST_HOSTS else ''
+    return f'{", ".join(names[:_MOST_HOSTS])}{more}'
+
+
+_MOST_CLASSES = 4
+_MOST_HOSTS = 3
 
 
 def lost(before: Registers, after: Registers | None) -> tuple[str, ...]:

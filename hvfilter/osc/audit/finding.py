@@ -33,6 +33,7 @@ class Problem(enum.Enum):
     ORPHANED: no compute node belongs to it.
     MISSING: a compute node without resource provider.
     TWO_NAMES: one host under two names.
+    NESTED_SETS: its hosts cannot exchange guests that use nested.
     NOBODYS: a trait name of no release that is here, or on no provider.
     """
 
@@ -48,6 +49,7 @@ class Problem(enum.Enum):
     MISSING = 'missing'
     TWO_NAMES = 'two names'
     NOBODYS = 'nobody owns it'
+    NESTED_SETS = 'nested sets differ'
 
 
 class Row(NamedTuple):

@@ -80,6 +80,21 @@ class ClassesTest(testtools.TestCase):
         )
         self.assertEqual((), nested_classes.parameters(BIG, [NO_NPT]))
 
+    def test_differences_name_classes_and_features(self):
+        self.assertEqual('', nested_classes.differences({}))
+        self.assertEqual('', nested_classes.differences({'a': BIG, 'b': BIG}))
+        self.assertEqual(
+            'SVM-1 (a, b, c, ...) has all of its kind; SVM-2 (e) lacks SVM: '
+            'NPT',
+            nested_classes.differences(
+                {**dict.fromkeys('abcd', BIG), 'e': NO_NPT}
+            ),
+        )
+        self.assertEqual(
+            'VMX-1 (a) has all of its kind; SVM-1 (b) has all of its kind',
+            nested_classes.differences({'a': EPT, 'b': BIG}),
+        )
+
     def test_what_is_lost(self):
         self.assertEqual(('SVM: NPT',), nested_classes.lost(BIG, NO_NPT))
         self.assertEqual(('all of it',), nested_classes.lost(BIG, None))
