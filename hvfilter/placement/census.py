@@ -19,7 +19,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Mapping
 
-from hvfilter.model import catalogue, dated, nested_registers
+from hvfilter.model import catalogue, dated
 from hvfilter.model.week import Week
 from hvfilter.placement import capacity, client, errors, expired
 
@@ -37,7 +37,7 @@ class Census:
     :ivar providers: by uuid: compute nodes, and root providers that others
         made (shared storage, network agents)
     :ivar traits: by uuid: the names of hvfilter's it carries, those with a
-        week and nested sets left out; hosts of the same kind share one set
+        week left out; hosts of the same kind share one set
     :ivar names: of hvfilter's traits that some provider carries, all of them
     :ivar expired: providers whose last report is too old to be believed
     """
@@ -85,16 +85,8 @@ def _read(
     carried = placement.traits_known(catalogue.TRAIT_PREFIX, carried=True)
     names = catalogue.own(carried)
     roots = {each.uuid: each for each in placement.root_providers()}
-    kinds = frozenset(filter(_makes_a_kind, names))
+    kinds = frozenset(each for each in names if dated.parse(each) is None)
     return Census(roots, _traits(placement, roots, kinds), names, old)
-
-
-def _makes_a_kind(name: str) -> bool:
-    """Whether hosts with and without a trait are told apart here.
-
-    Nested sets are read by :mod:`hvfilter.placement.nested_sets`.
-    """
-    return dated.parse(name) is None and not nested_registers.is_trait(name)
 
 
 def _traits(
