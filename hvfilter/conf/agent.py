@@ -137,6 +137,16 @@ snap, or where several versions are installed; otherwise these capabilities
 are unknown there.
 """,
     ),
+    cfg.BoolOpt(
+        'nested_guest',
+        default=True,
+        help="""
+Run a small guest that runs a guest of its own, to prove nested virtualization,
+where KVM offers it and runs the small guest itself natively. It takes
+milliseconds and leaves nothing behind. With ``false``, and with --no-smoke,
+``nested`` and ``nested_slat`` rest on what KVM offers.
+""",
+    ),
     cfg.ListOpt(
         'overrule',
         default=[],

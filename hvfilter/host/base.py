@@ -200,3 +200,10 @@ class Host(abc.ABC):
     def smoke(self) -> SmokeRun:
         """Run a tiny guest, bounded in time, and leave nothing behind."""
         return self.ask(questions.SMOKE)
+
+    def nested_smoke(self, capability: str) -> SmokeRun:
+        """Run a tiny guest that runs one of its own; likewise bounded.
+
+        :param capability: ``nested`` or ``nested_slat``
+        """
+        return self.ask(questions.nested_smoke(capability))

@@ -82,7 +82,8 @@ class SmokeRun:
 
     :ivar steps: step name to outcome, in order: ``('create_vm', 'ok')``,
         ``('real_mode', 'IO')``, ``('long_mode', 'IO')``; the outcome is
-        'ok', a KVM exit reason's name, an errno's name or 'TIMEOUT'
+        'ok', a KVM exit reason's name, an errno's name or 'TIMEOUT'; of a
+        guest in a guest see ``NestedGuest.refined``
     :ivar samples: of the long-mode loop, as measured
     :ivar elapsed_ns: wall time of the whole run, all attempts included
     :ivar attempts: how many times a guest was started; steps and samples

@@ -23,6 +23,9 @@ from hvfilter.host import (
     installed,
     kvm,
     msr,
+    nested_guest,
+    nested_svm,
+    nested_vmx,
     smoke,
     smoke_arm64,
     smoke_riscv64,
@@ -39,6 +42,16 @@ SMOKE_GUESTS: Mapping[str, type[smoke.Guest]] = {
     'riscv64': smoke_riscv64.Guest,
 }
 """By ``uname -m``."""
+
+_SVM, _VMX = 'svm', 'vmx'
+
+NESTED_GUESTS: Mapping[tuple[str, str], type[nested_guest.NestedGuest]] = {
+    (_SVM, 'nested'): nested_svm.SvmGuest,
+    (_SVM, 'nested_slat'): nested_svm.NptGuest,
+    (_VMX, 'nested'): nested_vmx.VmxGuest,
+    (_VMX, 'nested_slat'): nested_vmx.EptGuest,
+}
+"""By what KVM offers to guests, and the capability that is to be shown."""
 
 DEVICES = '/dev'
 
@@ -74,6 +87,7 @@ class LiveHost(base.Host):
             Kind.KVM_SUPPORTED_CPUID: self._of_kvm(kvm.Device.supported_cpuid),
             Kind.KVM_FEATURE_MSRS: self._of_kvm(kvm.Device.feature_msrs),
             Kind.SMOKE: self._smoke,
+            Kind.NESTED_SMOKE: self._nested_smoke,
         }
 
     def machine(self) -> facts.Machine:
@@ -115,6 +129,33 @@ class LiveHost(base.Host):
             raise base.Denied(what, 'EOPNOTSUPP', f'no guest for {arch}')
         with kvm.Device(self._kvm) as device:
             return smoke.run(device, guest)
+
+    def _nested_smoke(self, capability: str) -> facts.SmokeRun:
+        """As :meth:`_smoke`; whether it is to be tried, the probe decides.
+
+        :raises Denied: ECANCELED when told not to run, EOPNOTSUPP when KVM
+            offers guests neither SVM nor VMX, and what opening /dev/kvm met
+        """
+        what = str(questions.nested_smoke(capability))
+        if not self._run_guests:
+            raise base.Denied(what, 'ECANCELED', 'told not to run')
+        with kvm.Device(self._kvm) as device:
+            guest = NESTED_GUESTS.get((_extension(device), capability))
+            if guest is None:
+                text = 'KVM offers guests neither SVM nor VMX'
+                raise base.Denied(what, 'EOPNOTSUPP', text)
+            return smoke.run(device, guest)
+
+
+def _extension(device: kvm.Device) -> str:
+    """The extension that guests are offered: CPUID 80000001:ECX[2] (APM
+    volume 3, appendix E) or 1:ECX[5] (SDM volume 2, CPUID)."""
+    for entry in device.supported_cpuid():
+        if entry.leaf == 0x80000001 and entry.regs.ecx >> 2 & 1:
+            return _SVM
+        if entry.leaf == 1 and entry.regs.ecx >> 5 & 1:
+            return _VMX
+    return ''
 
 
 def _read(path: str) -> bytes:

@@ -42,6 +42,7 @@ class Kind(enum.Enum):
     KVM_SUPPORTED_CPUID = 'KVM_GET_SUPPORTED_CPUID'
     KVM_FEATURE_MSRS = 'KVM_GET_MSR_FEATURE_INDEX_LIST'
     SMOKE = 'run a small guest'
+    NESTED_SMOKE = 'run a guest in a small guest ({})'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,3 +117,12 @@ KVM_SUPPORTED_CPUID = Question(Kind.KVM_SUPPORTED_CPUID)
 KVM_FEATURE_MSRS: Question[Mapping[int, int]]
 KVM_FEATURE_MSRS = Question(Kind.KVM_FEATURE_MSRS)
 SMOKE: Question[SmokeRun] = Question(Kind.SMOKE)
+
+
+def nested_smoke(capability: str) -> Question[SmokeRun]:
+    """A small guest that runs a guest of its own.
+
+    :param capability: what that needs: ``nested``, or ``nested_slat`` for
+        one whose memory is mapped by nested paging
+    """
+    return Question(Kind.NESTED_SMOKE, (capability,))

@@ -484,5 +484,6 @@ ROWS = (
         _read_feature_msrs,
     ),
     Row(Kind.SMOKE, ('smoke',), Single(), _smoke, _read_smoke),
+    Row(Kind.NESTED_SMOKE, ('nested_smoke',), Named(), _smoke, _read_smoke),
 )
 """Every kind once, in the order of the document."""

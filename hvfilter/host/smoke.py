@@ -272,6 +272,10 @@ class Guest(abc.ABC):
     def ended_well(self, vcpu: kvm.Vcpu) -> bool:
         """The exit is the very one that the guest makes on purpose."""
 
+    def refined(self, vcpu: kvm.Vcpu, outcome: str) -> str:
+        """The outcome of a KVM_RUN, with what the guest knows of it."""
+        return outcome
+
 
 @dataclasses.dataclass(frozen=True)
 class Countdown:
@@ -384,7 +388,7 @@ def _timed(
     name = kvm.EXIT_NAMES.get(reason, f'EXIT_{reason}')
     if name in ('IO', 'MMIO') and not guest.ended_well(vcpu):
         name += '_UNEXPECTED'
-    return taken, name
+    return taken, guest.refined(vcpu, name)
 
 
 def _host_ns(host_loop: Callable[[int], None], iterations: int) -> int:

@@ -141,6 +141,7 @@ _OF_KVM = frozenset(
         Kind.KVM_SUPPORTED_CPUID,
         Kind.KVM_FEATURE_MSRS,
         Kind.SMOKE,
+        Kind.NESTED_SMOKE,
     }
 )
 _OF_A_PATH = frozenset({Kind.FILE, Kind.DIRECTORY, Kind.STAT})

@@ -7,17 +7,14 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from hvfilter.host.base import NOT_RECORDED, Denied
-from hvfilter.probes import nova_files
+from hvfilter.host.base import Denied
+from hvfilter.probes import own_option
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import shortened
 from hvfilter.probes.nova_options import NovaOptions
 
 PACKAGE = 'nova'
-SECTION, OPTION = 'hvfilter', 'nova_release'
-CONFIGURATION = '/etc/hvfilter/hvfilter.conf'
-DIRECTORY = '/etc/hvfilter/hvfilter.conf.d'
-"""Read after nova-compute's own files, as by "hvfilter publish"."""
+OPTION = 'nova_release'
 
 OLDEST = 2
 """Any number above is taken; what hvfilter knows begins with release 27."""
@@ -48,42 +45,18 @@ def find(host: ProbeContext, options: NovaOptions) -> Release:
     if options.layout is not None and not options.layout.host_qemu:
         name = options.layout.name
         value = f'nova-compute runs in a container or snap ({name})'
-        return Release(None, f'[{SECTION}] {OPTION}', value)
+        return Release(None, f'[{own_option.SECTION}] {OPTION}', value)
     return _installed(host)
 
 
 def _stated(host: ProbeContext, options: NovaOptions) -> Release | None:
     """``[hvfilter] nova_release``; None where no file sets it."""
-    found = None
-    try:
-        paths = _files(host, options)
-    except Denied as denied:
-        return Release(None, DIRECTORY, str(denied))
-    for path in paths:
-        try:
-            sections = host.options(path, {SECTION: (OPTION,)})
-        except Denied as denied:
-            if denied.not_found or denied.error == NOT_RECORDED:
-                # Recordings of earlier releases do not hold it.
-                continue
-            return Release(None, path, str(denied))
-        values = sections.get(SECTION, {}).get(OPTION, ())
-        if values:
-            found = Release(number(values[-1]), path, shortened(values[-1]))
-    return found
-
-
-def _files(host: ProbeContext, options: NovaOptions) -> tuple[str, ...]:
-    """:raises Denied: a directory of such files cannot be listed"""
-    if host.nova_config is not None:
-        return options.read
-    try:
-        own = nova_files.files_in(host, DIRECTORY)
-    except Denied as denied:
-        if not denied.not_found and denied.error != NOT_RECORDED:
-            raise
-        own = ()
-    return (*options.read, CONFIGURATION, *own)
+    found = own_option.find(host, options, OPTION)
+    if found is None:
+        return None
+    if found.denied is not None:
+        return Release(None, found.path, str(found.denied))
+    return Release(number(found.value), found.path, shortened(found.value))
 
 
 def _installed(host: ProbeContext) -> Release:

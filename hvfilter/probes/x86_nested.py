@@ -6,7 +6,8 @@ only with nested on, NPT only with nested and npt on; the feature MSRs of
 VT-x are listed only with nested on, and there 0x48B tells of nested EPT
 (kernel arch/x86/kvm/cpuid.c, vmx/nested.c, svm/svm.c). The module parameter
 is only what was requested. KVM_CAP_NESTED_STATE is no evidence: it is
-non-zero on kernels whose nested is off.
+non-zero on kernels whose nested is off. That a guest really runs one of its
+own, :mod:`hvfilter.probes.x86_nested_run` shows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from hvfilter.model.catalogue import (
     X86,
     Stage,
 )
-from hvfilter.model.finding import Observation, Strength
+from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.probes import x86_nested_run
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext, truth
 from hvfilter.probes.evidence import Source
@@ -56,11 +58,19 @@ class X86Nested(Probe):
     archs = X86
 
     def observe(self, host: ProbeContext) -> Iterator[Observation]:
-        yield from _offered(host)
+        offered = list(_offered(host))
+        yield from offered
+        yield from x86_nested_run.observe(host, _present(offered))
         for module in _FORM:
             # Another maker's module may be built in, and tells nothing.
             if vendor_module(host) in ('', module):
                 yield from _parameters(host, module)
+
+
+def _present(offered: list[Observation]) -> frozenset[str]:
+    return frozenset(
+        one.capability for one in offered if one.state is State.PRESENT
+    )
 
 
 def _ioctl(name: str, item: str) -> Source:

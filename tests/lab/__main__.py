@@ -141,8 +141,8 @@ def summary(outcome: run.Outcome) -> str:
         if finding['state'] == 'present'
     ]
     text = f'probe {probe["seconds"]:.1f} s: {" ".join(present) or "nothing"}'
-    if outcome.results.get('smoke_runs'):
-        text += f'\n        smoke: {outcome.results["smoke_runs"]}'
+    for key, runs in (outcome.results.get('smoke_runs') or {}).items():
+        text += f'\n        {key}: {runs}'
     return text
 
 

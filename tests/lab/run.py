@@ -175,6 +175,7 @@ def wrong(host: table.LabHost, results: Mapping[str, Any]) -> Iterator[str]:
             )
     if host.runs and host.emulator.arch in SMOKE_ARCHS:
         yield from doubted(report)
+        yield from unproven(host, report)
     for key, state in host.expected.items():
         found = report['capabilities'].get(key)
         if found is None:
@@ -191,6 +192,21 @@ def doubted(report: Mapping[str, Any]) -> Iterator[str]:
     for evidence in report['capabilities']['kvm']['evidence']:
         if evidence['strength'] == 'smoke' and evidence['state'] != 'present':
             yield f'a guest ran, but of it hvfilter says: {evidence["reason"]}'
+
+
+def unproven(host: table.LabHost, report: Mapping[str, Any]) -> Iterator[str]:
+    """Where guests get nested virtualization, one must have used it."""
+    if host.emulator.arch != 'amd64':
+        return
+    for key in ('nested', 'nested_slat'):
+        states = [
+            evidence['state']
+            for evidence in report['capabilities'][key]['evidence']
+            if evidence['source'] == 'nested smoke run'
+        ]
+        wanted = [host.expected[key]] if host.expected[key] == table.P else []
+        if states != wanted:
+            yield f'of a nested guest for {key} hvfilter says: {states}'
 
 
 def keep_recording(outcome: Outcome) -> None:

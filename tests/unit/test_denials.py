@@ -28,6 +28,8 @@ ASKED_SINCE = {
     (Kind.DIRECTORY, '/sys/bus/vmbus/devices'): 'bare_metal',
     (Kind.DIRECTORY, '/sys/bus/xen/devices'): 'bare_metal',
     (Kind.FILE, '/proc/bus/pci/devices'): 'bare_metal',
+    (Kind.NESTED_SMOKE, 'nested'): 'nested',
+    (Kind.NESTED_SMOKE, 'nested_slat'): 'nested_slat',
 }
 """Questions of later releases, and the capability that an earlier release's
 recording, which does not hold the answer, may show as present. Still wrong

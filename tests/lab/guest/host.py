@@ -112,19 +112,35 @@ def command(*arguments):
 
 
 def smoke(times):
-    """The measured ratios of several smoke runs."""
-    from hvfilter.host import base, live
+    """Several smoke runs: of a plain guest, and of one in a guest without and
+    with nested paging, whatever KVM offers."""
+    from hvfilter.host import live
+
+    host = live.LiveHost()
+    return {
+        'kvm': several(times, host.smoke),
+        'nested': several(times, lambda: host.nested_smoke('nested')),
+        'nested_slat': several(
+            times, lambda: host.nested_smoke('nested_slat')
+        ),
+    }
+
+
+def several(times, run_once):
+    """Outcome, ratio, nanoseconds and last step of each run."""
+    from hvfilter.host import base
     from hvfilter.probes import smoke_verdict
 
     found = []
     for _ in range(times):
         try:
-            run = live.LiveHost().smoke()
+            run = run_once()
         except base.Denied as denial:
             return str(denial)
         verdict = smoke_verdict.judge(run)
         ratio = verdict.slope and round(verdict.slope.ratio, 3)
-        found.append((verdict.outcome.value, ratio, run.elapsed_ns))
+        ending = run.steps[-1][1]
+        found.append((verdict.outcome.value, ratio, run.elapsed_ns, ending))
     return found
 
 

@@ -88,7 +88,7 @@ class GuestTest(testtools.TestCase):
         self.assertFalse(self.guest.ended_well(vcpu))
 
     def test_same_bytes_in_the_guest_as_on_the_host(self):
-        offset = smoke_x86._LOOP_OFFSET
-        end = offset + len(smoke_x86._LOOP)
-        self.assertEqual(smoke_x86._HOST[offset:end], smoke_x86._LOOP)
-        self.assertEqual(smoke_x86._LONG[offset:end], smoke_x86._LOOP)
+        offset = smoke_x86.LOOP_OFFSET
+        end = offset + len(smoke_x86.LOOP)
+        self.assertEqual(smoke_x86._HOST[offset:end], smoke_x86.LOOP)
+        self.assertEqual(smoke_x86._LONG[offset:end], smoke_x86.LOOP)

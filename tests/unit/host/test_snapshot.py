@@ -211,7 +211,7 @@ class TestComplaints(testtools.TestCase):
                 {'file': {}},
                 'file: no such member; there are: schema, origin, machine, '
                 'files, directories, stats, options, versions, groups, '
-                'cpuid, msrs, kvm, smoke, links',
+                'cpuid, msrs, kvm, smoke, nested_smoke, links',
             ),
             (
                 {'origin': {'how': 'guessed'}},
