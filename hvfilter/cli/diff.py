@@ -106,10 +106,12 @@ def _host(name: str, parsed_args: argparse.Namespace) -> Host:
 
 def _facts(host: Host, parsed_args: argparse.Namespace) -> difference.Facts:
     report = host_command.report_on(host, parsed_args)
-    return difference.Facts(report, *_nested(host))
+    return difference.Facts(report, *nested_features(host))
 
 
-def _nested(host: Host) -> tuple[nested_set.NestedSet | None, str]:
+def nested_features(
+    host: Host,
+) -> tuple[nested_set.NestedSet | None, str]:
     """The VMX or SVM features that guests get, or why they are not known."""
     try:
         features = nested_set.vmx(host.kvm_feature_msrs())

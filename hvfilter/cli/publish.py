@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from hvfilter.cli import (
     exit_codes,
+    history_keeping,
     host_command,
     host_identity,
     inputs,
@@ -23,7 +24,7 @@ from hvfilter.model import catalogue, document, form
 from hvfilter.model.finding import Finding, HostReport, State
 from hvfilter.model.problem import Problem
 from hvfilter.model.week import Week
-from hvfilter.publish import base, publishers
+from hvfilter.publish import base, publishers, state_directory
 from hvfilter.rules import traits
 
 NO_WEEK = (
@@ -62,7 +63,7 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
         """See ``cliff.command.Command``."""
         conf = placement_command.config_from_args(parsed_args)
         chosen = publishers.load(conf.hvfilter.publishers, conf)
-        report, identity = _report_and_identity(conf, parsed_args)
+        report, identity = self._report_and_identity(conf, parsed_args)
         report = overrides.as_published(
             LiveHost(smoke=False), report, parsed_args
         )
@@ -92,28 +93,38 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
             self.say(line)
         return self.list_outcomes(outcomes, dry_run=dry_run)
 
+    def _report_and_identity(
+        self, conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
+    ) -> tuple[HostReport, base.Identity]:
+        """The report and which host it describes.
 
-def _report_and_identity(
-    conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
-) -> tuple[HostReport, base.Identity]:
-    """The report and which host it describes.
+        Only a live report certainly describes this host, and is remembered.
+        """
+        if parsed_args.report is None:
+            host = host_command.host_from_args(parsed_args)
+            if isinstance(host, LiveHost):
+                identity = host_identity.identity(host, conf)
+                return self._live_report(host, parsed_args), identity
+        if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
+            raise Problem(
+                'The report may describe another host',
+                'Name its resource provider with --provider-uuid or '
+                '--provider-name.',
+            )
+        if parsed_args.report is None:
+            return host_command.report_on(host, parsed_args), base.Identity()
+        return _read(parsed_args.report), base.Identity()
 
-    Only a live report certainly describes this host.
-    """
-    if parsed_args.report is None:
-        host = host_command.host_from_args(parsed_args)
-        if isinstance(host, LiveHost):
-            identity = host_identity.identity(host, conf)
-            return host_command.report_on(host, parsed_args), identity
-    if not conf.hvfilter.provider_uuid and not conf.hvfilter.provider_name:
-        raise Problem(
-            'The report may describe another host',
-            'Name its resource provider with --provider-uuid or '
-            '--provider-name.',
-        )
-    if parsed_args.report is None:
-        return host_command.report_on(host, parsed_args), base.Identity()
-    return _read(parsed_args.report), base.Identity()
+    def _live_report(
+        self, host: LiveHost, parsed_args: argparse.Namespace
+    ) -> HostReport:
+        if parsed_args.dry_run:
+            return host_command.report_on(host, parsed_args)
+        recording = history_keeping.recording_of(host)
+        report = host_command.report_on(recording, parsed_args)
+        directory = state_directory.StateDirectory(state_directory.default())
+        history_keeping.keep(recording, report, directory, self.say)
+        return report
 
 
 def _read(path: str) -> HostReport:

@@ -64,7 +64,11 @@ class Record(host_command.HostCommand, Command):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""
         host = host_command.host_from_args(parsed_args)
-        redaction = None if parsed_args.keep_names else Redaction(_names(host))
+        redaction = (
+            None
+            if parsed_args.keep_names
+            else Redaction(names_to_redact(host))
+        )
         recording = RecordingHost(host, redaction)
         report = host_command.report_on(recording, parsed_args)
         if parsed_args.nova_release is not None:
@@ -128,7 +132,7 @@ def _changed(before: HostReport, after: HostReport) -> list[str]:
     ]
 
 
-def _names(host: Host) -> tuple[str, ...]:
+def names_to_redact(host: Host) -> tuple[str, ...]:
     """The names of the recorded host, to be redacted."""
     known = own_names.names(host)
     return (*known, *live_names()) if host.origin == 'live' else known

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from hvfilter.host.base import Denied, Host
 
+FIRMWARE_VERSION = '/sys/class/dmi/id/bios_version'
+
 FILES = (
     '/proc/cmdline',
     '/proc/cpuinfo',
@@ -21,6 +23,7 @@ FILES = (
     '/sys/hypervisor/type',
     '/sys/class/dmi/id/sys_vendor',
     '/sys/class/dmi/id/product_name',
+    FIRMWARE_VERSION,
     '/proc/sysinfo',
     '/proc/device-tree/hypervisor/compatible',
 )

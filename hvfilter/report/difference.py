@@ -66,7 +66,7 @@ def compare(first: Facts, second: Facts) -> Iterator[Line]:
 
 
 def _capability(first: Finding, second: Finding) -> Line:
-    states = _state_text(first), _state_text(second)
+    states = state_text(first), state_text(second)
     differs = states[0] != states[1]
     reasons = (
         f'{which}: {finding.reason}'
@@ -77,7 +77,8 @@ def _capability(first: Finding, second: Finding) -> Line:
     return Line(first.capability, *states, why, differs)
 
 
-def _state_text(finding: Finding) -> str:
+def state_text(finding: Finding) -> str:
+    """The state, and where it was lost."""
     if finding.state is State.PRESENT:
         return State.PRESENT.value
     return f'{finding.state.value} at {finding.deciding.stage.value}'
