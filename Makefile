@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd dist clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd dist docs release-check clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -24,6 +24,8 @@ help:
 	@echo 'make cloud  that OpenStack with hvfilter in it, to play with'
 	@echo 'make systemd  the agent as a service, under systemd of Debian 12 and 13'
 	@echo 'make dist   the source distribution and the wheel, in dist'
+	@echo 'make docs   the documentation and the man pages, in doc/build'
+	@echo 'make release-check  all that a release needs, as one table'
 	@echo 'make clean  remove what the above made'
 
 demo:
@@ -71,6 +73,12 @@ systemd:
 
 dist:
 	@tools/in-env test python tools/dist.py
+
+docs:
+	@tools/in-env docs python tools/docs.py
+
+release-check:
+	@"$$(tools/find-python)" tools/release_check.py $(ONLY)
 
 clean:
 	rm -rf .make-venv* .systemd .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a virtual environment of this checkout, or bring it up to date.
 
-``environment.py demo|fleet|lab|test`` installs hvfilter in editable mode into
+``environment.py demo|docs|fleet|lab|test``
+installs hvfilter in editable mode into
 ``.make-venv`` with what that purpose needs; ``environment.py cloud`` makes
 ``.make-venv-cloud`` with all of OpenStack and without hvfilter, which ``make
 e2e`` installs there as a user does; ``environment.py 2023.1``, or another
@@ -34,6 +35,7 @@ FUNCTIONAL = 'functional-requirements.txt'
 # Each holds all of the one before it, so that is content with either.
 REQUIREMENTS = {
     'lab': ('requirements.txt',),
+    'docs': ('requirements.txt', 'doc/requirements.txt'),
     'demo': ('requirements.txt', FUNCTIONAL),
     'fleet': ('requirements.txt', FUNCTIONAL, 'fleet-requirements.txt'),
     'cloud': (FUNCTIONAL, 'cloud-requirements.txt'),
@@ -46,6 +48,7 @@ REQUIREMENTS = {
 }
 SATISFIED_BY = {
     'lab': ('lab', 'demo', 'test'),
+    'docs': ('docs',),
     'demo': ('demo', 'test'),
     'fleet': ('fleet',),
     'cloud': ('cloud',),

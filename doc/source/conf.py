@@ -12,7 +12,8 @@ author = 'hvfilter contributors'
 
 extensions = [
     'catalogue',
-    'openstackdocstheme',
+    'cliff.sphinxext',
+    'log_messages',
     'oslo_config.sphinxext',
     'remedies',
     'rooms',
@@ -20,8 +21,22 @@ extensions = [
     'supported',
 ]
 root_doc = 'index'
-html_theme = 'openstackdocs'
-html_theme_options = {'display_badge': False, 'display_toc': True}
-openstackdocs_auto_name = False
-openstackdocs_auto_version = False
-pygments_style = 'native'
+html_theme = 'furo'
+html_title = 'hvfilter'
+exclude_patterns = ['asking/*', 'probe/*', '**/*.inc']
+man_pages = [
+    (
+        'man/hvfilter',
+        'hvfilter',
+        'virtualization capabilities of OpenStack compute hosts',
+        [author],
+        1,
+    ),
+    (
+        'man/hvfilter-status',
+        'hvfilter-status',
+        'check hvfilter on an OpenStack controller',
+        [author],
+        1,
+    ),
+]

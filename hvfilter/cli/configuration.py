@@ -41,8 +41,8 @@ def add_arguments(parser: argparse._ActionsContainer) -> None:
         (
             ('--config-dir',),
             '<directory>',
-            'Directory whose *.conf files are read after the files; may be '
-            'repeated',
+            'Directory whose files with names in .conf are read after the '
+            'files; may be repeated',
         ),
         (('--nova-conf',), '<path>', argparse.SUPPRESS),
     ):

@@ -80,11 +80,11 @@ def _agent(cloud: Cloud) -> None:
     wheel = str(cloud.wheel)
     for line in (
         'python3 -m venv /opt/hvfilter',
-        '/opt/hvfilter/bin/pip install hvfilter',
+        '/opt/hvfilter/bin/pip install "$HVFILTER"',
     ):
         by_the_book('install.rst', line)
         cloud.tell(f'$ {line}')
-        words = [wheel if w == 'hvfilter' else w for w in line.split()]
+        words = line.replace('"$HVFILTER"', wheel).split()
         on(cloud, 'qemu', *words)
     python = str(AGENT / 'bin' / 'python')
     on(cloud, 'qemu', python, '-c', 'import nova', status=1)

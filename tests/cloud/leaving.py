@@ -91,7 +91,7 @@ def _runs(cloud: Cloud) -> None:
 
 
 def remove(cloud: Cloud) -> str:
-    """By "Removing hvfilter" in publishing.rst; and nothing comes back.
+    """By removing.rst; and nothing comes back.
 
     Nobody publishes by itself here, and nova-compute was restarted when the
     provider.yaml was removed: the first two steps are done.
@@ -99,7 +99,7 @@ def remove(cloud: Cloud) -> str:
     flavor = guests.flavor(cloud, {'hvfilter:nested': 'required'})
     cloud.policy = None
     cloud.restart('nova-scheduler')
-    command = by_the_book('publishing.rst', 'hvfilter withdraw --all')
+    command = by_the_book('removing.rst', 'hvfilter withdraw --all')
     words = (*command.split()[1:], '--yes')
     refusal = cloud.hvfilter(*words, status=1)
     if flavor not in refusal and 'flavor' not in refusal:
