@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from tests.cloud import (
     agents,
+    asking,
     failures,
     guests,
     installing,
@@ -38,6 +39,8 @@ ALL: tuple[tuple[str, Check], ...] = (
     ('required and forbidden', landing.landing),
     ('nobody can', landing.nobody),
     ('multi-create', landing.multi_create),
+    ('an operator asks the cloud', asking.ask),
+    ('hvfilter-status', asking.status),
     ('resize', moving.resize),
     ('cold migration', moving.cold_migration),
     ('live migration', moving.live_migration),
