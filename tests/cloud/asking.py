@@ -37,13 +37,13 @@ def ask(cloud: Cloud) -> str:
     ]
     _same(
         {(row['Kind'], row['Problem']) for row in found},
-        {('flavor', 'no host')},
+        {('flavor', 'contradiction')},
         f'audit, of flavor {impossible}',
     )
     return (
         f'nested: {", ".join(sorted(NESTED))}; a guest of that flavor lands '
         f'on {landed}; {total["More Servers"]} more fit; audit finds the '
-        'flavor that no host can serve, and no server out of place'
+        'flavor that contradicts itself, and no server out of place'
     )
 
 

@@ -16,6 +16,7 @@ from nova.db.main import api as main_database
 from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_upgradecheck.upgradecheck import Code, Result
+from oslo_utils import importutils
 
 from hvfilter.placement import flavors as own
 from hvfilter.rules.spelling import meant_for_us
@@ -38,6 +39,10 @@ _UNREADABLE = (
 
 def configure() -> None:
     """Make Nova's databases known, as its own commands do."""
+    # Nova's databases look at these options (nova/config.py).
+    profiler = importutils.try_import('osprofiler.opts')
+    if profiler:
+        profiler.set_defaults(CONF)
     api_database.configure(CONF)
     main_database.configure(CONF)
 

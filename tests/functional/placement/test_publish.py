@@ -39,6 +39,10 @@ def writes(request):
     return request.method == 'PUT' and request.path.endswith('/traits')
 
 
+COLUMNS = ('-c', 'Publisher', '-c', 'Trait', '-c', 'Change')
+"""Rows instead of a document, in which the number of requests stands."""
+
+
 class CommandTestCase(base.PlacementTestCase):
     """Placement behind a proxy, Keystone, a report and a configuration."""
 
@@ -103,6 +107,7 @@ class CommandTestCase(base.PlacementTestCase):
             'placement',
             '--format',
             'json',
+            *COLUMNS,
             *more,
         ]
 

@@ -54,7 +54,7 @@ class WithdrawTest(test_publish.CommandTestCase):
         self.assertEqual(catalogue.STATE_TRAITS, self.known())
 
     def test_withdraw_when_this_host(self):
-        chosen = ('--provider-name', self.NAME)
+        chosen = ('--provider-name', self.NAME, *test_publish.COLUMNS)
         told = self.publish(*chosen, '--dry-run')
         self.assertEqual(0, told.returncode, told.stderr)
         self.assert_untouched()
