@@ -7,11 +7,14 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cliff.lister import Lister
-
-from hvfilter.cli import configuration, exit_codes, host_command, inputs
+from hvfilter.cli import (
+    configuration,
+    document_lister,
+    exit_codes,
+    host_command,
+    inputs,
+)
 from hvfilter.host.base import Denied, Host
-from hvfilter.model import form
 from hvfilter.report import difference, difference_document
 from hvfilter.rules import nested_set
 
@@ -21,7 +24,7 @@ SAME = 0
 DIFFERENT = 1
 
 
-class Diff(host_command.HostCommand, Lister):
+class Diff(host_command.HostCommand, document_lister.DocumentLister):
     """Compare two hosts, or two recordings of hosts.
 
     Shows the capabilities that differ and the virtualization features that
@@ -74,21 +77,11 @@ class Diff(host_command.HostCommand, Lister):
             line.cells for line in lines if line.differs or parsed_args.all
         ]
 
-    def produce_output(
-        self,
-        parsed_args: argparse.Namespace,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-    ) -> int:
-        """See ``cliff.lister.Lister``: json gets hvfilter/diff/1."""
-        if parsed_args.formatter == 'json' and not parsed_args.columns:
-            whole = difference_document.to_document(
-                *self._hosts, everything=parsed_args.all
-            )
-            self.app.stdout.write(form.dumps(whole))
-            return 0
-        status: int = super().produce_output(parsed_args, column_names, data)
-        return status
+    def document(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """hvfilter/diff/1"""
+        return difference_document.to_document(
+            *self._hosts, everything=parsed_args.all
+        )
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """See ``cliff.command.Command``."""

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cliff.lister import Lister
-
-from hvfilter.cli import exit_codes
+from hvfilter.cli import document_lister, exit_codes
 from hvfilter.model import form
 from hvfilter.model.plain import plain
 from hvfilter.model.problem import Problem
@@ -23,7 +21,7 @@ _AGO = re.compile(r'(\d{1,6})([hdw])')
 _HOURS = {'h': 1, 'd': 24, 'w': 7 * 24}
 
 
-class ShowHistory(Lister):
+class ShowHistory(document_lister.DocumentLister):
     """Show what changed on this host, when and why.
 
     "hvfilter publish" remembers each change of the processor, kernel,
@@ -75,20 +73,9 @@ class ShowHistory(Lister):
             tuple(map(plain, entry.cells)) for entry in self._history.entries
         ]
 
-    def produce_output(
-        self,
-        parsed_args: argparse.Namespace,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-    ) -> int:
-        """See ``cliff.lister.Lister``: json gets hvfilter/history/1."""
-        if parsed_args.formatter == 'json' and not parsed_args.columns:
-            self.app.stdout.write(
-                form.dumps(history.to_document(self._history))
-            )
-            return 0
-        status: int = super().produce_output(parsed_args, column_names, data)
-        return status
+    def document(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """hvfilter/history/1"""
+        return history.to_document(self._history)
 
 
 def _read(directory: state_directory.StateDirectory) -> history.History:

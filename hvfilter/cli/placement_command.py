@@ -4,22 +4,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cliff.lister import Lister
 from oslo_config import cfg
 
 from hvfilter.cli import configuration as config_files
-from hvfilter.cli import exit_codes
+from hvfilter.cli import document_lister, exit_codes
 from hvfilter.conf import agent
 from hvfilter.host.live import LiveHost
-from hvfilter.model import form
 from hvfilter.model.plain import plain
 from hvfilter.publish import base, outcome_document
 
 
-class PlacementCommand(config_files.ConfigCommand, Lister):
+class PlacementCommand(
+    config_files.ConfigCommand, document_lister.DocumentLister
+):
     """A command that changes Placement and lists the changes."""
 
     error_status = exit_codes.FAILED
@@ -94,23 +94,15 @@ class PublisherCommand(PlacementCommand):
         columns = ('Publisher', 'Trait', 'Change')
         return columns, change_rows(outcomes)
 
-    def produce_output(
-        self,
-        parsed_args: argparse.Namespace,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-    ) -> int:
-        """See ``cliff.lister.Lister``: json gets hvfilter/publish/1."""
-        if self._outcomes is not None and (
-            parsed_args.formatter == 'json' and not parsed_args.columns
-        ):
-            whole = outcome_document.to_document(
-                self._outcomes, dry_run=self._dry_run, status=self.status
-            )
-            self.app.stdout.write(form.dumps(whole))
-            return 0
-        status: int = super().produce_output(parsed_args, column_names, data)
-        return status
+    def document(
+        self, parsed_args: argparse.Namespace
+    ) -> dict[str, Any] | None:
+        """hvfilter/publish/1, where publishers ran."""
+        if self._outcomes is None:
+            return None
+        return outcome_document.to_document(
+            self._outcomes, dry_run=self._dry_run, status=self.status
+        )
 
 
 def seconds(text: str) -> float:

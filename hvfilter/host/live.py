@@ -116,13 +116,13 @@ class LiveHost(base.Host):
     def _smoke(self) -> facts.SmokeRun:
         """Milliseconds; at most ``smoke.LIMIT_NS``, unless KVM itself hangs.
 
-        :raises Denied: ECANCELED when told not to run, EOPNOTSUPP when
+        :raises Denied: ECANCELED when switched off, EOPNOTSUPP when
             there is no guest for this architecture, and what opening
             /dev/kvm met
         """
         what = str(questions.SMOKE)
         if not self._run_guests:
-            raise base.Denied(what, 'ECANCELED', 'told not to run')
+            raise base.Denied(what, 'ECANCELED', 'switched off by --no-smoke')
         arch = self.machine().arch
         guest = SMOKE_GUESTS.get(arch)
         if guest is None:
@@ -133,12 +133,12 @@ class LiveHost(base.Host):
     def _nested_smoke(self, capability: str) -> facts.SmokeRun:
         """As :meth:`_smoke`; whether it is to be tried, the probe decides.
 
-        :raises Denied: ECANCELED when told not to run, EOPNOTSUPP when KVM
+        :raises Denied: ECANCELED when switched off, EOPNOTSUPP when KVM
             offers guests neither SVM nor VMX, and what opening /dev/kvm met
         """
         what = str(questions.nested_smoke(capability))
         if not self._run_guests:
-            raise base.Denied(what, 'ECANCELED', 'told not to run')
+            raise base.Denied(what, 'ECANCELED', 'switched off by --no-smoke')
         with kvm.Device(self._kvm) as device:
             guest = NESTED_GUESTS.get((_extension(device), capability))
             if guest is None:

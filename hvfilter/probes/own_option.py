@@ -35,7 +35,7 @@ def find(
 ) -> OwnOption | None:
     """``[hvfilter]`` and a name; None where no file sets it.
 
-    :param options: tells which files nova-compute reads
+    :param options: which files nova-compute reads
     """
     found = None
     try:

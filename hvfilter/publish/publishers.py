@@ -76,7 +76,7 @@ def _unexpected(name: str, error: Exception) -> Problem:
     """For any other exception; its text may contain a secret."""
     LOG.debug('The publisher %s failed', name, exc_info=error)
     return Problem(
-        f'The publisher {name} problem unexpectedly: {type(error).__name__}',
+        f'The publisher {name} failed unexpectedly: {type(error).__name__}',
         'This is a bug in the publisher: run this command with --debug and '
         'report the traceback.',
         code='bug',

@@ -60,6 +60,7 @@ class DistributionTest(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
         if run(ROOT, 'git', 'rev-parse', '--git-dir').returncode:
+            # One of the three that are compared is made by git.
             self.skipTest('this is no git checkout')
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
 

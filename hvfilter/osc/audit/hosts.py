@@ -24,7 +24,7 @@ class Hosts:
     """The hosts of a fleet.
 
     :ivar policies: under which they are judged
-    :ivar kinds: one host of each kind that the filter can tell from others
+    :ivar kinds: one host of each kind that the filter distinguishes
     """
 
     def __init__(self, hosts: Iterable[Host], policies: Policies) -> None:

@@ -126,7 +126,8 @@ class SmokeTest(testtools.TestCase):
         host = live.LiveHost(smoke=False)
         denial = self.assertRaises(base.Denied, host.smoke)
         self.assertEqual(
-            ('ECANCELED', 'told not to run'), (denial.error, denial.text)
+            ('ECANCELED', 'switched off by --no-smoke'),
+            (denial.error, denial.text),
         )
 
     def _pace(self):

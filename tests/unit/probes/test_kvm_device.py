@@ -130,7 +130,7 @@ class TestNotOpen(KvmTestCase):
         self.assertEqual(1, len(self.kvm(look)))
 
 
-TOLD_NOT_TO = Refusal('ECANCELED', '', 'told not to run')
+TOLD_NOT_TO = Refusal('ECANCELED', '', 'switched off by --no-smoke')
 UNSETTLED = (
     timed(10, 0.5),
     failed('create_vm', 'ENOMEM'),
@@ -348,7 +348,10 @@ class TestOpen(KvmTestCase):
 
     def test_unknown_when_no_guest_was_run(self):
         for refusal, remedy in (
-            (Refusal('ECANCELED', '', 'told not to run'), 'let the smoke run'),
+            (
+                Refusal('ECANCELED', '', 'switched off by --no-smoke'),
+                'let the smoke run',
+            ),
             (Refusal('EOPNOTSUPP'), ''),
             (Refusal('EACCES'), ''),
             (None, 'record the host again'),
