@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from hvfilter.host import facts, kvm, nested_guest, smoke
+from hvfilter.host import facts, kvm, nested_guest, pace, smoke
+from hvfilter.host.pace import Pace, Slope
 
 
 class Outcome(enum.Enum):
@@ -38,7 +39,7 @@ class SmokeVerdict:
 
     outcome: Outcome
     text: str
-    slope: smoke.Slope | None = None
+    slope: Slope | None = None
 
 
 def judge(run: facts.SmokeRun) -> SmokeVerdict:
@@ -53,8 +54,8 @@ def judge(run: facts.SmokeRun) -> SmokeVerdict:
 def _judge(run: facts.SmokeRun) -> SmokeVerdict:
     if not run.steps:
         return SmokeVerdict(Outcome.INCONCLUSIVE, 'no guest was started')
-    pace, slope = smoke.pace(run.samples)
-    if pace is smoke.Pace.EMULATED and slope is not None:
+    speed, slope = pace.classify(run.samples)
+    if speed is Pace.EMULATED and slope is not None:
         text = f'each guest instruction is emulated: {_compared(slope)}'
         return SmokeVerdict(Outcome.EMULATED, text, slope)
     step, outcome = run.steps[-1]
@@ -65,7 +66,7 @@ def _judge(run: facts.SmokeRun) -> SmokeVerdict:
             f'{step} ended with {outcome}',
             slope,
         )
-    if pace is smoke.Pace.NATIVE and slope is not None:
+    if speed is Pace.NATIVE and slope is not None:
         text = f'executed by the processor: {_compared(slope)}'
         return SmokeVerdict(Outcome.NATIVE, text, slope)
     if not run.samples:
@@ -94,7 +95,7 @@ def _proves_failure(step: str, outcome: str) -> bool:
     )
 
 
-def _compared(slope: smoke.Slope) -> str:
+def _compared(slope: Slope) -> str:
     return (
         f'{slope.guest_ns:,.2f} ns an iteration, {slope.host_ns:.2f} ns on '
         f'the host, {slope.ratio:,.1f} times as long'

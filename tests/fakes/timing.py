@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import random
 
-from hvfilter.host import facts, smoke
+from hvfilter.host import facts, pace
 
 
 @dataclasses.dataclass
@@ -33,7 +33,7 @@ class TimedMachine:
         samples: list[facts.Sample] = []
         elapsed = 0.0
         while True:
-            length = smoke.next_length(samples, int(elapsed))
+            length = pace.next_length(samples, int(elapsed))
             if length is None:
                 return tuple(samples)
             guest = self.fixed_ns + length * self.guest_ns

@@ -8,7 +8,7 @@ from unittest import mock
 
 import testtools
 
-from hvfilter.host import base, facts, live, smoke
+from hvfilter.host import base, facts, live, pace
 
 
 class FilesTest(testtools.TestCase):
@@ -134,13 +134,13 @@ class SmokeTest(testtools.TestCase):
         run = self._smoke()
         self.assertEqual(('create_vm', 'ok'), run.steps[0])
         if all(outcome in ('ok', 'IO', 'MMIO') for _, outcome in run.steps):
-            return smoke.pace(run.samples)[0]
+            return pace.classify(run.samples)[0]
         return None
 
     def test_settled_when_run_here(self):
         # A busy machine may leave one run or another open.
         paces = {self._pace() for _ in range(3)}
-        self.assertNotEqual({smoke.Pace.UNSETTLED}, paces)
+        self.assertNotEqual({pace.Pace.UNSETTLED}, paces)
 
     def _growth(self):
         """Pages mapped in five runs and not given back."""

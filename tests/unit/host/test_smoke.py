@@ -6,116 +6,10 @@ import pathlib
 from unittest import mock
 
 import testtools
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hvfilter.host import base, deadline, facts, kvm, live, smoke
+from hvfilter.host import base, deadline, kvm, live, pace, smoke
 from tests.fakes import processors
 from tests.fakes.kvm import FakeKvm
-from tests.fakes.timing import TimedMachine
-
-SLOTS = {
-    'slice_ns': st.sampled_from([0, 1e6, 4e6, 100e6]),
-    'seed': st.integers(),
-}
-
-
-class PaceTest(testtools.TestCase):
-    def _pace(self, machine):
-        return smoke.pace(machine.samples())[0]
-
-    def test_native_when_on_hardware(self):
-        machine = TimedMachine(10_000, 0.55, 0.55)
-        self.assertIs(smoke.Pace.NATIVE, self._pace(machine))
-
-    def test_native_when_a_run_costs_milliseconds(self):
-        for fixed in (1.5e6, 6e6, 20e6):
-            machine = TimedMachine(fixed, 6, 4.5)
-            self.assertIs(smoke.Pace.NATIVE, self._pace(machine), fixed)
-
-    def test_emulated_when_each_instruction_is_emulated(self):
-        samples = TimedMachine(20_000, 1400, 0.55).samples()
-        pace, slope = smoke.pace(samples)
-        self.assertIs(smoke.Pace.EMULATED, pace)
-        self.assertTrue(1500 < slope.ratio < 5000, slope)
-
-    def test_few_milliseconds_when_emulated(self):
-        samples = TimedMachine(20_000, 1400, 0.55).samples()
-        self.assertTrue(sum(s.guest_ns for s in samples) < 15e6)
-
-    def test_unsettled_when_the_ratio_lies_between(self):
-        machine = TimedMachine(10_000, 11, 0.55)
-        self.assertIs(smoke.Pace.UNSETTLED, self._pace(machine))
-
-    def test_unsettled_when_there_are_no_samples(self):
-        self.assertEqual((smoke.Pace.UNSETTLED, None), smoke.pace(()))
-
-    def test_unsettled_when_only_one_length_is_slow(self):
-        samples = [facts.Sample(1, 10_000, 400)] * 3
-        samples += [facts.Sample(512, 5_000_000, 680)] * 3
-        self.assertIs(smoke.Pace.UNSETTLED, smoke.pace(samples)[0])
-
-    def test_unsettled_when_the_times_of_a_length_do_not_agree(self):
-        """Even growth alone does not show emulation: each of the lengths
-        must have been measured twice alike."""
-        for length in (None, 1024, 2048, 4096, 8192):
-            samples = [facts.Sample(1, 10_000, 60)] * 3
-            for n in (1024, 2048, 4096, 8192):
-                best = n * 100 + 10_000
-                second = best * 1.4 if length in (None, n) else best
-                samples += [
-                    facts.Sample(n, int(taken), n // 2)
-                    for taken in (best, second)
-                ]
-            pace, slope = smoke.pace(samples)
-            self.assertIs(smoke.Pace.UNSETTLED, pace, length)
-            self.assertGreater(slope.ratio, smoke.EMULATED_AT_LEAST)
-
-    def test_order_of_samples_does_not_matter(self):
-        samples = TimedMachine(20_000, 1400, 0.55).samples()
-        self.assertEqual(
-            smoke.pace(samples), smoke.pace(tuple(reversed(samples)))
-        )
-
-    @given(
-        fixed=st.floats(5e3, 25e6),
-        host=st.floats(0.2, 8),
-        ratio=st.floats(0.9, 3),
-        busy=st.floats(0, 1),
-        **SLOTS,
-    )
-    def test_never_emulated_when_native_however_busy(
-        self, fixed, host, ratio, busy, slice_ns, seed
-    ):
-        machine = TimedMachine(fixed, host * ratio, host, slice_ns, busy, seed)
-        self.assertIsNot(smoke.Pace.EMULATED, self._pace(machine))
-
-    @given(
-        fixed=st.floats(5e3, 25e6),
-        guest=st.floats(200, 20_000),
-        busy=st.floats(0, 1),
-        **SLOTS,
-    )
-    def test_never_native_when_emulated_however_busy(
-        self, fixed, guest, busy, slice_ns, seed
-    ):
-        machine = TimedMachine(fixed, guest, 0.5, slice_ns, busy, seed)
-        self.assertIsNot(smoke.Pace.NATIVE, self._pace(machine))
-
-    @given(
-        fixed=st.floats(0, 1e9),
-        guest=st.floats(0, 1e6),
-        host=st.floats(0, 100),
-    )
-    def test_bounded_whatever_the_machine(self, fixed, guest, host):
-        samples = TimedMachine(fixed, guest, host).samples()
-        spent = sum(s.guest_ns + s.host_ns for s in samples)
-        # The first two lengths are run before anything is known.
-        known = 2 * smoke.REPEATS
-        unknown = sum(s.guest_ns + s.host_ns for s in samples[:known])
-        self.assertTrue(spent < unknown + 20 * smoke.LIMIT_NS)
-        self.assertTrue(len(samples) < 20 * smoke.REPEATS)
-
 
 GUESTS = {
     'x86_64': (processors.X86, ('real_mode', 'long_mode'), 'IO'),
@@ -229,9 +123,9 @@ class RunTest(testtools.TestCase):
 
     def test_another_attempt_when_one_was_broken_off(self):
         error = OSError(errno.EINTR, os.strerror(errno.EINTR))
-        settled = (smoke.Pace.NATIVE, None)
+        settled = (pace.Pace.NATIVE, None)
         for broken_off in (0, 3):
-            with mock.patch.object(smoke, 'pace', return_value=settled):
+            with mock.patch.object(pace, 'classify', return_value=settled):
                 run = self._run(attempts=3, ends={broken_off: error})
             self.assertEqual(2, run.attempts)
             self.assertEqual(('el1', 'MMIO'), run.steps[-1])
@@ -242,10 +136,10 @@ class RunTest(testtools.TestCase):
             self.assertEqual(1, run.attempts)
 
     def test_several_attempts_when_the_speed_stays_doubtful(self):
-        doubtful = (smoke.Pace.UNSETTLED, None)
+        doubtful = (pace.Pace.UNSETTLED, None)
         with (
-            mock.patch.object(smoke, 'pace', return_value=doubtful),
-            mock.patch.object(smoke, 'next_length', side_effect=[1, None] * 9),
+            mock.patch.object(pace, 'classify', return_value=doubtful),
+            mock.patch.object(pace, 'next_length', side_effect=[1, None] * 9),
         ):
             run = self._run(attempts=3)
         self.assertEqual(3, run.attempts)
