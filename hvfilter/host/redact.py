@@ -39,9 +39,9 @@ _COMMON_WORDS = frozenset(
     amd arm arm64 auto bochs bridge cloud compute cpu cpuinfo dell dev etc
     guest host host-model host-passthrough hygon hyperv hypervisor intel
     iommu ioapic kernel kvm kvm_amd kvm_intel lenovo libvirt linux machine
-    microsoft misc module nested never none nova nova-compute null off
-    openstack proc qemu root sev smmu snp svm sys system tdx tun vhost
-    vhost-net virt vm vmware vmx vtx xen
+    microsoft misc mmio module nested never none nova nova-compute null off
+    openstack proc qemu root sev smmu snp svm sys system tdx timeout timing
+    tun vhost vhost-net virt vm vmware vmx vtx xen
     """,
     )
 )
@@ -131,10 +131,11 @@ class Redaction:
             },
         )
 
-    @staticmethod
-    def _question(question: Question[Any], paths: _Paths) -> Question[Any]:
+    def _question(
+        self, question: Question[Any], paths: _Paths
+    ) -> Question[Any]:
         if question.kind not in _OF_PATHS:
-            return question
+            return Question(question.kind, self._plain(question.key))
         return Question(question.kind, (paths.path(question.key[0]),))
 
     def _answer(
@@ -151,6 +152,23 @@ class Redaction:
             return self._options(answer)
         if kind is Kind.CPUID and key[1] in SECRET_LEAVES:
             return CpuidRegs(0, 0, 0, 0)
+        return self._plain(answer)
+
+    def _plain(self, answer: Any) -> Any:
+        """An answer of any other kind, without the machine's names."""
+        if isinstance(answer, str):
+            return self.name(answer)
+        if isinstance(answer, tuple):
+            return tuple(map(self._plain, answer))
+        if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
+            fields = dataclasses.fields(answer)
+            return dataclasses.replace(
+                answer,
+                **{
+                    f.name: self._plain(getattr(answer, f.name))
+                    for f in fields
+                },
+            )
         return answer
 
     def content(self, path: str, data: bytes) -> bytes:
@@ -394,7 +412,7 @@ _CHANGES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
 
 # Options
 
-_OPTION_WORD = re.compile(r'[-+!]?[\w.:=$-]{0,64}')
+_OPTION_WORD = re.compile(rf'[-+!]?(?:[\w.:=$-]|{re.escape(GONE)}){{0,64}}')
 
 
 def _option(name: str, value: str) -> str:
@@ -414,7 +432,7 @@ def _option(name: str, value: str) -> str:
     )
 
 
-_OPTION_PATH = re.compile(r'/[\w./$-]+')
+_OPTION_PATH = re.compile(rf'/(?:[\w./$-]|{re.escape(GONE)})+')
 
 
 def _command(value: str) -> str:
