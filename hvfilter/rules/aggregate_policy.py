@@ -14,17 +14,15 @@ from typing import Any
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Mode, Policy, WhenUnknown
-from hvfilter.rules import possible, requests
+from hvfilter.rules import possible, requests, spelling
 
 SCOPE = 'hvfilter:'
 """Of aggregate metadata keys."""
 
-_OURS = SCOPE[:-1]
-
 
 def is_ours(key: object) -> bool:
-    """Also if it was only meant to be: ' HVFILTER:mode'."""
-    return isinstance(key, str) and key.strip()[: len(_OURS)].lower() == _OURS
+    """Also if it was only meant to be: ' HVFILTER:mode', 'hv_filter:mode'."""
+    return isinstance(key, str) and spelling.resembles_scope(key)
 
 
 def values(
@@ -86,7 +84,7 @@ def combine(base: Policy, found: Iterable[Mapping[str, Any]]) -> Policy:
 
 def _keys(value: str) -> tuple[str, ...]:
     keys = dict.fromkeys(
-        word.strip() for word in value.split(',') if word.strip()
+        word.strip().lower() for word in value.split(',') if word.strip()
     )
     for key in keys:
         if key not in catalogue.BY_KEY:

@@ -22,6 +22,33 @@ class AggregatePolicyTest(testtools.TestCase):
         self.assertEqual({'required': ('nested',)}, found)
         self.assertEqual([], self.complaints)
 
+    def test_values_in_any_case_count(self):
+        found = self.values(
+            {'hvfilter:required': 'KVM, Nested', 'hvfilter:mode': 'Permissive'}
+        )
+        self.assertEqual(
+            {'required': ('kvm', 'nested'), 'mode': Mode.PERMISSIVE}, found
+        )
+        self.assertEqual([], self.complaints)
+
+    def test_keys_that_only_resemble_ours_are_named(self):
+        keys = ('HVFILTER:mode', ' hvfilter:mode', 'hvfilter:mode ')
+        keys += ('hvfilter: mode', 'hvfilter:Mode', 'hvfilter.mode')
+        keys += ('hv_filter:mode', 'hv-filter:mode', 'hvfilter')
+        for number, key in enumerate(keys, 1):
+            self.assertEqual({}, self.values({key: 'permissive'}))
+            self.assertEqual(number, len(self.complaints), key)
+            self.assertIn(f'{key}=permissive', self.complaints[-1])
+
+    def test_keys_of_others_are_theirs(self):
+        for key in (
+            'hvfilters:mode',
+            'company:hvfilter',
+            'trait:CUSTOM_HVFILTER_NESTED',
+        ):
+            self.assertEqual({}, self.values({key: 'required'}))
+        self.assertEqual([], self.complaints)
+
     def test_the_stricter_value_applies(self):
         found = [
             self.values(
