@@ -556,6 +556,13 @@ BY_KEY: Mapping[str, Capability] = types.MappingProxyType(
     {capability.key: capability for capability in CATALOGUE}
 )
 
+KVM_GUESTS_ONLY: frozenset[str] = frozenset(
+    capability.key
+    for capability in CATALOGUE
+    if {Stage.KVM, Stage.NOVA} <= set(capability.stages)
+)
+"""What guests get only where Nova starts them under KVM."""
+
 BUILT_ON: Mapping[str, frozenset[str]] = types.MappingProxyType(
     {
         'sev_es': frozenset({'sev'}),

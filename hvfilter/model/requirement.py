@@ -44,6 +44,14 @@ class Requirement:
     words: str
     explicit: bool = True
 
+    @property
+    def needs_kvm(self) -> bool:
+        """Whether only a guest under KVM can have what is required."""
+        return (
+            self.demand is Demand.REQUIRED
+            and self.capability in catalogue.KVM_GUESTS_ONLY
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class InvalidRequest:
@@ -97,6 +105,14 @@ class Requirements:
             if item.demand is not Demand.FORBIDDEN
         )
         return keys.union(*(catalogue.BUILT_ON.get(k, ()) for k in keys))
+
+    @property
+    def architecture_words(self) -> str:
+        """The image property that sets :attr:`architecture`."""
+        name = 'hw_architecture'
+        if self.emulation_architecture:
+            name = 'hw_emulation_architecture'
+        return f'{name}={self.architecture}'
 
     @property
     def hard(self) -> bool:

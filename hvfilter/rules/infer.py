@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from hvfilter.model import catalogue
-from hvfilter.model.catalogue import Arch, Stage, Vendor
+from hvfilter.model.catalogue import Arch, Vendor
 from hvfilter.model.policy import Policy, WhenUnknown
 from hvfilter.model.verdict import HostCapabilities
 
@@ -29,13 +29,6 @@ _LONGEST_CPU_INFO = 1 << 20
 """Nova's column holds 64 KiB; what is longer is none of Nova's."""
 
 _ALL = frozenset(catalogue.BY_KEY)
-
-_NEEDS_KVM = frozenset(
-    capability.key
-    for capability in catalogue.CATALOGUE
-    if {Stage.KVM, Stage.NOVA} <= set(capability.stages)
-)
-"""What guests get only where Nova starts them under KVM."""
 
 _VENDORS = {
     'Intel': Vendor.INTEL,
@@ -198,7 +191,7 @@ def absent(facts: HostFacts) -> frozenset[str]:
     if facts.virtual:
         gone.add('bare_metal')
     if facts.native is not None and not facts.native:
-        gone.update(_NEEDS_KVM)
+        gone.update(catalogue.KVM_GUESTS_ONLY)
     if facts.emulates is False:
         gone.add('tcg')
     return frozenset(gone)

@@ -164,24 +164,29 @@ def _foreign(
     known = advertised.native if advertised.kvm_host else None
     if not (wanted and known) or wanted in known:
         return
-    asking = [
-        item
-        for item in requirements.wanting(Demand.REQUIRED)
-        if item.capability == 'kvm'
-    ]
+    asking = [item for item in requirements.items if item.needs_kvm]
     emulated = _emulated(requirements, advertised)
     if (
         emulated is False
-        or any(item.explicit for item in asking)
+        or any(map(_emulation_will_not_do, asking))
         or (
             emulated is None
             and any(_spoils('tcg', i, advertised, policy) for i in asking)
         )
     ):
-        name = 'hw_architecture'
-        if requirements.emulation_architecture:
-            name = 'hw_emulation_architecture'
-        yield Reason(Cause.ARCHITECTURE, wanted, f'{name}={wanted}')
+        words = requirements.architecture_words
+        yield Reason(Cause.ARCHITECTURE, wanted, words)
+
+
+def _emulation_will_not_do(item: Requirement) -> bool:
+    """Whether a request for KVM counts although the image allows emulation.
+
+    ``img_hv_type = kvm`` does not: it is of the same image, and Nova emulates
+    the guest all the same.
+    """
+    if item.capability == 'kvm':
+        return item.explicit
+    return item.origin is not Origin.POLICY
 
 
 def _reserved(

@@ -170,7 +170,7 @@ def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
     """
     wanted = asked.emulation_architecture or asked.hw_architecture
     for item in items:
-        if item.capability == 'kvm' and item.demand is Demand.REQUIRED:
+        if item.needs_kvm:
             return wanted or None
     return None
 

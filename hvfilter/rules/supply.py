@@ -8,11 +8,17 @@ from collections.abc import Iterable, Mapping
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
-from hvfilter.model.requirement import Demand, Requirement, Requirements
+from hvfilter.model.requirement import (
+    Demand,
+    Origin,
+    Requirement,
+    Requirements,
+)
 
 Holders = Mapping[str, frozenset[str]]
 """Trait to the uuids of the providers that carry it."""
 
+_EMULATED = 'tcg'
 _MOST_ITEMS = 8
 _WHY = (
     'no room, disabled, rejected by an earlier filter, or cut off by '
@@ -57,17 +63,27 @@ class Supply:
 def supply(
     requirements: Requirements, policy: Policy, holders: Holders
 ) -> Supply | None:
-    """Count hosts by their traits; None while not all of these are known."""
+    """Count hosts by their traits; None while not all of these are known.
+
+    What the policy requires does not concern a guest that may be emulated on
+    a host that emulates.
+    """
     hard = [
         item
         for item in requirements.items
         if item.demand is not Demand.PREFERRED
     ]
+    waived = frozenset(
+        item
+        for item in hard
+        if requirements.emulable and item.origin is Origin.POLICY
+    )
     reserved = () if requirements.in_place else sorted(policy.reserved)
-    traits = [_trait(item.capability) for item in hard]
-    traits += [_trait(key) for key in reserved]
+    keys = {item.capability for item in hard}.union(reserved)
+    if waived:
+        keys.add(_EMULATED)
     marker = holders.get(catalogue.REPORTED_TRAIT)
-    if marker is None or any(trait not in holders for trait in traits):
+    if marker is None or any(_trait(key) not in holders for key in keys):
         return None
     capable = marker.union(*(_having(item, holders) for item in hard))
     each: dict[str, int] = {}
@@ -76,14 +92,14 @@ def supply(
         if item.demand is Demand.FORBIDDEN:
             capable -= having
             each[f'without {item.capability}'] = len(marker - having)
-        else:
-            capable &= having
-            each[item.capability] = len(having)
-    asked = {
-        item.capability
-        for item in requirements.items
-        if item.demand is not Demand.FORBIDDEN
-    }
+            continue
+        words = item.capability
+        if item in waived:
+            having |= holders[_trait(_EMULATED)]
+            words += f' or {_EMULATED}'
+        capable &= having
+        each[words] = len(having)
+    asked = requirements.asked
     shared = [holders[_trait(key)] for key in reserved if key in asked]
     kept = [holders[_trait(key)] for key in reserved if key not in asked]
     capable -= frozenset().union(*kept) - frozenset().union(*shared)
@@ -102,7 +118,7 @@ def requested(requirements: Requirements, policy: Policy) -> str:
         for request in requirements.invalid
     ]
     if requirements.architecture:
-        words.append(f'hw_architecture={requirements.architecture} (image)')
+        words.append(f'{requirements.architecture_words} (image)')
     if policy.reserved and not requirements.in_place:
         words.append(f'{policy.reserved_words} (policy)')
     if len(words) > _MOST_ITEMS:

@@ -59,6 +59,20 @@ class BootTest(landing.LandingTestCase):
             among=EVERY_HOST | {'emulating'},
         )
 
+    def test_emulated_guest_that_asks_for_nested_lands_nowhere(self) -> None:
+        """On the hosts that nest Nova emulates it, and nothing nests."""
+        nested = {'hvfilter:nested': 'required'}
+        log = self.log_of()
+        self.refuse(nested, {'hw_emulation_architecture': 'aarch64'})
+        self.assertIn(
+            '2 do not run aarch64 under KVM (hosts ', log.output
+        )
+        self.land(
+            nested,
+            {'hw_emulation_architecture': 'x86_64'},
+            among=NESTED_HOSTS,
+        )
+
     def test_guest_that_forbids_does_not_land_where_it_is_unknown(
         self,
     ) -> None:

@@ -296,6 +296,38 @@ class EmulationTest(testtools.TestCase):
             str(verdict),
         )
 
+    def test_guest_that_is_emulated_gets_nothing_of_kvm(self):
+        host = reported(
+            *('kvm', 'nested', 'sev', 'vtx'),
+            machine='x86_64',
+            native=frozenset({'x86_64'}),
+        )
+        for key, origin, accepted in (
+            ('nested', Origin.FLAVOR, False),
+            ('nested', Origin.IMAGE, False),
+            ('nested', Origin.POLICY, True),
+            ('sev', Origin.IMAGE, False),
+            # The host has it, whatever runs there.
+            ('vtx', Origin.FLAVOR, True),
+            # Of one image, which names the other architecture as well.
+            ('kvm', Origin.IMAGE, True),
+        ):
+            item = Requirement(
+                key, Demand.REQUIRED, origin, 'words', explicit=False
+            )
+            for own, expected in (
+                ('aarch64', [] if accepted else [Cause.ARCHITECTURE]),
+                ('x86_64', []),
+            ):
+                found = causes(
+                    [item],
+                    host,
+                    architecture=own,
+                    emulable=True,
+                    emulation_architecture=own,
+                )
+                self.assertEqual(expected, found, (key, origin, own))
+
 
 class UnknownTest(testtools.TestCase):
     """The host reported that it could not find out."""

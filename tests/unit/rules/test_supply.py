@@ -53,6 +53,24 @@ class SupplyTest(testtools.TestCase):
                 set(capable), self.found(specs, policy).capable, specs
             )
 
+    def test_hosts_kept_for_what_is_included_are_capable(self):
+        policy = Policy(required=(), reserved=frozenset({'sev'}))
+        fleet = {**FLEET, **holders(sev_es='e')}
+        found = self.found({'sev_es': 'required'}, policy, fleet)
+        self.assertEqual({'e'}, found.capable)
+
+    def test_hosts_that_emulate_count_for_who_may_be_emulated(self):
+        fleet = {**FLEET, **holders(tcg='f')}
+        for image, each, capable in (
+            ({}, ('kvm', 5), 'abcde'),
+            ({'img_hv_type': 'qemu'}, ('kvm or tcg', 6), 'abcdef'),
+        ):
+            needed = requests.requirements(Asked.of(**image), KVM)
+            found = supply.supply(needed, KVM, fleet)
+            self.assertEqual((each,), found.each)
+            self.assertEqual(set(capable), found.capable)
+        self.assertIsNone(supply.supply(needed, KVM, FLEET))
+
     def test_nothing_is_known_while_a_trait_is_not(self):
         for missing in FLEET:
             fleet = {k: v for k, v in FLEET.items() if k != missing}
@@ -116,6 +134,10 @@ class RequestedTest(testtools.TestCase):
             'hw_architecture=x86_64 (image), '
             '[hvfilter] reserved = sev,tdx (policy)',
             self.words(asked, policy),
+        )
+        self.assertIn(
+            'hw_emulation_architecture=aarch64 (image)',
+            self.words(Asked.of(emulation_architecture='aarch64')),
         )
 
     def test_reservations_do_not_concern_a_rebuild(self):

@@ -49,6 +49,7 @@ MODELS = {
     'intel-tdx': 'tdx',
 }
 NEEDS_KVM = {'kvm', 'nested', 'nested_slat', 'sev', 'sev_es', 'sev_snp', 'tdx'}
+NEEDS_KVM |= {'secure_execution'}
 
 
 @dataclasses.dataclass
@@ -171,11 +172,15 @@ def passes(  # noqa: C901  (a table, row after row)
         if what == 'reject' or (what == 'infer' and explicit):
             return False
     architecture = emulation or image.get('hw_architecture')
-    asking = [a for a in asked if (a[0], a[1]) == ('kvm', 'required')]
+    asking = [a for a in asked if a[0] in NEEDS_KVM and a[1] == 'required']
     if architecture and asking and kvm_host:
         offered = with_kvm(host)
         if offered and architecture not in offered:
-            if emulated is False or any(a[2] for a in asking):
+            if emulated is False:
+                return False
+            if any(
+                a[2] if a[0] == 'kvm' else a[3] != 'policy' for a in asking
+            ):
                 return False
             if emulated is None and tcg_what == 'reject':
                 return False
@@ -377,7 +382,7 @@ def for_aggregates(
                 break
     for name in ('required', 'reserved'):
         lists = [
-            [key.strip() for key in a[name].split(',') if key.strip()]
+            [k.strip().lower() for k in a[name].split(',') if k.strip()]
             for a in aggregates
             if name in a
         ]

@@ -56,7 +56,7 @@ CPUS = [
 CPUS += [None, '', '{', '[]', '{"features": "hypervisor"}']
 IGNORANCE = ['infer', 'infer', 'accept', 'reject']
 WORDS = {
-    'required': ['', 'kvm', 'kvm, nested', 'slat', 'nonsense', 'kvm,nonsense'],
+    'required': ['', 'kvm', 'KVM, nested', 'slat', 'nonsense', 'kvm,nonsense'],
     'reserved': ['', 'nested', 'tdx,slat', 'nonsense'],
     'unreported': [*IGNORANCE, 'perhaps'],
     'placement_unreachable': [*IGNORANCE, 'perhaps'],
