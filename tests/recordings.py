@@ -66,6 +66,9 @@ class Tables:
     )
     kvm: KvmAnswers = KvmAnswers()
     smoke: SmokeRun | Refusal | None = None
+    nested_smoke: Mapping[str, SmokeRun | Refusal] = dataclasses.field(
+        default_factory=dict
+    )
 
     def answers(self) -> dict[Question[Any], Any]:
         """Question to answer."""
@@ -84,6 +87,7 @@ class Tables:
             **_of(Kind.VERSIONS, self.versions),
             **_of(Kind.GROUPS, self.groups),
             **_of(Kind.KVM_EXTENSION, kvm.extensions),
+            **_of(Kind.NESTED_SMOKE, self.nested_smoke),
             **{
                 question.cpuid(cpu, *at): answer
                 for cpu, table in self.cpuid.items()
@@ -140,6 +144,7 @@ def tables(recorded: Snapshot) -> Tables:
             single(Kind.KVM_FEATURE_MSRS),
         ),
         smoke=single(Kind.SMOKE),
+        nested_smoke=plain(Kind.NESTED_SMOKE),
     )
 
 

@@ -24,7 +24,7 @@ from hvfilter.model.catalogue import (
     X86,
     Stage,
 )
-from hvfilter.model.finding import Observation, State, Strength
+from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import x86_nested_run
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext, truth
@@ -60,17 +60,13 @@ class X86Nested(Probe):
     def observe(self, host: ProbeContext) -> Iterator[Observation]:
         offered = list(_offered(host))
         yield from offered
-        yield from x86_nested_run.observe(host, _present(offered))
+        yield from x86_nested_run.observe(
+            host, {one.capability: one.state for one in offered}
+        )
         for module in _FORM:
             # Another maker's module may be built in, and tells nothing.
             if vendor_module(host) in ('', module):
                 yield from _parameters(host, module)
-
-
-def _present(offered: list[Observation]) -> frozenset[str]:
-    return frozenset(
-        one.capability for one in offered if one.state is State.PRESENT
-    )
 
 
 def _ioctl(name: str, item: str) -> Source:

@@ -11,6 +11,7 @@ import collections
 import testtools
 
 from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.ini import MALFORMED
 from hvfilter.host.question import Kind
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.finding import State
@@ -20,6 +21,12 @@ from hvfilter.rules import combine
 from tests.unit.test_hosts import recorded_hosts
 
 ERRORS = ('EACCES', NOT_RECORDED)
+MORE_ERRORS = {
+    Kind.OPTIONS: ('EIO', MALFORMED),
+    Kind.NESTED_SMOKE: ('EBUSY', 'EINVAL', 'EIO', 'ENODEV', 'ENOMEM', 'EPERM'),
+}
+"""Further errors that questions of a kind are refused with."""
+
 OPPOSITE = {State.PRESENT: State.ABSENT, State.ABSENT: State.PRESENT}
 
 ASKED_SINCE = {
@@ -29,7 +36,6 @@ ASKED_SINCE = {
     (Kind.DIRECTORY, '/sys/bus/xen/devices'): 'bare_metal',
     (Kind.FILE, '/proc/bus/pci/devices'): 'bare_metal',
     (Kind.NESTED_SMOKE, 'nested'): 'nested',
-    (Kind.NESTED_SMOKE, 'nested_slat'): 'nested_slat',
 }
 """Questions of later releases, and the capability that an earlier release's
 recording, which does not hold the answer, may show as present. Still wrong
@@ -93,7 +99,7 @@ def flips(name, recorded, probes):
             askers[key].append(at)
     before = states(recorded, said)
     for key, asking in askers.items():
-        for error in ERRORS:
+        for error in (*ERRORS, *MORE_ERRORS.get(key[0], ())):
             less = list(said)
             for at in asking:
                 host = Withholding(recorded, key, error)

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 
 from hvfilter.host.answers import Refusal
 from hvfilter.host.facts import FileKind, FileStat
-from tests.hosts.made import causes, clouds, elsewhere, nova_conf, others
+from tests.hosts.made import (
+    causes,
+    clouds,
+    elsewhere,
+    nested_runs,
+    nova_conf,
+    others,
+)
 from tests.hosts.made.machine import (
     FORBIDDEN,
     MISSING,
@@ -743,6 +750,7 @@ HOSTS: Mapping[str, Callable[[], Made]] = {
     **causes.HOSTS,
     **clouds.HOSTS,
     **elsewhere.HOSTS,
+    **nested_runs.HOSTS,
     **nova_conf.HOSTS,
     **{
         f'refusing-{arch}'.replace('_', '-'): refusing(arch)

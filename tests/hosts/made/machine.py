@@ -53,6 +53,7 @@ class Made:
         self.smoke: SmokeRun | Refusal | None = Refusal(
             'ENOENT', what='/dev/kvm'
         )
+        self.nested_smoke: dict[str, SmokeRun | Refusal] = {}
         self.versions: dict[str, tuple[str, ...] | Refusal] = {
             'nova': ('34.0.0',)
         }
@@ -163,6 +164,7 @@ class Made:
             msrs=self.msrs,
             kvm=self.kvm,
             smoke=self.smoke,
+            nested_smoke=self.nested_smoke,
         )
 
 

@@ -15,6 +15,7 @@ from tests.unit.probes.base import look_at
 NATIVE = TimedMachine(10_000, 0.6, 0.55).samples()
 EMULATED = TimedMachine(20_000, 1400, 0.55).samples()
 BOTH = ('nested', 'nested_slat')
+OFFERED = dict.fromkeys(BOTH, State.PRESENT)
 CONF = '/etc/hvfilter/hvfilter.conf'
 
 
@@ -29,10 +30,14 @@ def nested(ending='IO', samples=NATIVE):
 
 
 class ObserveTest(testtools.TestCase):
-    def said(self, runs, offered=BOTH, smoke=None, option=None):
+    def said(self, runs, offered=OFFERED, smoke=None, option=None):
         options = {}
         if option is not None:
-            options[CONF] = {'hvfilter': {'nested_guest': (option,)}}
+            options[CONF] = (
+                option
+                if isinstance(option, Refusal)
+                else {'hvfilter': {'nested_guest': (option,)}}
+            )
         recorded = look_at(
             smoke=smoke or plain(), options=options
         ).host.snapshot
@@ -111,8 +116,47 @@ class ObserveTest(testtools.TestCase):
 
     def test_not_run_when_not_offered(self):
         runs = dict.fromkeys(BOTH, nested())
-        self.assertEqual({}, self.said(runs, offered=()))
-        self.assertEqual(['nested'], list(self.said(runs, ('nested',))))
+        self.assertEqual({}, self.said(runs, offered={}))
+        without = {**OFFERED, 'nested_slat': State.ABSENT}
+        self.assertEqual(['nested'], list(self.said(runs, without)))
+
+    def test_recorded_run_counts_when_the_offer_is_not_known(self):
+        unknown = dict.fromkeys(BOTH, State.UNKNOWN)
+        failed = dict.fromkeys(BOTH, nested('VMRUN/SHUTDOWN'))
+        for one in self.said(failed, unknown).values():
+            self.assertIs(State.ABSENT, one.state)
+        self.assertEqual({}, self.said({}, unknown))
+
+    def test_doubt_when_the_files_cannot_be_read(self):
+        failed = dict.fromkeys(BOTH, nested('VMRUN/SHUTDOWN'))
+        for one in self.said(failed, option=Refusal('EACCES')).values():
+            self.assertIs(State.UNKNOWN, one.state)
+            self.assertIs(Strength.SMOKE, one.strength)
+            self.assertIn('could not be read', one.reason)
+
+    def test_unknown_when_the_other_run_leaves_a_doubt(self):
+        """With nested paging it might have gone well."""
+        for other, why in (
+            (nested('TIMEOUT'), 'TIMEOUT'),
+            (Refusal('EACCES'), 'Permission denied'),
+            (None, 'not run'),
+        ):
+            runs = {'nested': nested('VMRUN/SHUTDOWN'), 'nested_slat': other}
+            if other is None:
+                del runs['nested_slat']
+            said = self.check(runs, nested='unknown', nested_slat='unknown')
+            self.assertIn('VMRUN: SHUTDOWN', said['nested'].reason)
+            self.assertIn(why, said['nested'].reason)
+
+    def test_remedy_of_each_ending(self):
+        for ending, remedy in (
+            ('VMRUN/SHUTDOWN', 'nested_guest_failed'),
+            ('TIMEOUT', 'kvm_probe_again'),
+            ('EACCES', 'kvm_guest_refused'),
+            ('ENODATA', 'kvm_guest_failed'),
+        ):
+            said = self.said(dict.fromkeys(BOTH, nested(ending)))
+            self.assertEqual((remedy,), said['nested'].remedy.keys)
 
 
 class WordsTest(testtools.TestCase):
