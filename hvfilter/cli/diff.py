@@ -28,10 +28,12 @@ class Diff(host_command.HostCommand, document_lister.DocumentLister):
     """Compare two hosts, or two recordings of hosts.
 
     Shows the capabilities that differ and the virtualization features that
-    guests get: a guest that uses nested virtualization can only migrate
-    between hosts where these are the same. Exit status: 0 if nothing differs,
-    1 if something differs, 2 if the hosts could not be compared. The format
-    json gives hvfilter/diff/1, unless columns are chosen.
+    guests get: a guest that uses nested virtualization can only migrate to a
+    host that offers all that it has. Where these features differ, the line
+    "nested features" names the direction in which such guests can migrate.
+    Exit status: 0 if nothing differs, 1 if something differs, 2 if the hosts
+    could not be compared. The format json gives hvfilter/diff/1, unless
+    columns are chosen.
     """
 
     error_status = exit_codes.UNUSABLE

@@ -6,8 +6,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from hvfilter.model import nested_evidence
 from hvfilter.model.finding import Finding, HostReport, State
 from hvfilter.model.plain import plain
+from hvfilter.rules import nested_set
 from hvfilter.rules.nested_set import NestedSet
 
 COLUMNS = ('Subject', 'First', 'Second', 'Why')
@@ -52,6 +54,42 @@ class Line:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Migration:
+    """Whether guests that use nested virtualization can move.
+
+    :ivar to_second: why those of the first host cannot go on at the second;
+        () if they can
+    :ivar to_first: the reverse
+    """
+
+    to_second: tuple[str, ...]
+    to_first: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The direction, in words."""
+        guests = 'guests that use nested virtualization'
+        if self.to_second and self.to_first:
+            return f'{guests} cannot migrate between them'
+        if self.to_second:
+            return f'{guests} can migrate only from the second to the first'
+        if self.to_first:
+            return f'{guests} can migrate only from the first to the second'
+        return f'{guests} can migrate in both directions'
+
+
+def migration(first: Facts, second: Facts) -> Migration | None:
+    """By what KVM refuses; None where one of the sets is not known."""
+    one = nested_evidence.registers(first.report)
+    other = nested_evidence.registers(second.report)
+    if one is None or other is None:
+        return None
+    return Migration(
+        nested_set.missing(other, one), nested_set.missing(one, other)
+    )
+
+
 def compare(first: Facts, second: Facts) -> Iterator[Line]:
     """Everything that can be compared, capabilities before details."""
     one, other = first.report, second.report
@@ -87,11 +125,8 @@ def state_text(finding: Finding) -> str:
 def _nested(first: Facts, second: Facts) -> Iterator[Line]:
     left, right = first.nested_text, second.nested_text
     differs = left != right
-    why = (
-        'guests that use nested virtualization cannot migrate between them'
-        if differs and first.nested and second.nested
-        else ''
-    )
+    moves = migration(first, second) if differs else None
+    why = moves.text if moves is not None else ''
     yield Line('nested features', left, right, why, differs)
     if first.nested is None or second.nested is None:
         return

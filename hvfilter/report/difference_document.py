@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hvfilter.model.finding import Finding
-from hvfilter.report.difference import Facts, compare
+from hvfilter.report.difference import Facts, compare, migration
 from hvfilter.rules.nested_set import NestedSet
 
 SCHEMA = 'hvfilter/diff/1'
@@ -67,6 +67,19 @@ def _nested(first: Facts, second: Facts) -> dict[str, Any]:
         'second': _set(second.nested, second.instead),
         'only_first': sorted(ones - others) if known else [],
         'only_second': sorted(others - ones) if known else [],
+        'migration': _migration(first, second),
+    }
+
+
+def _migration(first: Facts, second: Facts) -> dict[str, Any] | None:
+    found = migration(first, second)
+    if found is None:
+        return None
+    return {
+        'to_second': not found.to_second,
+        'to_first': not found.to_first,
+        'second_lacks': list(found.to_second),
+        'first_lacks': list(found.to_first),
     }
 
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import csv
+import dataclasses
 import io
+import json
 from unittest import mock
 
 from hvfilter.host.recorded import RecordedHost
+from tests.recordings import KvmAnswers, changed, tables
 from tests.unit.cli.base import CommandTestCase
 
 
@@ -51,10 +54,47 @@ class TestDiff(CommandTestCase):
         self.assertTrue(features['Second'].startswith('VMX '))
         self.assertIn('cannot migrate', features['Why'])
 
+    def test_direction_when_one_host_offers_more(self):
+        for first, second, direction in (
+            ('intel-all-on', 'intel-ept-off', 'second to the first'),
+            ('intel-ept-off', 'intel-all-on', 'first to the second'),
+            ('amd-npt-off', 'amd-everything', 'first to the second'),
+        ):
+            ran, rows = self.diff(first, second)
+            self.assertEqual(1, ran.status)
+            self.assertEqual(
+                'guests that use nested virtualization can migrate only from '
+                f'the {direction}',
+                rows['nested features']['Why'],
+            )
+
+    def test_direction_as_json(self):
+        ran = self.run_command(
+            'diff',
+            self.host('intel-ept-off'),
+            self.host('intel-all-on'),
+            '-f',
+            'json',
+        )
+        found = json.loads(ran.out)['nested_features']['migration']
+        self.assertIs(True, found['to_second'])
+        self.assertIs(False, found['to_first'])
+        self.assertEqual([], found['second_lacks'])
+        self.assertIn('secondary: EPT', found['first_lacks'])
+
+    def test_both_directions_when_what_differs_is_not_restored(self):
+        """KVM takes any number of VMCS fields (MSR 0x48A)."""
+        one = self.load('intel-all-on')
+        msrs = {**tables(one).kvm.feature_msrs, 0x48A: 0x2E}
+        other = changed(
+            one, kvm=dataclasses.replace(tables(one).kvm, feature_msrs=msrs)
+        )
+        ran = self.run_command(
+            'diff', self.host('intel-all-on'), self.store(other), '-f', 'csv'
+        )
+        self.assertIn('can migrate in both directions', ran.out)
+
     def test_told_when_a_recording_does_not_hold_the_set(self):
-
-        from tests.recordings import KvmAnswers, changed
-
         blind = changed(self.load('intel-all-on'), kvm=KvmAnswers())
         ran = self.run_command(
             'diff', self.host('intel-all-on'), self.store(blind), '-f', 'csv'
