@@ -114,7 +114,7 @@ class LiveHost(base.Host):
         return asked
 
     def _smoke(self) -> facts.SmokeRun:
-        """Milliseconds; at most ``smoke.LIMIT_NS``, unless KVM itself hangs.
+        """Milliseconds; at most ``smoke.WHOLE_NS``, unless KVM itself hangs.
 
         :raises Denied: ECANCELED when switched off, EOPNOTSUPP when
             there is no guest for this architecture, and what opening
@@ -131,7 +131,8 @@ class LiveHost(base.Host):
             return smoke.run(device, guest)
 
     def _nested_smoke(self, capability: str) -> facts.SmokeRun:
-        """As :meth:`_smoke`; whether it is to be tried, the probe decides.
+        """As :meth:`_smoke`, at most ``nested_guest.WHOLE_NS``; whether it is
+        to be tried, the probe decides.
 
         :raises Denied: ECANCELED when switched off, EOPNOTSUPP when KVM
             offers guests neither SVM nor VMX, and what opening /dev/kvm met
@@ -144,7 +145,7 @@ class LiveHost(base.Host):
             if guest is None:
                 text = 'KVM offers guests neither SVM nor VMX'
                 raise base.Denied(what, 'EOPNOTSUPP', text)
-            return smoke.run(device, guest)
+            return smoke.run(device, guest, nested_guest.WHOLE_NS)
 
 
 def _extension(device: kvm.Device) -> str:

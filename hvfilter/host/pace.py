@@ -42,6 +42,10 @@ EVEN_WITHIN = 1.5
 NATIVE_AT_MOST = 8.0
 """Guest time to host time of an iteration; near 1, up to 3 under nesting."""
 
+SURELY_NATIVE_AT_MOST = 2.0
+"""Above this ratio a longer loop is run, as long as there is time: what a
+busy machine adds counts less in it."""
+
 EMULATED_AT_LEAST = 50.0
 """The same when each instruction is emulated: hundreds and more."""
 
@@ -152,7 +156,7 @@ def next_length(
         return last
     if last == BASE:
         return _FIRST
-    if classify(samples)[0] is not Pace.UNSETTLED:
+    if _sure(samples):
         return None
     longest = _best(samples)[-1]
     slope = slopes(samples)[-1]
@@ -161,6 +165,14 @@ def next_length(
     if elapsed_ns + cost_ns > BUDGET_NS or last * growth > _LONGEST:
         return None
     return last * growth
+
+
+def _sure(samples: Sequence[facts.Sample]) -> bool:
+    """A longer loop would only show the same."""
+    found, slope = classify(samples)
+    if found is Pace.NATIVE and slope is not None:
+        return slope.ratio <= SURELY_NATIVE_AT_MOST
+    return found is Pace.EMULATED
 
 
 def _growth(samples: Sequence[facts.Sample], slope: Slope) -> int:

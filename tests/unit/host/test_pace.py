@@ -21,6 +21,20 @@ class PaceTest(testtools.TestCase):
         machine = TimedMachine(10_000, 0.55, 0.55)
         self.assertIs(pace.Pace.NATIVE, self._pace(machine))
 
+    def test_longer_when_the_ratio_is_only_just_native(self):
+        """What a busy machine added to a short loop does not count in the
+        end: 7.9 at 8192 iterations, 1.1 at the last."""
+        samples = [facts.Sample(1, 10_000, 60)] * 3
+        samples += [facts.Sample(8192, 42_500, 4_160)] * 3
+        self.assertIs(pace.Pace.NATIVE, pace.classify(samples)[0])
+        self.assertGreater(pace.classify(samples)[1].ratio, 7)
+        longer = pace.next_length(samples, 0)
+        self.assertGreater(longer, 8192)
+        host = longer // 2
+        samples += [facts.Sample(longer, 10_000 + host * 11 // 10, host)] * 3
+        self.assertLess(pace.classify(samples)[1].ratio, 2)
+        self.assertIsNone(pace.next_length(samples, 0))
+
     def test_native_when_a_run_costs_milliseconds(self):
         for fixed in (1.5e6, 6e6, 20e6):
             machine = TimedMachine(fixed, 6, 4.5)

@@ -3,11 +3,21 @@
 import errno
 import os
 import pathlib
+import signal
 from unittest import mock
 
 import testtools
 
-from hvfilter.host import base, deadline, kvm, live, pace, smoke
+from hvfilter.host import (
+    base,
+    deadline,
+    kvm,
+    live,
+    nested_guest,
+    pace,
+    smoke,
+    smoke_x86,
+)
 from tests.fakes import processors
 from tests.fakes.kvm import FakeKvm
 
@@ -111,6 +121,39 @@ class RunTest(testtools.TestCase):
         run = self._run(attempts=3, ends=dict.fromkeys(range(9), error))
         self.assertEqual(('el1', 'TIMEOUT'), run.steps[-1])
         self.assertEqual(3, run.attempts)
+
+    def test_time_of_all_attempts_when_each_hangs(self):
+        """KVM_RUN returns for the timer's signal only; the whole is bounded,
+        not only each attempt."""
+        hung = base.Denied('KVM_RUN', 'EINTR')
+
+        def hang(_):
+            if signal.sigtimedwait([deadline.SIGNAL], 30) is None:
+                self.fail('no timer')
+            raise hung
+
+        limits = {'LIMIT_NS': 60_000_000, 'ATTEMPTS': 20}
+        for whole_ns, most in ((1, 1), (30_000_000, 1), (150_000_000, 3)):
+            kvm_ = self.useFixture(FakeKvm(processors.X86()))
+            with (
+                mock.patch.multiple(smoke, **limits),
+                mock.patch.object(kvm.Vcpu, 'run', hang),
+                kvm.Device(kvm_.path) as device,
+            ):
+                run = smoke.run(device, smoke_x86.Guest, whole_ns)
+            self.assertEqual(('real_mode', 'TIMEOUT'), run.steps[-1])
+            self.assertLessEqual(run.attempts, most)
+            self.assertGreaterEqual(run.elapsed_ns, whole_ns)
+            self.assertLess(run.elapsed_ns, whole_ns + 2_000_000_000)
+
+    def test_nested_guests_have_less_time_than_three_attempts(self):
+        self.assertLess(nested_guest.WHOLE_NS, smoke.WHOLE_NS)
+        processor = processors.X86()
+        fake = self.useFixture(FakeKvm(processor))
+        fake.cpuid = [(0x80000001, 0, 0, 0, 4, 0)]
+        with mock.patch.object(smoke, 'run') as run:
+            live.LiveHost(devices=fake.devices).nested_smoke('nested')
+        self.assertEqual(nested_guest.WHOLE_NS, run.call_args.args[2])
 
     def test_samples_so_far_when_the_timing_is_broken_off(self):
         error = OSError(errno.EINTR, os.strerror(errno.EINTR))
