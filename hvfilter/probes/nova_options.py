@@ -121,6 +121,12 @@ class NovaOptions:
         return tuple(name for name in names if self.switched(name))
 
     @property
+    def removed_flags(self) -> tuple[str, ...]:
+        """The features that the extra flags remove, without ``-``."""
+        names = dict.fromkeys(f.lstrip('+-') for f in self.extra_flags)
+        return tuple(name for name in names if self.switched(name) is False)
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """Options whose values refer to others ($name): not resolved here."""
         return tuple(

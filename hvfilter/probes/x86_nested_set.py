@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 from hvfilter.host.base import Denied
 from hvfilter.host.facts import CpuidEntry, CpuidRegs
-from hvfilter.model import nested_evidence
+from hvfilter.model import nested_evidence, nested_flags
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.model.nested_registers import SVM_FEATURES, Registers
+from hvfilter.probes import nova_options
 from hvfilter.probes.base import Probe
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.evidence import Source
@@ -43,7 +44,33 @@ class X86NestedSet(Probe):
         source = Source(Stage.KVM, Strength.IOCTL, name, item, _LONGEST)
         feature = name_of(vendor_module(host), 'nested')
         reason = f'KVM offers {feature} to guests'
+        less, flags = _less(host, found)
+        if less is not None and less != found:
+            found = less
+            reason += (
+                '; cpu_model_extra_flags removes '
+                f'{", ".join(f"-{flag}" for flag in flags)}'
+            )
         yield source.present('nested', str(found), reason)
+
+
+def _less(
+    host: ProbeContext, offered: Registers
+) -> tuple[Registers | None, tuple[str, ...]]:
+    """What Nova's guests get of it, and the flags that remove the rest.
+
+    Where Nova's configuration is not known, or hands on no flags
+    (``cpu_mode = none``), all of it.
+    """
+    options = nova_options.read(host)
+    if options.refused or options.unresolved or options.cpu_mode == 'none':
+        return offered, ()
+    flags = tuple(
+        flag
+        for flag in options.removed_flags
+        if nested_flags.without(offered, [flag]) != offered
+    )
+    return nested_flags.without(offered, flags), flags
 
 
 def _offered(host: ProbeContext) -> Registers | None:

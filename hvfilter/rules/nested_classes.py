@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from hvfilter.model import nested_flags
 from hvfilter.model.nested_registers import SVM_FEATURES, Kind, Registers
 from hvfilter.rules import nested_move, nested_set
 
@@ -151,47 +152,6 @@ def lost(before: Registers, after: Registers | None) -> tuple[str, ...]:
     return nested_set.missing(after, before)
 
 
-_SVM_FLAGS = {
-    0: 'npt',
-    1: 'lbrv',
-    2: 'svm-lock',
-    3: 'nrip-save',
-    4: 'tsc-scale',
-    5: 'vmcb-clean',
-    6: 'flushbyasid',
-    7: 'decodeassists',
-    10: 'pause-filter',
-    12: 'pfthreshold',
-    13: 'avic',
-    15: 'v-vmsave-vmload',
-    16: 'vgif',
-    25: 'vnmi',
-    28: 'svme-addr-chk',
-}
-"""libvirt src/cpu_map/x86_features.xml."""
-
-_VMX_FLAGS = {
-    (0x48B, 33): 'vmx-ept',
-    (0x48B, 37): 'vmx-vpid',
-    (0x48B, 39): 'vmx-unrestricted-guest',
-    (0x48B, 40): 'vmx-apicv-register',
-    (0x48B, 41): 'vmx-apicv-vid',
-    (0x48B, 45): 'vmx-vmfunc',
-    (0x48B, 46): 'vmx-shadow-vmcs',
-    (0x48B, 49): 'vmx-pml',
-    (0x48B, 52): 'vmx-xsaves',
-    (0x48B, 57): 'vmx-tsc-scaling',
-    (0x48C, 0): 'vmx-ept-execonly',
-    (0x48C, 7): 'vmx-page-walk-5',
-    (0x48C, 17): 'vmx-ept-1gb',
-    (0x48C, 21): 'vmx-eptad',
-    (0x48D, 38): 'vmx-preemption-timer',
-    (0x48D, 39): 'vmx-posted-intr',
-    (0x491, 0): 'vmx-eptp-switching',
-}
-"""QEMU target/i386/cpu.c, feature words FEAT_VMX_*; the same in libvirt from
-10.1 on."""
-
 _PARAMETERS = {
     (SVM_FEATURES, 0): 'kvm_amd npt=1',
     (SVM_FEATURES, 1): 'kvm_amd lbrv=1',
@@ -214,10 +174,9 @@ def flags(common: Registers, registers: Registers) -> tuple[str, ...]:
 
     Features that have no such flag are left out.
     """
-    names = {(SVM_FEATURES, bit): name for bit, name in _SVM_FLAGS.items()}
     return tuple(
         f'-{name}'
-        for (number, bit), name in {**names, **_VMX_FLAGS}.items()
+        for (number, bit), name in nested_flags.FLAGS.items()
         if registers[number] & ~common[number] & 1 << bit
     )
 

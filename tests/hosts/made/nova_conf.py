@@ -83,6 +83,23 @@ def nova_s390x_custom_model() -> Made:
     return made
 
 
+def nova_flags_removed() -> Made:
+    made = Intel('cpu_model_extra_flags removes EPT and PML from guests').make()
+    made.nova(
+        cpu_mode='host-passthrough',
+        cpu_model_extra_flags='-vmx-ept, -vmx-pml, -pcid',
+    )
+    return made
+
+
+def nova_flags_removed_amd() -> Made:
+    made = Amd('cpu_model_extra_flags removes NPT and vGIF from guests').make()
+    made.nova(
+        cpu_mode='host-passthrough', cpu_model_extra_flags='-npt, -vgif'
+    )
+    return made
+
+
 _ALL = (
     nova_other_driver,
     nova_cpu_mode_unknown,
@@ -94,6 +111,8 @@ _ALL = (
     nova_rivals,
     nova_in_a_snap,
     nova_s390x_custom_model,
+    nova_flags_removed,
+    nova_flags_removed_amd,
 )
 
 HOSTS: Mapping[str, Callable[[], Made]] = {
