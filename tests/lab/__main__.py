@@ -14,7 +14,14 @@ import tempfile
 import time
 
 from tests.hosts import make
-from tests.lab import debian, image, run, table
+from tests.lab import (
+    debian,
+    image,
+    nested_checks,
+    nested_table,
+    run,
+    table,
+)
 
 
 def parsed() -> argparse.Namespace:
@@ -35,10 +42,28 @@ def parsed() -> argparse.Namespace:
         help='hosts at a time (default: processors)',
     )
     parser.add_argument(
-        '--smoke-runs',
+        '--repeat',
         type=int,
         default=0,
-        help='run the small guest so many times more, and show how it went',
+        help='run each small guest so many times more, and show how it went',
+    )
+    parser.add_argument(
+        '--mutate',
+        type=int,
+        default=0,
+        help='run so many guests in guests with changed memory',
+    )
+    parser.add_argument(
+        '--patience',
+        type=float,
+        default=1.0,
+        help='give each host so many times longer, on a busy machine',
+    )
+    parser.add_argument(
+        '--nice',
+        type=int,
+        default=10,
+        help='niceness of the emulators (default: 10)',
     )
     return parser.parse_args()
 
@@ -91,6 +116,13 @@ def examine_all(
     hosts: list[table.LabHost],
     arguments: argparse.Namespace,
 ) -> int:
+    more = run.More(
+        arguments.repeat,
+        arguments.mutate,
+        arguments.patience,
+        arguments.nice,
+    )
+    rows: list[nested_table.Row] = []
     start = time.monotonic()
     failed: list[str] = []
     passed: list[run.Outcome] = []
@@ -100,7 +132,7 @@ def examine_all(
     print(f'lab: {len(hosts)} hosts, {arguments.jobs} at a time', flush=True)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         futures = [
-            pool.submit(run.examine, images, host, keep, arguments.smoke_runs)
+            pool.submit(run.examine, images, host, keep, more)
             for host in hosts
         ]
         for done in concurrent.futures.as_completed(futures):
@@ -112,12 +144,15 @@ def examine_all(
                 f'{summary(outcome)}',
                 flush=True,
             )
+            rows += nested_table.rows(outcome.host, outcome.results)
             for problem in outcome.problems:
                 print(f'        {problem}')
             if outcome.problems:
                 failed.append(outcome.host.name)
             else:
                 passed.append(outcome)
+    if rows:
+        print(*nested_table.lines(sorted(rows)), sep='\n')
     if arguments.record:
         for outcome in passed:
             run.keep_recording(outcome)
@@ -141,9 +176,7 @@ def summary(outcome: run.Outcome) -> str:
         if finding['state'] == 'present'
     ]
     text = f'probe {probe["seconds"]:.1f} s: {" ".join(present) or "nothing"}'
-    for key, runs in (outcome.results.get('smoke_runs') or {}).items():
-        text += f'\n        {key}: {runs}'
-    return text
+    return '\n        '.join([text, *nested_checks.summary(outcome.results)])
 
 
 def main() -> int:

@@ -30,6 +30,7 @@ class Boot:
     :ivar command_line: added to the emulator's own
     :ivar limit_s: seconds until it is given up
     :ivar shell: the console is the terminal of whoever asked
+    :ivar nice: how far the emulator stands behind other programs
     """
 
     folder: pathlib.Path
@@ -38,6 +39,7 @@ class Boot:
     command_line: str
     limit_s: float
     shell: bool
+    nice: int = 10
 
     @property
     def console(self) -> pathlib.Path:
@@ -73,7 +75,8 @@ class Emulator(abc.ABC):
 
     def run(self, boot: Boot) -> str:
         """Boot it and wait; what came out where the results go."""
-        command = ['nice', '-n', '10', *map(str, self.command(boot))]
+        nice = str(boot.nice)
+        command = ['nice', '-n', nice, *map(str, self.command(boot))]
         log = boot.folder / 'emulator.log'
         if boot.shell:
             subprocess.run(command, check=False)

@@ -20,12 +20,31 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import document
 from hvfilter.probes.host_report import probe_host as report_on
 from tests.hosts import make
-from tests.lab import image, table
+from tests.lab import image, nested_checks, nested_table, table
 from tests.lab.emulators import Boot
 
 LOGS = ('console.log', 'results.log', 'emulator.log', 'bochs.log')
 SMOKE_ARCHS = ('amd64', 'arm64', 'riscv64')
 RECORDINGS = image.ROOT / 'tests' / 'hosts'
+
+
+@dataclasses.dataclass(frozen=True)
+class More:
+    """What is done beside looking at each host.
+
+    :ivar smoke_runs: so many further runs of each small guest
+    :ivar mutated_guests: so many guests in guests with changed memory
+    :ivar patience: how many times longer than usual a host may take
+    :ivar nice: see :class:`Boot`
+    """
+
+    smoke_runs: int = 0
+    mutated_guests: int = 0
+    patience: float = 1.0
+    nice: int = 10
+
+
+NO_MORE = More()
 
 
 def commands(host: table.LabHost) -> dict[str, list[str]]:
@@ -62,7 +81,7 @@ def boot(
     host: table.LabHost,
     folder: pathlib.Path,
     *,
-    smoke_runs: int = 0,
+    more: More = NO_MORE,
     shell: bool = False,
 ) -> str:
     """Boot a host; what came out of it."""
@@ -72,7 +91,9 @@ def boot(
         'parameters': host.load,
         'set_msrs': host.set_msrs,
         'commands': {} if shell else commands(host),
-        'smoke_runs': smoke_runs,
+        'smoke_runs': more.smoke_runs,
+        'mutated_guests': more.mutated_guests,
+        'vmx_sets': nested_checks.vmx_sets() if _has_vmx(host) else [],
         'results': '/dev/null' if shell else emulator.results,
         'shell': shell,
         'files': {'/etc/nova/nova.conf': table.NOVA_CONF},
@@ -89,8 +110,9 @@ def boot(
             kernel=images.kernel(emulator.arch, host.kernel),
             initramfs=initramfs,
             command_line=host.command_line,
-            limit_s=emulator.limit_s,
+            limit_s=emulator.limit_s * more.patience,
             shell=shell,
+            nice=more.nice,
         )
     )
 
@@ -99,13 +121,13 @@ def examine(
     images: image.Images,
     host: table.LabHost,
     keep: pathlib.Path,
-    smoke_runs: int = 0,
+    more: More = NO_MORE,
 ) -> Outcome:
     """Boot a host and hold what hvfilter says against what is true."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='hvfilter-lab-') as name:
         folder = pathlib.Path(name)
-        line = boot(images, host, folder, smoke_runs=smoke_runs)
+        line = boot(images, host, folder, more=more)
         results = decoded(line)
         own = keep / host.name
         own.mkdir(parents=True, exist_ok=True)
@@ -117,7 +139,12 @@ def examine(
     if not results:
         problem = f'nothing came out; see the logs in {own}'
         return Outcome(host, seconds, results, (problem,))
-    problems = (*untrue(host, results), *wrong(host, results))
+    problems = (
+        *untrue(host, results),
+        *wrong(host, results),
+        *nested_table.wrong(host, results),
+        *nested_checks.wrong(results),
+    )
     return Outcome(host, seconds, results, problems)
 
 
@@ -207,6 +234,12 @@ def unproven(host: table.LabHost, report: Mapping[str, Any]) -> Iterator[str]:
         wanted = [host.expected[key]] if host.expected[key] == table.P else []
         if states != wanted:
             yield f'of a nested guest for {key} hvfilter says: {states}'
+
+
+def _has_vmx(host: table.LabHost) -> bool:
+    """Whether its guests get VMX."""
+    wanted = (host.module, host.expected.get('nested'))
+    return wanted == ('kvm-intel', table.P)
 
 
 def keep_recording(outcome: Outcome) -> None:

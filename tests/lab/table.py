@@ -201,6 +201,14 @@ HOSTS: tuple[LabHost, ...] = (
         quick=True,
     ),
     _amd(
+        'amd-npt-off-6.12',
+        kernel='6.12',
+        load=('npt=0',),
+        says=(_NESTED, _NO_PAGING),
+        parameters={'kvm_amd/npt': 'N'},
+        changed=_same(A, 'slat npt nested_slat'),
+    ),
+    _amd(
         'amd-without-npt',
         cpu=QemuX86('EPYC,+svm,-npt'),
         says=(_NESTED, _NO_PAGING),
@@ -256,6 +264,7 @@ HOSTS: tuple[LabHost, ...] = (
         says=(_NESTED, _PAGING, 'LBR virtualization supported'),
     ),
     _amd('amd-cloud-vm', cpu=_CLOUD_VM),
+    _amd('amd-cloud-vm-6.12', cpu=_CLOUD_VM, kernel='6.12'),
     _amd(
         'amd-cloud-vm-nested-off',
         cpu=QemuX86('EPYC,+svm,+npt', around=('nested=0',)),
@@ -281,6 +290,11 @@ HOSTS: tuple[LabHost, ...] = (
         },
     ),
     _intel(
+        'intel-all-on-6.12',
+        kernel='6.12',
+        parameters={'kvm_intel/nested': 'Y', 'kvm_intel/ept': 'Y'},
+    ),
+    _intel(
         'intel-nested-off',
         load=('nested=0',),
         parameters={'kvm_intel/nested': 'N', 'kvm_intel/ept': 'Y'},
@@ -294,6 +308,13 @@ HOSTS: tuple[LabHost, ...] = (
             'kvm_intel/ept': 'N',
             'kvm_intel/unrestricted_guest': 'N',
         },
+        changed=_NO_EPT,
+    ),
+    _intel(
+        'intel-ept-off-6.12',
+        kernel='6.12',
+        load=('ept=0',),
+        parameters={'kvm_intel/nested': 'Y', 'kvm_intel/ept': 'N'},
         changed=_NO_EPT,
     ),
     _intel(

@@ -84,7 +84,7 @@ def nova_s390x_custom_model() -> Made:
 
 
 def nova_flags_removed() -> Made:
-    made = Intel('cpu_model_extra_flags removes EPT and PML from guests').make()
+    made = Intel('cpu_model_extra_flags removes EPT and PML').make()
     made.nova(
         cpu_mode='host-passthrough',
         cpu_model_extra_flags='-vmx-ept, -vmx-pml, -pcid',
@@ -93,10 +93,8 @@ def nova_flags_removed() -> Made:
 
 
 def nova_flags_removed_amd() -> Made:
-    made = Amd('cpu_model_extra_flags removes NPT and vGIF from guests').make()
-    made.nova(
-        cpu_mode='host-passthrough', cpu_model_extra_flags='-npt, -vgif'
-    )
+    made = Amd('cpu_model_extra_flags removes NPT and vGIF').make()
+    made.nova(cpu_mode='host-passthrough', cpu_model_extra_flags='-npt, -vgif')
     return made
 
 

@@ -126,6 +126,30 @@ def smoke(times):
     }
 
 
+def mutated(times):
+    """Guests in guests with changed memory, and a plain one after them."""
+    import nested_mutation
+
+    from hvfilter.host import live
+
+    classes = nested_mutation.offered()
+    if not classes:
+        return None
+    found = nested_mutation.run_all(classes, times, seed=times)
+    after = several(1, live.LiveHost().smoke)
+    return {**found, 'after': [outcome for outcome, *_ in after]}
+
+
+def restored(traits):
+    """What KVM takes of the VMX state of other hosts' guests."""
+    import vmx_restore
+
+    try:
+        return vmx_restore.compare(traits)
+    except Exception:
+        return {'error': traceback.format_exc()}
+
+
 def several(times, run_once):
     """Outcome, ratio, nanoseconds and last step of each run."""
     from hvfilter.host import base
@@ -168,6 +192,10 @@ def main():
         results[name] = command(*arguments)
     if host['smoke_runs']:
         results['smoke_runs'] = smoke(host['smoke_runs'])
+    if host.get('vmx_sets'):
+        results['vmx_restore'] = restored(host['vmx_sets'])
+    if host.get('mutated_guests'):
+        results['mutated'] = mutated(host['mutated_guests'])
     results['took'] = time.clock_gettime(time.CLOCK_BOOTTIME)
     tell(results, host['results'])
 

@@ -35,6 +35,16 @@ class PaceTest(testtools.TestCase):
         self.assertLess(pace.classify(samples)[1].ratio, 2)
         self.assertIsNone(pace.next_length(samples, 0))
 
+    def test_far_from_the_limit_when_native_however_busy(self):
+        """With 2.0 as the limit of what is sure, the ratio stays below 3
+        where nine of ten slices are taken; with 8.0 it came to 7.9."""
+        for fixed, host in ((60_000, 0.5), (1.5e6, 4.5), (6e6, 4.5)):
+            for seed in range(40):
+                machine = TimedMachine(fixed, host * 1.1, host, 4e6, 0.9, seed)
+                speed, slope = pace.classify(machine.samples())
+                self.assertIs(pace.Pace.NATIVE, speed, seed)
+                self.assertLess(slope.ratio, pace.NATIVE_AT_MOST / 2)
+
     def test_native_when_a_run_costs_milliseconds(self):
         for fixed in (1.5e6, 6e6, 20e6):
             machine = TimedMachine(fixed, 6, 4.5)
