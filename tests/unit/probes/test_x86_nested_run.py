@@ -2,7 +2,7 @@
 
 import testtools
 
-from hvfilter.host import facts
+from hvfilter.host import facts, nested_svm, nested_vmx
 from hvfilter.host.answers import Refusal
 from hvfilter.host.question import nested_smoke
 from hvfilter.host.recorded import RecordedHost
@@ -147,6 +147,36 @@ class ObserveTest(testtools.TestCase):
             said = self.check(runs, nested='unknown', nested_slat='unknown')
             self.assertIn('VMRUN: SHUTDOWN', said['nested'].reason)
             self.assertIn(why, said['nested'].reason)
+
+    def test_absent_in_words_whatever_the_processor_answered(self):
+        """Each VM-instruction error and each exit that is known by name, at
+        each step of either guest."""
+        endings = [
+            f'{step}/ERROR_{number}'
+            for step in nested_vmx.VmxGuest.marks.values()
+            for number in nested_words._INSTRUCTION_ERRORS
+        ]
+        endings += [
+            f'VMRUN/EXIT_{code:#x}' for code in nested_words._SVM_EXITS
+        ]
+        endings += [
+            f'VMLAUNCH/EXIT_{0x80000000 | code:#x}'
+            for code in nested_words._VMX_EXITS
+        ]
+        endings += [
+            f'{step}/SHUTDOWN'
+            for guest in (nested_svm.SvmGuest, nested_vmx.VmxGuest)
+            for step in guest.marks.values()
+        ]
+        for ending in endings:
+            said = self.said(dict.fromkeys(BOTH, nested(ending)))
+            step = ending.partition('/')[0]
+            for key in BOTH:
+                one = said[key]
+                self.assertIs(State.ABSENT, one.state, ending)
+                self.assertRegex(one.reason, rf'failed: {step}: .+ \(.+\)$')
+                self.assertNotIn('_0x', one.reason)
+                self.assertTrue(one.remedy, ending)
 
     def test_remedy_of_each_ending(self):
         for ending, remedy in (
