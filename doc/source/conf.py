@@ -14,6 +14,7 @@ extensions = [
     'catalogue',
     'cliff.sphinxext',
     'log_messages',
+    'monitoring',
     'oslo_config.sphinxext',
     'remedies',
     'rooms',

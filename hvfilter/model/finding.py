@@ -165,6 +165,8 @@ class HostReport:
     :ivar origin: 'live', or which recording was read
     :ivar findings: one for each row of the catalogue, in its order
     :ivar processor: for people; no document contains it
+    :ivar failed_probes: the names of probes that failed, in order: what only
+        they observe is UNKNOWN; for metrics, no document contains them
     """
 
     machine: str
@@ -173,6 +175,9 @@ class HostReport:
     findings: tuple[Finding, ...]
     processor: Processor = dataclasses.field(
         default=Processor(), compare=False
+    )
+    failed_probes: tuple[str, ...] = dataclasses.field(
+        default=(), compare=False
     )
 
     def __getitem__(self, key: str) -> Finding:

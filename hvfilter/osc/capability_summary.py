@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from osc_lib.cli import format_columns
 
-from hvfilter.model import catalogue
-from hvfilter.osc import base, fleet, policies, verdicts
+from hvfilter.osc import base, capability_counts, fleet, policies, verdicts
 from hvfilter.osc.compute import Flavor
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import capacity, errors
@@ -114,7 +112,7 @@ class SummarizeCapability(base.Lister):
         return COLUMNS, [
             row
             for scope, inside in scopes
-            for row in counts(scope, inside, free, parsed_args.long)
+            for row in rows(scope, inside, free, parsed_args.long)
         ]
 
     def _room(
@@ -150,7 +148,7 @@ class SummarizeCapability(base.Lister):
                 for host in hosts
                 if host.uuid in free
                 and not wanted.forbidden & free[host.uuid].traits
-                and available(host)
+                and capability_counts.available(host)
                 and judge.verdict(host).accepted
             ]
             yield (
@@ -162,13 +160,7 @@ class SummarizeCapability(base.Lister):
             )
 
 
-def available(host: Host) -> bool:
-    """Whether the scheduler may use it; as far as Nova shows that."""
-    nova = host.hypervisor
-    return nova is None or (nova.up and nova.enabled)
-
-
-def counts(
+def rows(
     scope: str,
     hosts: Sequence[Host],
     free: Mapping[str, capacity.Free],
@@ -178,31 +170,15 @@ def counts(
 
     :param everything: those too that no host has or does not know
     """
-    states: dict[str, collections.Counter[Standing]] = {}
-    vcpus: collections.Counter[str] = collections.Counter()
-    memory: collections.Counter[str] = collections.Counter()
-    for key in catalogue.BY_KEY:
-        states[key] = collections.Counter()
-    kinds: dict[int, Mapping[str, Standing]] = {}
-    for host in hosts:
-        # Shared by hosts of the same kind, and alive as long as they are.
-        kind = id(host.known)
-        if kind not in kinds:
-            kinds[kind] = {key: host.standing(key) for key in catalogue.BY_KEY}
-        left = free.get(host.uuid) if available(host) else None
-        for key, state in kinds[kind].items():
-            states[key][state] += 1
-            if left is not None and state is Standing.HAS:
-                vcpus[key] += left.total('VCPU')
-                memory[key] += left.total('MEMORY_MB')
-    for key, found in states.items():
-        if everything or found[Standing.HAS] or found[Standing.UNKNOWN]:
+    counted = capability_counts.count(hosts, free, ('VCPU', 'MEMORY_MB'))
+    for key, found in counted.items():
+        states = found.hosts
+        if everything or states[Standing.HAS] or states[Standing.UNKNOWN]:
             yield (
                 scope,
                 key,
-                *(found[state] for state in Standing),
-                vcpus[key],
-                memory[key],
+                *(states[state] for state in Standing),
+                *found.free.values(),
             )
 
 

@@ -70,6 +70,20 @@ def read(
     return _by_root(body)
 
 
+def with_any(
+    placement: client.Transport, classes: Iterable[str]
+) -> dict[str, Free]:
+    """What is left on each tree with one of these resource classes free.
+
+    :param classes: one request for each
+    :raises errors.PlacementError: Placement did not answer
+    """
+    found: dict[str, Free] = {}
+    for name in sorted(classes):
+        found.update(read(placement, {name: 1}))
+    return found
+
+
 def _by_root(body: Mapping[str, Any]) -> dict[str, Free]:
     amounts: dict[str, dict[str, list[int]]] = {}
     traits: dict[str, set[str]] = {}

@@ -30,7 +30,8 @@ def probe_host(
         as 34; None to find it out
     """
     context = ProbeContext(host, nova_config, nova_release)
-    chosen = run.registered() if probes is None else probes
+    failed: list[str] = []
+    chosen = run.registered(failed.append) if probes is None else probes
     try:
         machine = host.machine()
     except Denied:
@@ -39,6 +40,10 @@ def probe_host(
         machine.arch,
         machine.kernel,
         host.origin,
-        run.observe(context, chosen),
+        run.observe(context, chosen, failed.append),
     )
-    return dataclasses.replace(report, processor=processor.read(context))
+    return dataclasses.replace(
+        report,
+        processor=processor.read(context),
+        failed_probes=tuple(failed),
+    )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hvfilter import plugins
 from hvfilter.model.finding import Observation
@@ -15,22 +15,38 @@ LOG = logging.getLogger(__name__)
 NAMESPACE = 'hvfilter.probes'
 
 
-def registered() -> tuple[Probe, ...]:
+def _only_logged(name: str) -> None:
+    """Where nobody counts the probes that failed."""
+
+
+def registered(
+    failed: Callable[[str], None] = _only_logged,
+) -> tuple[Probe, ...]:
     """An instance of every probe in the namespace, in order of name.
 
-    A probe that cannot be loaded is left out and logged: the others still
-    tell what they know.
+    A probe that cannot be loaded is left out and logged; the others still
+    report their observations.
+
+    :param failed: called with the name of each that was left out
     """
     found = plugins.load(NAMESPACE, make=lambda probe: probe())
-    for problem in found.problems.values():
+    for name, problem in found.problems.items():
         LOG.error('%s', problem)
+        if name not in found.loaded:
+            failed(name)
     return tuple(found.loaded.values())
 
 
-def observe(host: ProbeContext, probes: Iterable[Probe]) -> list[Observation]:
+def observe(
+    host: ProbeContext,
+    probes: Iterable[Probe],
+    failed: Callable[[str], None] = _only_logged,
+) -> list[Observation]:
     """All observations of the probes that fit the host's architecture.
 
     What a probe observed before it failed is kept.
+
+    :param failed: called with the name of the class of each that failed
     """
     found: list[Observation] = []
     for probe in probes:
@@ -45,4 +61,5 @@ def observe(host: ProbeContext, probes: Iterable[Probe]) -> list[Observation]:
                 'is a bug: report it with the output of "hvfilter record"',
                 type(probe).__name__,
             )
+            failed(type(probe).__name__)
     return found

@@ -52,6 +52,8 @@ class Outcome:
         state was known; now it is UNKNOWN
     :ivar returning: trait names that should not be there, and that something
         else keeps adding, such as a nova-compute with a provider.yaml
+    :ivar provider: the uuid of the resource provider, for publishers that
+        write to one
     """
 
     publisher: str
@@ -67,6 +69,7 @@ class Outcome:
     problem: Problem | None = None
     unverified: frozenset[str] = frozenset()
     returning: frozenset[str] = frozenset()
+    provider: str = ''
 
     @property
     def settled(self) -> bool:

@@ -100,6 +100,7 @@ class PlacementPublisher(base.Publisher):
             unverified=change.unverified,
             returning=change.returning
             | (added_again - change.added - change.kept),
+            provider=change.uuid,
         )
 
     def _reconciler(self) -> reconcile.Reconciler:

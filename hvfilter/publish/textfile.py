@@ -2,25 +2,27 @@
 """Publish metrics for the textfile collector of node_exporter.
 
 Times are absolute; their age is ``time() - <metric>`` in a query.
-Source: Prometheus text exposition format 0.0.4; node_exporter ``textfile.go``
-(reads every ``*.prom`` in its folder).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
-
-import prometheus_client
-from prometheus_client import core, parser
 
 from hvfilter import version
 from hvfilter.model.finding import HostReport
 from hvfilter.model.nested_registers import is_trait as is_nested_set
 from hvfilter.model.problem import Problem
-from hvfilter.publish import atomic_file, base
-
-SUCCESS = 'hvfilter_publish_success_timestamp_seconds'
+from hvfilter.publish import (
+    atomic_file,
+    base,
+    earlier_metrics,
+    exposition,
+    metrics,
+)
+from hvfilter.publish.earlier_metrics import EarlierMetrics
+from hvfilter.publish.metrics import Family, Metric
 
 
 class TextfilePublisher(base.Publisher):
@@ -33,10 +35,10 @@ class TextfilePublisher(base.Publisher):
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
         path = self._path()
-        text = render(context, successes(atomic_file.read(path) or b''))
+        before = earlier_metrics.read(atomic_file.read(path) or b'')
+        text = exposition.render(families(context, before))
         if not dry_run:
-            mode = int(self.conf.hvfilter.textfile_mode, 8)
-            atomic_file.replace(path, text, mode)
+            self._replace(path, text)
         return base.Outcome(
             self.name, str(path), changed=True, content=text.decode()
         )
@@ -44,12 +46,23 @@ class TextfilePublisher(base.Publisher):
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
     ) -> base.Outcome:
-        """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
+        """Leave only that and when it was withdrawn.
+
+        Without it, the host would look like one that never published.
+        """
         path = self._path()
-        there = atomic_file.read(path) is not None
-        if there and not dry_run:
-            atomic_file.remove(path)
-        return base.Outcome(self.name, str(path), changed=there)
+        before = atomic_file.read(path)
+        changed = (
+            before is not None and not earlier_metrics.read(before).withdrawn
+        )
+        if changed and not dry_run:
+            withdrawn: Family = metrics.WITHDRAWN, [((), time.time())]
+            self._replace(path, exposition.render([withdrawn]))
+        return base.Outcome(self.name, str(path), changed=changed)
+
+    def _replace(self, path: Path, text: bytes) -> None:
+        mode = int(self.conf.hvfilter.textfile_mode, 8)
+        atomic_file.replace(path, text, mode)
 
     def _path(self) -> Path:
         path = Path(self.conf.hvfilter.textfile)
@@ -61,164 +74,100 @@ class TextfilePublisher(base.Publisher):
         return path
 
 
-def successes(before: bytes) -> dict[str, float]:
-    """When each publisher last succeeded, from the previous content."""
-    times = {}
-    try:
-        families = list(parser.text_string_to_metric_families(before.decode()))
-    except ValueError:
-        # Written by something else or truncated: not worth failing.
-        return {}
-    for family in families:
-        for sample in family.samples:
-            if sample.name == SUCCESS and 'publisher' in sample.labels:
-                times[sample.labels['publisher']] = sample.value
-    return times
+def families(
+    context: base.PublishContext, before: EarlierMetrics
+) -> Iterator[Family]:
+    """All metrics of a host that publishes.
 
-
-def render(
-    context: base.PublishContext, last_successes: dict[str, float]
-) -> bytes:
-    """The file's content.
-
-    :param last_successes: when each publisher last succeeded, in seconds
-        since the epoch.
+    :param before: what the run before wrote
     """
-    registry = prometheus_client.CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(context, last_successes))
-    return prometheus_client.generate_latest(registry)
+    yield from _about_findings(context.report, before)
+    sets = filter(is_nested_set, context.wanted.present)
+    yield metrics.NESTED_SET, [((name,), 1) for name in sets]
+    yield metrics.PROBED, [((), context.probed_s)]
+    failed = context.report.failed_probes
+    yield metrics.PROBE_ERROR, [((name,), 1) for name in failed]
+    yield from _about_times(context, before)
+    yield from _about_attempts(context.previous)
+    yield metrics.BUILD, [((version.version_string(),), 1)]
 
 
-class _Metrics:
-    """All metrics; a collector in the sense of prometheus_client."""
-
-    def __init__(
-        self, context: base.PublishContext, last_successes: dict[str, float]
-    ) -> None:
-        self._context = context
-        self._successes = last_successes
-
-    def collect(self) -> Iterator[core.Metric]:
-        yield from _about_findings(self._context.report)
-        yield _family(
-            'hvfilter_nested_set_info',
-            'The trait with the virtualization features that guests get.',
-            [
-                ({'trait': name}, 1)
-                for name in filter(is_nested_set, self._context.wanted.present)
-            ],
-        )
-        yield _family(
-            'hvfilter_probe_timestamp_seconds',
-            'When the host was last probed.',
-            [({}, self._context.probed_s)],
-        )
-        yield from self._about_publishing()
-        yield _family(
-            'hvfilter_build_info',
-            'The version of hvfilter.',
-            [({'version': version.version_string()}, 1)],
-        )
-
-    def _about_publishing(self) -> Iterator[core.Metric]:
-        now_s, outcomes = self._context.now_s, self._context.previous
-        names = [{'publisher': each.publisher} for each in outcomes]
-        yield _family(
-            'hvfilter_publish_timestamp_seconds',
-            'When publishing was last attempted.',
-            [(name, now_s) for name in names],
-        )
-        # An alert on the age needs a sample, also if it never succeeded.
-        succeeded = {each.publisher: 0.0 for each in outcomes}
-        succeeded.update(self._successes)
-        succeeded.update(
-            (each.publisher, now_s) for each in outcomes if not each.problem
-        )
-        yield _family(
-            SUCCESS,
-            'When publishing last succeeded; 0 for never.',
-            [
-                ({'publisher': name}, when)
-                for name, when in sorted(succeeded.items())
-            ],
-        )
-        for metric, text, values in (
-            (
-                'hvfilter_publish_success',
-                'Whether the last attempt to publish succeeded.',
-                [float(not each.problem) for each in outcomes],
-            ),
-            (
-                'hvfilter_publish_requests',
-                'Requests of the last attempt.',
-                [float(each.requests) for each in outcomes],
-            ),
-            (
-                'hvfilter_publish_conflicts',
-                'Conflicts with other writers in the last attempt.',
-                [float(each.conflicts) for each in outcomes],
-            ),
-            (
-                'hvfilter_publish_unverified',
-                'Published traits whose state is unknown now.',
-                [float(len(each.unverified)) for each in outcomes],
-            ),
-            (
-                'hvfilter_publish_returning',
-                'Removed traits that something else keeps adding.',
-                [float(len(each.returning)) for each in outcomes],
-            ),
-        ):
-            samples = list(zip(names, values, strict=True))
-            yield _family(metric, text, samples)
-        yield _family(
-            'hvfilter_publish_error_info',
-            'Why the last attempt to publish failed.',
-            [
-                (
-                    {
-                        'publisher': each.publisher,
-                        'error': each.problem.code,
-                    },
-                    1,
-                )
-                for each in outcomes
-                if each.problem
-            ],
-        )
-
-
-def _about_findings(report: HostReport) -> Iterator[core.Metric]:
-    yield _family(
-        'hvfilter_capability_info',
-        'The state of each capability of this host, as published.',
+def _about_findings(
+    report: HostReport, before: EarlierMetrics
+) -> Iterator[Family]:
+    yield (
+        metrics.CAPABILITY,
         [
             (
-                {
-                    'capability': each.capability,
-                    'state': each.state.value,
-                    'stage': each.deciding.stage.value,
-                },
+                (
+                    each.capability,
+                    each.state.value,
+                    each.deciding.stage.value,
+                ),
                 1,
             )
             for each in report.findings
         ],
     )
-    yield _family(
-        'hvfilter_capability_overruled_info',
-        'Capabilities whose detected state is overridden.',
+    yield (
+        metrics.OVERRULED,
         [
-            ({'capability': each.capability, 'found': each.found.value}, 1)
+            ((each.capability, each.found.value), 1)
             for each in report.findings
             if each.override is not None
         ],
     )
+    lost = before.lost(report)
+    yield metrics.LAST_PRESENT, [((key,), lost[key]) for key in lost]
 
 
-def _family(
-    name: str, text: str, samples: Iterable[tuple[dict[str, str], float]]
-) -> core.Metric:
-    family = core.Metric(name, text, 'gauge')
-    for labels, value in samples:
-        family.add_sample(name, labels, value)
-    return family
+def _about_times(
+    context: base.PublishContext, before: EarlierMetrics
+) -> Iterator[Family]:
+    """What outlives a run: the time of each success, and the counters."""
+    names = [each.publisher for each in context.previous]
+    failed = [each.publisher for each in context.previous if each.problem]
+    yield metrics.TRIED, [((name,), context.now_s) for name in names]
+    # An alert on the age needs a sample, also if it never succeeded.
+    succeeded = {**dict.fromkeys(names, 0.0), **before.successes}
+    succeeded.update(
+        (name, context.now_s) for name in names if name not in failed
+    )
+    yield metrics.SUCCEEDED, [((key,), succeeded[key]) for key in succeeded]
+    for metric, counts, counted in (
+        (metrics.ATTEMPTS, before.attempts, names),
+        (metrics.FAILURES, before.failures, failed),
+    ):
+        # increase() of a query needs the 0 before the first failure.
+        totals = {**dict.fromkeys(names, 0.0), **counts}
+        for name in counted:
+            totals[name] += 1
+        yield metric, [((name,), totals[name]) for name in totals]
+
+
+def _about_attempts(outcomes: tuple[base.Outcome, ...]) -> Iterator[Family]:
+    values: tuple[tuple[Metric, list[int]], ...] = (
+        (metrics.SUCCESS, [not each.problem for each in outcomes]),
+        (metrics.REQUESTS, [each.requests for each in outcomes]),
+        (metrics.CONFLICTS, [each.conflicts for each in outcomes]),
+        (metrics.UNVERIFIED, [len(each.unverified) for each in outcomes]),
+        (metrics.RETURNING, [len(each.returning) for each in outcomes]),
+    )
+    for metric, numbers in values:
+        yield (
+            metric,
+            [
+                ((each.publisher,), number)
+                for each, number in zip(outcomes, numbers, strict=True)
+            ],
+        )
+    yield (
+        metrics.ERROR,
+        [
+            ((each.publisher, each.problem.code), 1)
+            for each in outcomes
+            if each.problem
+        ],
+    )
+    providers = {each.provider for each in outcomes if each.provider}
+    yield metrics.PROVIDER, [((each,), 1) for each in sorted(providers)]

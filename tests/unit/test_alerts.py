@@ -1,71 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The alerting rules, in the eyes of Prometheus' own tool."""
+"""The alerting rules, in the eyes of Prometheus' own tool.
 
-import pathlib
-import shutil
-import subprocess
+What each alert is to do is in tests/prometheus/*.yml;
+``python -m tests.prometheus.mutants`` shows that these tests notice changes.
+"""
 
-import fixtures
+import re
+
 import testtools
-import yaml
 
-RULES = pathlib.Path(__file__).parents[2] / 'etc/prometheus/hvfilter.rules.yml'
-TOOL = shutil.which('promtool')
-METRIC = 'hvfilter_publish{}{{instance="h",publisher="placement"}}'
-TRIED = METRIC.format('_timestamp_seconds')
-SUCCEEDED = METRIC.format('_success_timestamp_seconds')
-# Four hours, a sample a minute; the alert is looked for after three.
-ALWAYS = '0+60x240'
-NEVER = '0x240'
-ONCE = '60x240'
+from hvfilter.osc import fleet_metrics
+from hvfilter.publish import metrics
+from tests.prometheus import tool
+
+METRIC = re.compile(r'\bhvfilter_\w+')
 
 
-def rule_test(series, fires):
-    """One test in promtool's form: series name to samples."""
-    labels = {'instance': 'h', 'publisher': 'placement'}
-    alert = {
-        'exp_labels': labels | {'severity': 'warning'},
-        'exp_annotations': {
-            'summary': 'h has not published to placement for more than an hour'
-        },
-    }
-    return {
-        'interval': '1m',
-        'input_series': [
-            {'series': name, 'values': values}
-            for name, values in series.items()
-        ],
-        'alert_rule_test': [
-            {
-                'eval_time': '3h',
-                'alertname': 'HvfilterPublishStale',
-                'exp_alerts': [alert] if fires else [],
-            }
-        ],
-    }
+@testtools.skipIf(tool.PROMTOOL is None, tool.MISSING)
+class PromtoolTest(testtools.TestCase):
+    def test_rules_are_valid(self) -> None:
+        ran = tool.promtool('check', 'rules', tool.RULES)
+        self.assertEqual(0, ran.returncode, ran.stderr)
+
+    def test_alerts_fire_when_they_should_and_only_then(self) -> None:
+        ran = tool.promtool('test', 'rules', *tool.TESTS)
+        self.assertEqual(0, ran.returncode, ran.stdout + ran.stderr)
+
+    def test_changed_rule_is_noticed(self) -> None:
+        text = tool.RULES.read_text()
+        test = tool.TESTS[[each.stem for each in tool.TESTS].index('provider')]
+        self.assertFalse(tool.fails_with(text, test))
+        self.assertTrue(tool.fails_with(text.replace(') > 1', ') > 2'), test))
 
 
-@testtools.skipIf(TOOL is None, 'needs promtool (Debian: prometheus)')
 class RulesTest(testtools.TestCase):
-    def test_stale_when_it_fires_and_when_not(self):
-        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        file = folder / 'test.yml'
-        for series, fires in (
-            ({TRIED: ALWAYS, SUCCEEDED: ALWAYS}, False),
-            ({TRIED: ALWAYS, SUCCEEDED: NEVER}, True),
-            ({TRIED: ALWAYS, SUCCEEDED: ONCE}, True),
-            # As an earlier release wrote it on a host that never published.
-            ({TRIED: ALWAYS}, True),
-        ):
-            tests = {
-                'rule_files': [str(RULES)],
-                'evaluation_interval': '1m',
-                'tests': [rule_test(series, fires)],
-            }
-            file.write_text(yaml.safe_dump(tests))
-            ran = subprocess.run(
-                [TOOL, 'test', 'rules', str(file)],
-                capture_output=True,
-                text=True,
+    def test_every_alert_fires_in_a_test(self) -> None:
+        tests = '\n'.join(path.read_text() for path in tool.TESTS)
+        alerts = [rule['alert'] for rule in tool.rules('alert')]
+        self.assertGreater(len(alerts), 10)
+        for name in alerts:
+            fired = f'ALERTS{{alertname="{name}",alertstate="firing",severity'
+            self.assertIn(fired, tests)
+
+    def test_every_alert_has_a_summary_and_what_to_do(self) -> None:
+        for rule in tool.rules('alert'):
+            self.assertIn('for', rule, rule['alert'])
+            self.assertIn('severity', rule['labels'], rule['alert'])
+            for name, least in (('summary', 20), ('description', 80)):
+                text = rule['annotations'][name]
+                self.assertGreater(len(text), least, rule['alert'])
+            self.assertFalse(rule['annotations']['summary'].endswith('.'))
+            self.assertTrue(rule['annotations']['description'].endswith('.'))
+
+    def test_only_metrics_that_exist_are_queried(self) -> None:
+        known = {each.name for each in (*metrics.HOST, *fleet_metrics.FLEET)}
+        texts = {
+            'rules': '\n'.join(
+                str(rule)
+                for kind in ('alert', 'record')
+                for rule in tool.rules(kind)
             )
-            self.assertEqual(0, ran.returncode, f'{series}: {ran}')
+        }
+        texts |= {path.name: path.read_text() for path in tool.TESTS}
+        for place, text in texts.items():
+            self.assertEqual(set(), set(METRIC.findall(text)) - known, place)

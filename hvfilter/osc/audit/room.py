@@ -33,10 +33,7 @@ class Room:
         :param classes: VCPU, PCPU or both: one request for each
         :raises errors.PlacementError: Placement did not answer
         """
-        found: dict[str, capacity.Free] = {}
-        for name in sorted(classes):
-            found.update(capacity.read(where.transport, {name: 1}))
-        return cls(found)
+        return cls(capacity.with_any(where.transport, classes))
 
     def suits(self, uuid: str, wanted: Request) -> bool:
         """Whether a host has the traits, and not those forbidden."""

@@ -200,7 +200,7 @@ class PublishTest(CommandTestCase):
         self.assertEqual(75, ran.status, ran.err)
         self.assertIn('hvfilter withdraw --to placement', ran.err)
         self.assertFalse(self.yaml.exists())
-        self.assertFalse(self.prom.exists())
+        self.assertIn('hvfilter_withdrawn', self.prom.read_text())
         ran = self.run_command('withdraw', '--config-file', self.conf)
         self.assertEqual(0, ran.status, ran.err)
 

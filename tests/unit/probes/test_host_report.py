@@ -2,6 +2,7 @@
 
 from unittest import mock
 
+import fixtures
 import testtools
 
 from hvfilter.host.base import Denied
@@ -10,7 +11,9 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.finding import State
+from hvfilter.probes.base import Probe
 from hvfilter.probes.host_report import probe_host
+from hvfilter.rules import override
 from tests.recordings import a_snapshot
 
 BLANK = a_snapshot(
@@ -35,3 +38,29 @@ class TestExamine(testtools.TestCase):
         self.assertEqual('unknown', report.machine)
         self.assertEqual('unknown', report.kernel)
         self.assertEqual({State.UNKNOWN}, {f.state for f in report.findings})
+
+    def test_probes_that_fail_are_named(self):
+        class Fails(Probe):
+            def observe(self, host):
+                raise ZeroDivisionError
+
+        self.useFixture(fixtures.FakeLogger())
+        host = RecordedHost(BLANK)
+        self.assertEqual((), probe_host(host).failed_probes)
+        report = probe_host(host, probes=(Fails(),))
+        self.assertEqual(('Fails',), report.failed_probes)
+        found = override.apply(report, override.parse(['kvm=absent'], 'x'))
+        self.assertEqual(('Fails',), found.failed_probes)
+
+    def test_probe_that_cannot_be_loaded_is_named(self):
+        self.useFixture(fixtures.FakeLogger())
+        bad = mock.Mock(value='x:Y', **{'load.side_effect': ImportError('x')})
+        bad.name = 'bad'
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'stevedore.ExtensionManager.list_entry_points',
+                lambda manager: [bad],
+            )
+        )
+        report = probe_host(RecordedHost(BLANK))
+        self.assertEqual(('bad',), report.failed_probes)

@@ -190,6 +190,7 @@ class PublisherTest(ConfTestCase):
         self.assertIn('CUSTOM_HVFILTER_NESTED_UNKNOWN', outcome.added)
         self.assertEqual(frozenset({'CUSTOM_HVFILTER_SEV'}), outcome.kept)
         self.assertIn(UUID, outcome.target)
+        self.assertEqual(UUID, outcome.provider)
         self.assertIn('created in Placement', ' '.join(outcome.notes))
         self.assertEqual(
             {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 from pathlib import Path
 
 import fixtures
@@ -10,11 +11,13 @@ from hvfilter.conf import agent
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.nested_registers import Registers
 from hvfilter.model.problem import Problem
-from hvfilter.publish import base, textfile
+from hvfilter.publish import base, earlier_metrics, metrics, textfile
 from hvfilter.rules import override
 from tests.fakes import reports
 
-WELL = base.Outcome('placement', 'x', requests=2, conflicts=1)
+WELL = base.Outcome(
+    'placement', 'x', requests=2, conflicts=1, provider='a-uuid'
+)
 ILL = base.Outcome(
     'placement',
     '',
@@ -42,6 +45,9 @@ class PublisherTest(testtools.TestCase):
             for sample in family.samples
         }
 
+    def names(self):
+        return {key[0] for key in self.samples()}
+
     def test_publish_when_all_is_well(self):
         self.publish(['kvm'], ['ept'], previous=(WELL,))
         found = self.samples()
@@ -61,8 +67,11 @@ class PublisherTest(testtools.TestCase):
             ('hvfilter_publish_success', 1),
             ('hvfilter_publish_requests', 2),
             ('hvfilter_publish_conflicts', 1),
+            ('hvfilter_publish_attempts_total', 1),
+            ('hvfilter_publish_failures_total', 0),
         ):
             self.assertEqual(value, found[metric, 'placement'])
+        self.assertEqual(1, found['hvfilter_provider_info', 'a-uuid'])
         self.assertEqual(0o644, self.path.stat().st_mode & 0o777)
 
     def test_publish_when_guests_get_virtualization(self):
@@ -117,19 +126,75 @@ class PublisherTest(testtools.TestCase):
         report = override.apply(
             context.report, override.parse(['kvm=present'], 'x')
         )
-        text = textfile.render(
-            base.PublishContext(
-                report, context.wanted, context.identity, 0.0, 1.0
-            ),
-            {},
-        ).decode()
-        found = self.samples(text)
+        self.publisher.publish(dataclasses.replace(context, report=report))
+        found = self.samples()
         self.assertIn(
             ('hvfilter_capability_overruled_info', 'absent', 'kvm'), found
         )
         self.assertIn(
             ('hvfilter_capability_info', 'cpu', 'kvm', 'present'), found
         )
+
+    def test_attempts_are_counted_from_run_to_run(self):
+        for outcome in (WELL, ILL, ILL, WELL):
+            self.publish(['kvm'], previous=(outcome,))
+        # A run to another publisher loses no count.
+        self.publish(['kvm'])
+        found = self.samples()
+        self.assertEqual(
+            4, found['hvfilter_publish_attempts_total', 'placement']
+        )
+        self.assertEqual(
+            2, found['hvfilter_publish_failures_total', 'placement']
+        )
+        self.path.unlink()
+        self.publish(['kvm'], previous=(ILL,))
+        found = self.samples()
+        self.assertEqual(
+            1, found['hvfilter_publish_attempts_total', 'placement']
+        )
+
+    def test_last_present_is_kept_until_it_is_back(self):
+        name = 'hvfilter_capability_last_present_timestamp_seconds'
+        self.publish(['kvm', 'nested'])
+        self.assertNotIn(name, self.names())
+        # Unknown first, then absent: what is known of it is not lost.
+        for present, absent in ((['kvm'], []), (['kvm'], ['nested'])):
+            self.publish(present, absent)
+            found = self.samples()
+            self.assertEqual(1_700_000_000, found[name, 'nested'])
+            self.assertNotIn((name, 'kvm'), found)
+        self.publish(['kvm', 'nested'])
+        self.assertNotIn(name, self.names())
+
+    def test_failed_probes_are_named(self):
+        context = reports.context(['kvm'])
+        report = dataclasses.replace(context.report, failed_probes=('Iommu',))
+        self.publisher.publish(dataclasses.replace(context, report=report))
+        self.assertEqual(
+            1, self.samples()['hvfilter_probe_error_info', 'Iommu']
+        )
+
+    def test_table_has_every_metric_and_its_labels(self):
+        context = reports.context(
+            ['kvm', 'nested'],
+            previous=(WELL, ILL),
+            nested_set=Registers.svm(0x21),
+        )
+        withdrawn = metrics.WITHDRAWN
+        given = [
+            metric
+            for metric, _ in textfile.families(
+                context, earlier_metrics.EarlierMetrics()
+            )
+        ]
+        self.assertEqual(
+            {metric.name for metric in metrics.HOST},
+            {metric.name for metric in (*given, withdrawn)},
+        )
+        self.assertEqual(len(metrics.HOST), len(set(metrics.HOST)))
+        for metric in metrics.HOST:
+            self.assertEqual(metric.counter, metric.name.endswith('_total'))
 
     def test_preview_when_asked(self):
         outcome = self.publisher.publish(
@@ -148,6 +213,15 @@ class PublisherTest(testtools.TestCase):
         self.publish(['kvm'])
         self.publisher.withdraw(base.Identity(), dry_run=True)
         self.assertTrue(self.path.exists())
+        self.assertIn('hvfilter_build_info', self.names())
         self.assertTrue(self.publisher.withdraw(base.Identity()).changed)
-        self.assertFalse(self.path.exists())
+        self.assertEqual(
+            {'hvfilter_withdrawn_timestamp_seconds'}, self.names()
+        )
         self.assertFalse(self.publisher.withdraw(base.Identity()).changed)
+        self.publish(['kvm'])
+        self.assertNotIn('hvfilter_withdrawn_timestamp_seconds', self.names())
+
+    def test_withdraw_when_never_published(self):
+        self.assertFalse(self.publisher.withdraw(base.Identity()).changed)
+        self.assertFalse(self.path.exists())
