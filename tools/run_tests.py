@@ -8,6 +8,7 @@ code is 0 only if something ran, nothing failed, and lint is clean.
 """
 
 import argparse
+import collections
 import dataclasses
 import json
 import pathlib
@@ -52,6 +53,7 @@ class Reporter:
         self.suite = suite
         self.counts = counts
         self.own = Counts()
+        self.reasons: collections.Counter[str] = collections.Counter()
         self._told = time.monotonic()
 
     def finished(self, test: dict[str, Any]) -> None:
@@ -63,6 +65,8 @@ class Reporter:
             kind = 'passed'
         elif status in SKIPPED:
             kind = 'skipped'
+            reason = test['details'].get('reason')
+            self.reasons[reason.as_text() if reason else 'no reason'] += 1
         else:
             # Includes "inprogress": the worker died in this test.
             kind = 'failed'
@@ -117,6 +121,8 @@ def run_suite(suite: str, counts: Counts, workers: int) -> bool:
             stestr.stdout, non_subunit_name='stestr'
         ).run(stream)
         stream.stopTestRun()
+    for reason, number in sorted(reporter.reasons.items()):
+        print(f'{suite}: SKIPPED {number}: {reason}')
     print(
         f'{suite}: {reporter.own} in {time.monotonic() - started:.0f} s',
         flush=True,
