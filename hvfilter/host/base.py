@@ -11,7 +11,7 @@ import abc
 import enum
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from hvfilter.host import question as questions
@@ -25,6 +25,7 @@ from hvfilter.host.facts import (
 from hvfilter.host.question import Options, Question
 
 FactT = TypeVar('FactT')
+OtherT = TypeVar('OtherT')
 
 READ_LIMIT = 16 * 1024 * 1024
 """Bytes of one file that are looked at; the rest is cut off. A cpuinfo of
@@ -99,6 +100,16 @@ class Denied(Exception):
     def forbidden(self) -> bool:
         """The thing is there and we may not have it."""
         return self.error in ('EACCES', 'EPERM')
+
+
+def unless_denied(
+    ask: Callable[[], FactT], otherwise: OtherT
+) -> FactT | OtherT:
+    """A fact; what to take for it where it cannot be had."""
+    try:
+        return ask()
+    except Denied:
+        return otherwise
 
 
 NOT_RECORDED = 'NOTRECORDED'

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
-from hvfilter.host.base import Denied, Host
+from hvfilter.host.base import Host, unless_denied
 from hvfilter.host.cmdline import CommandLine
 from hvfilter.host.question import Options
 from hvfilter.host.recorded import RecordedHost
@@ -35,7 +34,6 @@ _NOVA_OPTIONS = {'DEFAULT': ('host',)}
 
 _HOSTS_LINE = re.compile(r'(?m)^127\.0\.1\.1[ \t]+(.+)$')
 _MESSAGE = re.compile(r'(?i)(?:hostname set to|set hostname to) <?([\w.-]+)')
-FactT = TypeVar('FactT')
 
 _IP_HOSTNAME = 4
 """The part of ``ip=`` that is the host's name (kernel
@@ -67,7 +65,7 @@ def _of_nova(host: Host) -> Iterator[str]:
     for path in _NOVA_FILES:
         nothing: Options = {}
         ask = functools.partial(host.options, path, _NOVA_OPTIONS)
-        for options in _try(ask, nothing).values():
+        for options in unless_denied(ask, nothing).values():
             for values in options.values():
                 yield from values
 
@@ -92,12 +90,5 @@ def _of_recording(host: Host) -> Iterator[str]:
 
 
 def _text(host: Host, path: str) -> str:
-    data = _try(functools.partial(host.read, path), b'')
+    data = unless_denied(functools.partial(host.read, path), b'')
     return data.decode('utf-8', 'replace')
-
-
-def _try(ask: Callable[[], FactT], instead: FactT) -> FactT:
-    try:
-        return ask()
-    except Denied:
-        return instead

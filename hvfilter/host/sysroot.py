@@ -28,6 +28,7 @@ from hvfilter.host.base import (
     Denied,
     Holder,
     Host,
+    unless_denied,
 )
 from hvfilter.host.facts import FileKind, FileStat, Machine
 from hvfilter.host.question import Kind, Options, Question, Wanted
@@ -181,10 +182,8 @@ class SysrootHost(Host):
         return found[1] if found else UNKNOWN
 
     def _text(self, path: str) -> str:
-        try:
-            return self._read(path, 4096).decode('utf-8', 'replace').strip()
-        except Denied:
-            return ''
+        data = unless_denied(lambda: self._read(path, 4096), b'')
+        return data.decode('utf-8', 'replace').strip()
 
     def ask(self, question: Question[FactT]) -> FactT:
         """Registers, /dev/kvm and a smoke run are not in a directory."""

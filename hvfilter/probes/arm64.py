@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.host.cmdline import Parameter
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
@@ -225,12 +225,10 @@ def _switched_off(host: ProbeContext) -> Iterator[Observation]:
 
 
 def _text(host: ProbeContext, path: str) -> str:
-    try:
-        return host.text(path).rstrip('\0').replace('\0', ', ')
-    except Denied:
-        # A machine described by ACPI has no device tree; what cannot be
-        # read leaves hvm to KVM's word, and bare_metal unknown.
-        return ''
+    # A machine described by ACPI has no device tree; what cannot be read
+    # leaves hvm to KVM's word, and bare_metal unknown.
+    text = unless_denied(lambda: host.text(path), '')
+    return text.rstrip('\0').replace('\0', ', ')
 
 
 def _other(host: ProbeContext) -> tuple[str, str] | None:
@@ -273,11 +271,8 @@ def _hvc(host: ProbeContext) -> tuple[str, str] | None:
     """What says that PSCI calls go to a hypervisor, and in which words."""
     if _text(host, psci.METHOD) == 'hvc':
         return psci.METHOD, 'hvc'
-    try:
-        flags = psci.hvc_by_acpi(host)
-    except Denied:
-        # As of a device tree: KVM's word, and bare_metal unknown.
-        return None
+    # As of a device tree: KVM's word, and bare_metal unknown.
+    flags = unless_denied(lambda: psci.hvc_by_acpi(host), '')
     return (psci.FADT, flags) if flags else None
 
 

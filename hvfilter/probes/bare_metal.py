@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import machine_signs
@@ -310,11 +310,8 @@ def _unsettled(survey: Survey) -> Iterator[Observation]:
 
 
 def _no_kvm(host: ProbeContext) -> bool:
-    try:
-        return not host.kvm_registered
-    except Denied:
-        # Whether guests are given EL2 is then not known, and no doubt.
-        return False
+    # Where it is not known whether guests are given EL2, that is no doubt.
+    return not unless_denied(lambda: host.kvm_registered, True)
 
 
 def _not_at_el2(host: ProbeContext) -> bool:

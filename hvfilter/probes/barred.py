@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hvfilter.host.base import Denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
@@ -82,7 +81,7 @@ def not_started(
     """As :func:`barred`, of the word that keeps one of them from starting."""
     words = host.boot_words('initcall_blacklist')
     for module in modules if words else ():
-        if module != modules[-1] and _loaded(host, module):
+        if module != modules[-1] and host.module_seen(module):
             # It started, or what needs it does without.
             continue
         for function in _STARTS.get((host.arch, module), ()):
@@ -97,23 +96,11 @@ def not_started(
     return None
 
 
-def _loaded(host: ProbeContext, module: str) -> bool:
-    """Whether it surely is."""
-    try:
-        return host.module_loaded(module)
-    except Denied:
-        # This only chooses between causes that are named.
-        return False
-
-
 def _not_by_itself(
     host: ProbeContext, module: str
 ) -> tuple[str, str, Advice] | None:
-    try:
-        if not module or host.module_loaded(module):
-            return None
-    except Denied:
-        # kvm_device observes whether there is a KVM at all.
+    # kvm_device observes whether there is a KVM at all.
+    if not module or host.module_seen(module) is not False:
         return None
     for word in host.boot_words('modprobe.blacklist'):
         if module in (name.replace('-', '_') for name in word.options):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.host.facts import CpuidRegs
 from hvfilter.model.catalogue import X86, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
@@ -297,10 +297,7 @@ def _sev_processor(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
 
 def _sev_vendor(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
     """Without CPUID, the maker tells as much."""
-    try:
-        vendor = host.cpuinfo.first('vendor_id')
-    except Denied:
-        return
+    vendor = unless_denied(lambda: host.cpuinfo.first('vendor_id'), '')
     if vendor and vendor not in AMD_VENDORS:
         source = Source(
             Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', 'vendor_id'
@@ -533,11 +530,9 @@ def _tdx_processor(host: ProbeContext) -> Iterator[Observation]:
 
 def _tdx_without_vtx(host: ProbeContext) -> Iterator[Observation]:
     source = Source(Stage.CPU, Strength.REGISTER, 'CPUID', '1:ECX[5] VMX')
-    try:
-        vmx = any(has_vmx(host, cpu) for cpu in host.cpus)
-    except Denied:
-        return
-    if not vmx:
+    if not unless_denied(
+        lambda: any(has_vmx(host, cpu) for cpu in host.cpus), True
+    ):
         reason = 'TDX needs VT-x, which the processor does not have'
         yield source.absent('tdx', '0', reason, _OTHER_HARDWARE())
 
@@ -631,10 +626,10 @@ def _parameter_remedy(
 
 
 def _tdx_platform(host: ProbeContext) -> bool:
-    try:
-        return 'tdx_host_platform' in host.cpuinfo.words_everywhere('flags')
-    except Denied:
-        return False
+    return unless_denied(
+        lambda: 'tdx_host_platform' in host.cpuinfo.words_everywhere('flags'),
+        False,
+    )
 
 
 def _tdx_cause(host: ProbeContext) -> Advice:

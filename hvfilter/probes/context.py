@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from hvfilter.host import cmdline, cpulist
-from hvfilter.host.base import Denied, Host
+from hvfilter.host.base import Denied, Host, unless_denied
 from hvfilter.host.cached import CachedHost
 from hvfilter.host.cmdline import CommandLine, Parameter
 from hvfilter.host.facts import CpuidEntry
@@ -61,18 +61,15 @@ class ProbeContext(CachedHost):
     @functools.cached_property
     def arch(self) -> Arch:
         """The architecture's family."""
-        try:
-            return Arch.from_machine(self.machine().arch)
-        except Denied:
-            return Arch.OTHER
+        return unless_denied(
+            lambda: Arch.from_machine(self.machine().arch), Arch.OTHER
+        )
 
     @functools.cached_property
     def kernel(self) -> str:
         """The kernel's release; '' when not known."""
-        try:
-            return self.machine().kernel[:_LONGEST_RELEASE]
-        except Denied:
-            return ''
+        kernel = unless_denied(lambda: self.machine().kernel, '')
+        return kernel[:_LONGEST_RELEASE]
 
     @functools.cached_property
     def kernel_version(self) -> tuple[int, int]:
@@ -112,10 +109,7 @@ class ProbeContext(CachedHost):
 
     def boot_words(self, *names: str) -> tuple[Parameter, ...]:
         """All such words in order, where it is not the last that wins."""
-        try:
-            return self.cmdline.all(*names)
-        except Denied:
-            return ()
+        return unless_denied(lambda: self.cmdline.all(*names), ())
 
     def names(self, path: str) -> tuple[str, ...]:
         """The names in a directory; raises Denied."""
@@ -131,10 +125,7 @@ class ProbeContext(CachedHost):
             return cpulist.parse(self.text('/sys/devices/system/cpu/online'))
         except (Denied, ValueError):
             pass
-        try:
-            numbers = self.cpuinfo.values('processor')
-        except Denied:
-            numbers = ()
+        numbers = unless_denied(lambda: self.cpuinfo.values('processor'), ())
         found = tuple(n for n in map(number, numbers) if n is not None)
         return found or (0,)
 
@@ -145,6 +136,10 @@ class ProbeContext(CachedHost):
     def module_loaded(self, module: str) -> bool:
         """Whether the kernel has the module, loaded or built in."""
         return module in self.names('/sys/module')
+
+    def module_seen(self, module: str) -> bool | None:
+        """The same; None where that cannot be read."""
+        return unless_denied(lambda: self.module_loaded(module), None)
 
     def guest_cpuid(self) -> Mapping[tuple[int, int], CpuidEntry]:
         """KVM_GET_SUPPORTED_CPUID by leaf and subleaf; raises Denied."""

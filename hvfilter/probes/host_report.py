@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from hvfilter.host.base import Denied, Host
+from hvfilter.host.base import Host, unless_denied
 from hvfilter.host.facts import Machine
 from hvfilter.model.finding import HostReport
 from hvfilter.probes import processor, run
@@ -32,10 +32,7 @@ def probe_host(
     context = ProbeContext(host, nova_config, nova_release)
     failed: list[str] = []
     chosen = run.registered(failed.append) if probes is None else probes
-    try:
-        machine = host.machine()
-    except Denied:
-        machine = Machine('unknown', 'unknown')
+    machine = unless_denied(host.machine, Machine('unknown', 'unknown'))
     report = combine.report(
         machine.arch,
         machine.kernel,

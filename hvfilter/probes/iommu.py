@@ -12,11 +12,10 @@ irq-gic-v3-its-*.c). What the kernel uses outranks what a table lacks.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import iommu_cause
@@ -157,12 +156,8 @@ def _translated(host: ProbeContext, groups: tuple[str, ...]) -> int:
 
     :raises Denied: where only names could tell, and one cannot be read
     """
-    listed: bool | None = None
-    try:
-        listed = bool(host.names(_CLASS))
-    except Denied:
-        # Then the names of the groups decide.
-        pass
+    # None: then the names of the groups decide.
+    listed = unless_denied(lambda: bool(host.names(_CLASS)), None)
     if listed:
         return len(groups)
     for at, group in enumerate(groups[:_GROUP_LIMIT]):
@@ -184,17 +179,11 @@ def _translated(host: ProbeContext, groups: tuple[str, ...]) -> int:
 
 def _sysfs_shown(host: ProbeContext) -> bool:
     """Whether /sys is the kernel's own, not masked or empty."""
-    try:
-        return bool(host.names('/sys/kernel'))
-    except Denied:
-        return False
+    return bool(unless_denied(lambda: host.names('/sys/kernel'), ()))
 
 
 def _drivers(host: ProbeContext) -> str:
-    try:
-        names = host.names(_CLASS)
-    except Denied:
-        names = ()
+    names = unless_denied(lambda: host.names(_CLASS), ())
     shown = ', '.join(names[:4])
     return f'{shown}, ...' if len(names) > 4 else shown or 'none named'
 
@@ -255,10 +244,10 @@ def _remapped(
 def _only_hyperv(host: ProbeContext) -> bool | None:
     """Whether the only remapping there can be is Hyper-V's; None when
     what is missing could have shown it."""
-    described: bool | None = None
-    with contextlib.suppress(Denied):
-        # Without the tables the processor may still name another.
-        described = iommu_cause.driver(host) is not None
+    # None: without the tables the processor may still name another.
+    described = unless_denied(
+        lambda: iommu_cause.driver(host) is not None, None
+    )
     if described:
         return False
     hyperv = _hyperv(host)
@@ -319,10 +308,7 @@ def _dmar(host: ProbeContext) -> Iterator[Observation]:
     source = Source(
         Stage.FIRMWARE, Strength.REGISTER, path, 'flags bit 0 INTR_REMAP'
     )
-    try:
-        table = host.read(path)
-    except Denied:
-        return
+    table = unless_denied(lambda: host.read(path), b'')
     if len(table) <= _DMAR_FLAGS:
         return
     flags = table[_DMAR_FLAGS]
@@ -340,10 +326,8 @@ def _dmar(host: ProbeContext) -> Iterator[Observation]:
 
 
 def _ecap(host: ProbeContext) -> Iterator[Observation]:
-    try:
-        units = [n for n in host.names(_CLASS) if n.startswith('dmar')]
-    except Denied:
-        return
+    names = unless_denied(lambda: host.names(_CLASS), ())
+    units = [name for name in names if name.startswith('dmar')]
     values: dict[str, int] = {}
     for unit in units:
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, unless_denied
 from hvfilter.host.cmdline import Parameter
 from hvfilter.model.catalogue import Arch
 from hvfilter.probes.context import ProbeContext
@@ -266,10 +266,7 @@ def _nothing_described(machine: Kind) -> str:
 def _described(host: ProbeContext) -> Driver | None:
     """The table decides between causes only; that it cannot be listed is
     observed at stage firmware."""
-    try:
-        return driver(host)
-    except Denied:
-        return None
+    return unless_denied(lambda: driver(host), None)
 
 
 def _maker(host: ProbeContext) -> Driver | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, unless_denied
 from hvfilter.host.facts import FileStat
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy
@@ -66,10 +66,9 @@ def closed_to_qemu(host: ProbeContext) -> tuple[str, Advice] | None:
     Where neither account is known there are no packages of QEMU here, and
     nothing is known of who runs it.
     """
-    try:
-        stat = host.stat(DEVICE)
-    except Denied:
-        # Not there, or an earlier release's recording: others tell of that.
+    stat = unless_denied(lambda: host.stat(DEVICE), None)
+    if stat is None:
+        # Not there, or an earlier release's recording: others report that.
         return None
     known, accounts = _accounts(host)
     if not known and not accounts:
@@ -135,9 +134,8 @@ def remedy_of(host: ProbeContext, denied: Denied) -> Advice:
     """What helps who was refused the device."""
     if denied.error == 'EPERM':
         return _CGROUP()
-    try:
-        stat = host.stat(DEVICE)
-    except Denied:
+    stat = unless_denied(lambda: host.stat(DEVICE), None)
+    if stat is None:
         return _JOIN(group='kvm')
     if _both(stat.mode):
         return _SECURITY_MODULE()

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host import smoke
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.host.facts import SmokeRun
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
@@ -116,10 +116,7 @@ def _observe(host: ProbeContext) -> Iterator[Observation]:
 
 def _not_open(host: ProbeContext, denied: Denied) -> Iterator[Observation]:
     """Refused is UNKNOWN; ABSENT only if the kernel offers no KVM at all."""
-    try:
-        registered: bool | None = host.kvm_registered
-    except Denied:
-        registered = None
+    registered = unless_denied(lambda: host.kvm_registered, None)
     if registered is False and not denied.forbidden:
         source = Source(Stage.KVM, Strength.PARAMETER, '/proc/misc', 'kvm')
         reason = f'the kernel offers no KVM: {per_arch.why_no_kvm(host)}'
@@ -226,14 +223,7 @@ def _proof(host: ProbeContext) -> str:
     if host.arch in _ONE_KVM:
         return "the kernel's KVM"
     modules = _HARDWARE_MODULES.get(host.arch, ())
-    return next((name for name in modules if _loaded(host, name)), '')
-
-
-def _loaded(host: ProbeContext, module: str) -> bool:
-    try:
-        return host.module_loaded(module)
-    except Denied:
-        return False
+    return next((name for name in modules if host.module_seen(name)), '')
 
 
 def _not_run(denied: Denied) -> Observation:

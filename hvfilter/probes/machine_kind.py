@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import unless_denied
 from hvfilter.model.finding import State
 from hvfilter.probes.bare_metal import BareMetal
 from hvfilter.probes.context import ProbeContext
@@ -59,7 +59,4 @@ def _controls_xen(host: ProbeContext) -> bool:
 
 
 def _text(host: ProbeContext, path: str) -> str:
-    try:
-        return host.text(path)
-    except Denied:
-        return ''
+    return unless_denied(lambda: host.text(path), '')

@@ -20,7 +20,7 @@ import re
 import weakref
 from collections.abc import Iterator
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Strength
 from hvfilter.probes import psci
@@ -254,17 +254,11 @@ class Survey:
 
     def _cloud_guest(self, path: str, product: str) -> None:
         """No flag shows it there, but a cloud's guest is not given EL2."""
-        if self._runs_kvm():
+        # Where that is not known it may: no guest is made of it.
+        if unless_denied(lambda: self._look.kvm_registered, True):
             self.unsettled.append(Sign(path, 'product_name', product))
         else:
             self._virtual(path, 'product_name', product)
-
-    def _runs_kvm(self) -> bool:
-        try:
-            return self._look.kvm_registered
-        except Denied:
-            # Then it may run KVM: no guest is made of what is not known.
-            return True
 
     def _maker(self, vendor: str, product: str) -> None:
         """On x86 the processor itself says more than a maker's name."""

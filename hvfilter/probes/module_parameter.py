@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, unless_denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes.context import ProbeContext, parameter_path, truth
@@ -59,11 +59,10 @@ class ModuleParameter:
 
     def is_set(self, host: ProbeContext, value: bool) -> bool:
         """Whether it certainly has this value."""
-        try:
-            text = host.module_parameter(self.module, self.name)
-        except Denied:
-            # Nothing is concluded from a value that is not known.
-            return False
+        # Nothing is concluded from a value that is not known.
+        text = unless_denied(
+            lambda: host.module_parameter(self.module, self.name), ''
+        )
         return truth(text) is value
 
     def observe(
@@ -101,7 +100,7 @@ class ModuleParameter:
         self, host: ProbeContext, key: str, denied: Denied
     ) -> Iterator[Observation]:
         source = self.source
-        loaded = _loaded(host, self.module)
+        loaded = host.module_seen(self.module)
         if loaded is False:
             if self.load is not None:
                 cause = f'{self.module} is not loaded'
@@ -128,11 +127,3 @@ class ModuleParameter:
             f"this kernel's KVM does not know {self.feature}",
             NEWER_KERNEL(version='.'.join(map(str, self.since))),
         )
-
-
-def _loaded(host: ProbeContext, module: str) -> bool | None:
-    """None when it is not known."""
-    try:
-        return host.module_loaded(module)
-    except Denied:
-        return None

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from hvfilter.host import ini
-from hvfilter.host.base import Denied, Holder
+from hvfilter.host.base import Denied, Holder, unless_denied
 from hvfilter.model.catalogue import CATALOGUE, Arch, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import (
@@ -114,10 +114,7 @@ def _keeps_svm(host: ProbeContext, options: NovaOptions) -> bool | None:
     """
     if options.layout is None or not options.layout.host_qemu:
         return None
-    try:
-        text = host.text(_RELEASE)
-    except Denied:
-        return None
+    text = unless_denied(lambda: host.text(_RELEASE), '')
     names = re.findall(r'(?m)^ID(?:_LIKE)?=["\']?([^"\'\n]*)', text)
     return 'ubuntu' in ' '.join(names).split() if names else None
 

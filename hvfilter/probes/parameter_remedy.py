@@ -9,7 +9,7 @@ that can be loaded shows ``initstate`` in sysfs, a built-in one does not
 
 from __future__ import annotations
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import unless_denied
 from hvfilter.host.cmdline import Parameter
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.remedies import Advice, Remedy, all_of
@@ -87,8 +87,5 @@ def switched_on(word: Parameter) -> bool | None:
 
 def _built_in(host: ProbeContext, module: str) -> bool:
     """Whether the module is certainly part of the kernel's image."""
-    try:
-        names = host.names(f'/sys/module/{module}')
-    except Denied:
-        return False
+    names = unless_denied(lambda: host.names(f'/sys/module/{module}'), ())
     return 'parameters' in names and 'initstate' not in names

@@ -26,7 +26,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hvfilter.host import cpulist
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.model.catalogue import Arch, Stage
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm
@@ -201,11 +201,8 @@ def _machine(host: ProbeContext) -> _Machine:
 
 
 def _machine_if_known(host: ProbeContext) -> _Machine:
-    try:
-        return _machine(host)
-    except Denied:
-        # _platform reports it.
-        return _Machine()
+    # _platform reports it.
+    return unless_denied(lambda: _machine(host), _Machine())
 
 
 def _platform(host: ProbeContext) -> Iterator[Observation]:
@@ -248,16 +245,8 @@ def _of_platform(
         platform,
         'whether the hypervisor under this machine offers nested KVM shows '
         'only when kvm_hv runs',
-        NONE if _loaded(host, 'kvm_hv') else _let_hv_run(machine),
+        NONE if host.module_seen('kvm_hv') else _let_hv_run(machine),
     )
-
-
-def _loaded(host: ProbeContext, module: str) -> bool:
-    try:
-        return host.module_loaded(module)
-    except Denied:
-        # _modules reports it.
-        return False
 
 
 def _modules(host: ProbeContext) -> Iterator[Observation]:
@@ -309,19 +298,14 @@ def _hv_runs(host: ProbeContext) -> bool | None:
     try:
         return bool(host.kvm_extension(KVM_CAP_PPC_ALLOC_HTAB))
     except Denied as denied:
-        if denied.error == NOT_RECORDED or _kvm_closed(host):
+        if (
+            denied.error == NOT_RECORDED
+            # Nothing can be asked of a /dev/kvm that may not be opened.
+            or unless_denied(host.kvm_api_version, None) is None
+        ):
             # Most kernels have it as a module, which goes when it fails.
             return True
         return None
-
-
-def _kvm_closed(host: ProbeContext) -> bool:
-    """/dev/kvm may not be opened: then nothing can be asked of it."""
-    try:
-        host.kvm_api_version()
-    except Denied:
-        return True
-    return False
 
 
 def start(host: ProbeContext) -> Advice:
@@ -401,7 +385,7 @@ def _threads_together(host: ProbeContext) -> bool:
 
 def unmet_need(host: ProbeContext) -> str:
     """What guests need beyond a processor that runs them, and may lack."""
-    if _loaded(host, 'kvm_hv') and not _hv_runs(host):
+    if host.module_seen('kvm_hv') and not _hv_runs(host):
         return 'kvm_hv is in the kernel, and is not seen to run'
     try:
         cores = _cores(host)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import unless_denied
 from hvfilter.model.catalogue import Arch, Vendor
 from hvfilter.model.finding import Processor
 from hvfilter.probes.context import ProbeContext
@@ -28,18 +28,16 @@ def read(host: ProbeContext) -> Processor:
 
 
 def _kernel_name(host: ProbeContext) -> str:
-    try:
-        names = [host.cpuinfo.first(key) for key in _KEYS]
-    except Denied:
-        return ''
+    names = unless_denied(
+        lambda: [host.cpuinfo.first(key) for key in _KEYS], ()
+    )
     return next((name[:_LONGEST] for name in names if name), '')
 
 
 def _brand(host: ProbeContext) -> str:
-    try:
-        leaves = [host.cpuid(host.cpus[0], leaf, 0) for leaf in _BRAND]
-    except Denied:
-        return ''
+    leaves = unless_denied(
+        lambda: [host.cpuid(host.cpus[0], leaf, 0) for leaf in _BRAND], ()
+    )
     raw = b''.join(
         register.to_bytes(4, 'little')
         for leaf in leaves

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import unless_denied
 from hvfilter.model.catalogue import Arch
 from hvfilter.model.finding import Observation, Strength
 from hvfilter.probes import single_kvm
@@ -127,11 +127,8 @@ def start(host: ProbeContext) -> Advice:
 
 def _no_sie(host: ProbeContext) -> Advice:
     """Who could give SIE to this kernel."""
-    try:
-        program = control_program(host)
-    except Denied:
-        # bare_metal reports it; the remedy then names all that could be.
-        program = None
+    # bare_metal reports it; the remedy then names all that could be.
+    program = unless_denied(lambda: control_program(host), None)
     if program is None:
         return first(_NO_SIE_LPAR(), _NO_SIE_KVM(), _NO_SIE_ZVM())
     if 'KVM' in program:

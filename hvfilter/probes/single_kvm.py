@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes.context import ProbeContext
@@ -84,11 +84,8 @@ def from_registration(
     host: ProbeContext, extension: str, strength: Strength | None
 ) -> Iterator[Observation]:
     """/dev/kvm that is offered, if not to us, proves as much."""
-    try:
-        if not host.kvm_registered:
-            return
-    except Denied:
-        # kvm_device reports that /proc/misc cannot be read.
+    # kvm_device reports where /proc/misc cannot be read.
+    if not unless_denied(lambda: host.kvm_registered, False):
         return
     yield from _offered(
         host, extension, strength, '/proc/misc', 'kvm', 'there'
@@ -158,11 +155,8 @@ def _run_refused(host: ProbeContext) -> bool:
 
 def _smoke(host: ProbeContext) -> SmokeVerdict | None:
     """The verdict on the guest; None when none was run."""
-    try:
-        return judge(host.smoke())
-    except Denied:
-        # kvm_device reports why no guest was run.
-        return None
+    # kvm_device reports why no guest was run.
+    return unless_denied(lambda: judge(host.smoke()), None)
 
 
 def not_shown(

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hvfilter.host import cmdline
-from hvfilter.host.base import NOT_RECORDED, Denied
+from hvfilter.host.base import NOT_RECORDED, Denied, unless_denied
 from hvfilter.model.catalogue import BY_KEY, X86, Stage, Vendor
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_readings, x86_remedies
@@ -150,14 +150,11 @@ def _other_kvm(host: ProbeContext) -> str:
     Where one of the two answers is missing, the other one decides: a KVM that
     may be there leaves open what the processor has.
     """
-    try:
-        registered: bool | None = host.kvm_registered
-    except Denied:
-        registered = None
-    try:
-        module = other_kvm(host.names('/sys/module'))
-    except Denied:
-        module = 'of an unknown name' if registered else ''
+    registered = unless_denied(lambda: host.kvm_registered, None)
+    module = unless_denied(
+        lambda: other_kvm(host.names('/sys/module')),
+        'of an unknown name' if registered else '',
+    )
     return '' if registered is False else module
 
 

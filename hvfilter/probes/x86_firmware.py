@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, unless_denied
 from hvfilter.model.catalogue import X86, Stage
 from hvfilter.model.finding import Observation, State, Strength
 from hvfilter.probes import x86_remedies
@@ -113,14 +113,14 @@ class X86Firmware(Probe):
 
 def _processor_has(host: ProbeContext, form: _Form) -> bool:
     """Whether any source shows the processor's feature at all."""
-    try:
-        return any(form.has(host, cpu) for cpu in host.cpus)
-    except Denied:
-        pass
-    try:
-        return form.word in host.cpuinfo.words_anywhere('flags')
-    except Denied:
-        return False
+    has = unless_denied(
+        lambda: any(form.has(host, cpu) for cpu in host.cpus), None
+    )
+    if has is not None:
+        return has
+    return unless_denied(
+        lambda: form.word in host.cpuinfo.words_anywhere('flags'), False
+    )
 
 
 def _held_by_xen(host: ProbeContext, form: _Form) -> Observation:
@@ -193,10 +193,7 @@ def _flag(host: ProbeContext, form: _Form) -> Iterator[Observation]:
     CPUID shows the feature was taken out.
     """
     source = _source(Strength.FLAGS, '/proc/cpuinfo', f'flags: {form.word}')
-    try:
-        sets = host.cpuinfo.words('flags')
-    except Denied:
-        return
+    sets = unless_denied(lambda: host.cpuinfo.words('flags'), ())
     if not sets:
         return
     if all(form.word in words for words in sets):
@@ -232,19 +229,15 @@ def _cleared(
 
 
 def _line_read(host: ProbeContext) -> bool:
-    try:
-        return bool(host.cmdline.parameters)
-    except Denied:
-        return False
+    return unless_denied(lambda: bool(host.cmdline.parameters), False)
 
 
 def _registers(host: ProbeContext, form: _Form) -> list[int]:
     """The register of each processor; none where one cannot be read."""
-    try:
-        return [host.msr(cpu, form.register) for cpu in host.cpus]
-    except Denied:
-        # Observed as unknown by _register.
-        return []
+    # Observed as unknown by _register.
+    return unless_denied(
+        lambda: [host.msr(cpu, form.register) for cpu in host.cpus], []
+    )
 
 
 def _permitted(host: ProbeContext, form: _Form) -> bool:
@@ -267,11 +260,8 @@ def _module(host: ProbeContext, form: _Form) -> Iterator[Observation]:
     be what offers KVM, neither an open device nor one that is offered and
     may not be opened proves anything.
     """
-    try:
-        modules = host.names('/sys/module')
-    except Denied:
-        # Another module may be what offers KVM.
-        return
+    # Where they are not known, another may be what offers KVM.
+    modules = unless_denied(lambda: host.names('/sys/module'), ())
     if form.module not in modules or other_kvm(modules):
         return
     try:
@@ -288,12 +278,8 @@ def _module(host: ProbeContext, form: _Form) -> Iterator[Observation]:
 
 
 def _registered(host: ProbeContext, form: _Form) -> Iterator[Observation]:
-    try:
-        offered = host.kvm_registered
-    except Denied:
-        # kvm_device observes it.
-        return
-    if offered:
+    # kvm_device observes where that is not known.
+    if unless_denied(lambda: host.kvm_registered, False):
         item = f'kvm, {form.module}'
         source = _source(Strength.PARAMETER, '/proc/misc, /sys/module', item)
         yield _observation(form, State.PRESENT, source, 'both are there')

@@ -208,11 +208,7 @@ def _remedy(host: ProbeContext, key: str, module: str) -> Advice:
 
 def _loaded(host: ProbeContext) -> str:
     """The only module that there is, where the maker is not known."""
-    try:
-        loaded = [name for name in _FORM if host.module_loaded(name)]
-    except Denied:
-        # This only chooses the words of a remedy.
-        return ''
+    loaded = [name for name in _FORM if host.module_seen(name)]
     return loaded[0] if len(loaded) == 1 else ''
 
 

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from hvfilter.host.base import Denied
+from hvfilter.host.base import Denied, unless_denied
 from hvfilter.model.catalogue import (
     VMX_BASIC,
     VMX_PROCBASED,
@@ -209,15 +209,11 @@ def vendor(host: ProbeContext) -> str:
 
 
 def _vendor(host: ProbeContext) -> str:
-    try:
-        name = host.cpuinfo.first('vendor_id')
-    except Denied:
-        name = ''
+    name = unless_denied(lambda: host.cpuinfo.first('vendor_id'), '')
     if name:
         return name
-    try:
-        leaf = host.cpuid(host.cpus[0], 0)
-    except Denied:
+    leaf = unless_denied(lambda: host.cpuid(host.cpus[0], 0), None)
+    if leaf is None:
         return ''
     parts = (leaf.ebx, leaf.edx, leaf.ecx)
     raw = b''.join(part.to_bytes(4, 'little') for part in parts)
