@@ -72,11 +72,11 @@ class Schemas(Lister):
 
 def packaged() -> Mapping[str, str]:
     """The text of each schema by its name, sorted."""
-    found = {}
+    texts = {}
     for package in PACKAGES:
         folder = importlib.resources.files(package).joinpath('schemas')
         for file in folder.iterdir():
             if file.name.endswith('.json'):
                 text = file.read_text('utf-8')
-                found[json.loads(text)['title']] = text
-    return dict(sorted(found.items()))
+                texts[json.loads(text)['title']] = text
+    return dict(sorted(texts.items()))

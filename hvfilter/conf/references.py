@@ -114,11 +114,11 @@ class _Values(iniparser.BaseParser):  # type: ignore[misc]
         self, sections: Iterable[str], option: str | None = None
     ) -> Iterator[str]:
         """Names in the values of these sections, or of one option there."""
-        wanted = {_normal(section) for section in sections}
+        names = {_normal(section) for section in sections}
         for (section, key), values in self._found.items():
-            if section in wanted and option in (None, key):
-                for found in _REFERENCE.finditer('\n'.join(values)):
-                    name = found['name'] or found['braced']
+            if section in names and option in (None, key):
+                for reference in _REFERENCE.finditer('\n'.join(values)):
+                    name = reference['name'] or reference['braced']
                     if name:
                         yield name.rstrip('.')
 

@@ -58,20 +58,20 @@ def problem(name: str, error: Exception, file: str = 'nova.conf') -> str:
 
 def contradictions(values: Mapping[str, Any]) -> dict[str, str]:
     """Why options are not valid together, by option."""
-    found = {}
+    problems = {}
     if not possible.together(values['required']):
-        found['required'] = (
+        problems['required'] = (
             f'[hvfilter] required = {words(values["required"])} is not '
             'valid: no host can have all of these; allowed: capabilities of '
             'one kind of processor'
         )
     if values['trust_s'] < values['refresh_s']:
-        found['trust_s'] = found['refresh_s'] = (
+        problems['trust_s'] = problems['refresh_s'] = (
             f'[hvfilter] trust_s = {values["trust_s"]:g} is not valid with '
             f'refresh_s = {values["refresh_s"]:g}; allowed: trust_s of at '
             'least refresh_s'
         )
-    return found
+    return problems
 
 
 def words(value: object) -> str:

@@ -40,16 +40,16 @@ def parse(
     """The entries of the attribute's value."""
     if len(data) < 4 or int.from_bytes(data[:4], 'little') != _VERSION:
         return ()
-    found = []
+    entries = []
     body = data[4 : len(data) - (len(data) - 4) % _ENTRY.size]
     for tag, permissions, number in _ENTRY.iter_unpack(body):
         if tag == _USER:
-            found.append(f'user:{user(number)}:{_letters(permissions)}')
+            entries.append(f'user:{user(number)}:{_letters(permissions)}')
         elif tag == _GROUP:
-            found.append(f'group:{group(number)}:{_letters(permissions)}')
+            entries.append(f'group:{group(number)}:{_letters(permissions)}')
         elif tag == _MASK:
-            found.append(f'mask::{_letters(permissions)}')
-    return tuple(found)
+            entries.append(f'mask::{_letters(permissions)}')
+    return tuple(entries)
 
 
 def _letters(permissions: int) -> str:

@@ -70,16 +70,16 @@ def keep(
 
 
 def _merged(known: Options, wanted: Wanted, answer: Options) -> Options:
-    asked = dict(wanted)
+    names_by_section = dict(wanted)
     return {
         section: {
             **known.get(section, {}),
             **{
                 name: tuple(answer.get(section, {}).get(name, ()))
-                for name in asked.get(section, ())
+                for name in names_by_section.get(section, ())
             },
         }
-        for section in dict.fromkeys([*known, *asked])
+        for section in dict.fromkeys([*known, *names_by_section])
     }
 
 

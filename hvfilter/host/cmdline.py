@@ -180,8 +180,8 @@ class CommandLine:
 
     def last(self, name: str) -> Parameter | None:
         """The word of a name that wins; None when there is none."""
-        found = self.all(name)
-        return found[-1] if found else None
+        parameters = self.all(name)
+        return parameters[-1] if parameters else None
 
 
 def _parameters(text: str) -> Iterator[Parameter]:

@@ -98,9 +98,9 @@ class Decoder:
             return data
         if not isinstance(part.value, dict):
             raise part.fail('must be a line, an array of lines or an object')
-        found = part.members(('lines',), ('unterminated',))
-        data = self._join(part, found['lines'].items(), limit)
-        if 'unterminated' in found and found['unterminated'].boolean():
+        members = part.members(('lines',), ('unterminated',))
+        data = self._join(part, members['lines'].items(), limit)
+        if 'unterminated' in members and members['unterminated'].boolean():
             data = data[:-1]
         return data
 
@@ -184,13 +184,13 @@ def _lines(item: form.JsonNode) -> Iterator[str]:
         return
     if not isinstance(item.value, dict):
         raise item.fail('must be a line or a block')
-    found = item.members(('block', 'rows'))
-    block = [_block_line(line) for line in found['block'].items()]
-    wanted = sum(vary for _, vary in block)
-    for row in found['rows'].items():
+    members = item.members(('block', 'rows'))
+    block = [_block_line(line) for line in members['block'].items()]
+    cells = sum(vary for _, vary in block)
+    for row in members['rows'].items():
         values = row.items()
-        if len(values) != wanted:
-            raise row.fail(f'must hold {wanted} values, one for each "vary"')
+        if len(values) != cells:
+            raise row.fail(f'must hold {cells} values, one for each "vary"')
         after = iter(values)
         for text, vary in block:
             yield text + _line(next(after)) if vary else text

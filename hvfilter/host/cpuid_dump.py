@@ -156,8 +156,8 @@ class _Reader:
         self._heading: int | None = None
 
     def line(self, line: str) -> None:
-        if found := cpuid_lines.read(line, self._heading):
-            self._leaf(found)
+        if parsed := cpuid_lines.read(line, self._heading):
+            self._leaf(parsed)
         elif msr := _MSR.match(line):
             self._msr(msr)
         elif heading := _MSR_HEADING.search(line):
@@ -176,13 +176,13 @@ class _Reader:
             leaf = cpuid_lines.heading(line)
             self._heading = self._heading if leaf is None else leaf
 
-    def _leaf(self, found: cpuid_lines.Line) -> None:
+    def _leaf(self, parsed: cpuid_lines.Line) -> None:
         self._left -= 1
         if self._left < 0:
             raise NoDump(f'it holds more than {_LEAVES_LIMIT} leaves')
         if self._cpu is None:
             return
-        leaf, subleaf = found.leaf, found.subleaf
+        leaf, subleaf = parsed.leaf, parsed.subleaf
         table = self.dump.cpus.setdefault(self._cpu, {})
         if leaf == 0 and (0, 0) in table and not subleaf:
             # Leaf 0 has no subleaves: this is another processor.
@@ -191,15 +191,15 @@ class _Reader:
         self._highest = max(self._highest, self._cpu)
         if subleaf is None:
             subleaf = _next_subleaf(table, leaf)
-        table.setdefault((leaf, subleaf), found.regs)
+        table.setdefault((leaf, subleaf), parsed.regs)
 
-    def _msr(self, found: re.Match[str]) -> None:
-        index = int(found['index'], 16)
+    def _msr(self, match: re.Match[str]) -> None:
+        index = int(match['index'], 16)
         table = self.dump.msrs.setdefault(self._msr_cpu, {})
-        if found['failed']:
+        if match['failed']:
             table.setdefault(index, Refusal('EIO'))
         else:
-            value = int(_MSR_APART.sub('', found['value']), 16)
+            value = int(_MSR_APART.sub('', match['value']), 16)
             table.setdefault(index, value)
 
 

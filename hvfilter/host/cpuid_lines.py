@@ -63,8 +63,8 @@ class Line:
 
 def heading(line: str) -> int | None:
     """The leaf whose subleaves follow, one a line, as kcpuid prints them."""
-    found = _HEADING.match(line.lower())
-    return int(found[1], 16) if found else None
+    match = _HEADING.match(line.lower())
+    return int(match[1], 16) if match else None
 
 
 def read(line: str, under: int | None = None) -> Line | None:
@@ -76,19 +76,19 @@ def read(line: str, under: int | None = None) -> Line | None:
     own = _xen(line) or _libcpuid(line)
     if own:
         return own
-    if found := _NAMED.search(line):
-        regs = CpuidRegs(*(int(digits, 16) for digits in found.groups()))
-        return _named(line[: found.start()], regs, under)
+    if match := _NAMED.search(line):
+        regs = CpuidRegs(*(int(digits, 16) for digits in match.groups()))
+        return _named(line[: match.start()], regs, under)
     if line.lstrip().startswith(('cpuid', '0x')):
         return _listed([word for word in _APART.split(line) if word])
     return None
 
 
 def _xen(line: str) -> Line | None:
-    found = _XEN.match(line)
-    if not found:
+    match = _XEN.match(line)
+    if not match:
         return None
-    leaf, subleaf, *regs = (int(digits, 16) for digits in found.groups())
+    leaf, subleaf, *regs = (int(digits, 16) for digits in match.groups())
     if subleaf == _NO_SUBLEAF:
         subleaf = 0
     return Line(leaf, subleaf, CpuidRegs(*regs))
@@ -99,10 +99,10 @@ def _libcpuid(line: str) -> Line | None:
 
     The leaf in a table's name is decimal unless an ``h`` ends it.
     """
-    found = _LIBCPUID.match(line)
-    if not found:
+    match = _LIBCPUID.match(line)
+    if not match:
         return None
-    part, leaf, hexadecimal, row, *regs = found.groups()
+    part, leaf, hexadecimal, row, *regs = match.groups()
     registers = CpuidRegs(*(int(digits, 16) for digits in regs))
     if part:
         return Line(_LIBCPUID_RANGES[part] + int(row), 0, registers)

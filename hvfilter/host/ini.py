@@ -75,14 +75,14 @@ def wanted_options(text: str, wanted: Mapping[str, Sequence[str]]) -> Found:
         _normal_section(section): (section, frozenset(options))
         for section, options in wanted.items()
     }
-    found: dict[str, dict[str, list[str]]] = {}
+    set_here: dict[str, dict[str, list[str]]] = {}
     for section, key, value in _assignments(text):
-        asked, options = names.get(section, ('', frozenset()))
+        shown, options = names.get(section, ('', frozenset()))
         if key in options:
-            found.setdefault(asked, {}).setdefault(key, []).append(value)
+            set_here.setdefault(shown, {}).setdefault(key, []).append(value)
     return {
         section: {key: tuple(values) for key, values in options.items()}
-        for section, options in found.items()
+        for section, options in set_here.items()
     }
 
 

@@ -51,7 +51,7 @@ def versions(package: str, listdir: ListDir, read: Read) -> tuple[str, ...]:
         that exists could not be read
     """
     refused: list[Denied] = []
-    found: set[str] = set()
+    releases: set[str] = set()
     pattern = re.compile(
         rf'{re.escape(package)}-(\d+[^-/]*?)(?:-py3[\d.]*)?'
         r'\.(?:dist|egg)-info'
@@ -60,11 +60,11 @@ def versions(package: str, listdir: ListDir, read: Read) -> tuple[str, ...]:
         for name in _names(listdir, place, refused):
             match = pattern.fullmatch(name)
             if match:
-                found.add(match[1])
-    if not found:
-        found.update(_of_dpkg(package, read, refused))
-    if found:
-        return tuple(sorted(found))
+                releases.add(match[1])
+    if not releases:
+        releases.update(_of_dpkg(package, read, refused))
+    if releases:
+        return tuple(sorted(releases))
     if refused:
         raise refused[0]
     raise Denied(str(question.versions(package)), 'ENOENT')

@@ -367,7 +367,7 @@ class Device(_Closing):
 
     def feature_msrs(self) -> dict[int, int]:
         """The MSRs that tell what guests can be given; x86 only."""
-        found = {}
+        values = {}
         for index in self._feature_msr_indices():
             entry = Msrs(nmsrs=1, index=index)
             what = f'KVM_GET_MSRS {index:#x}'
@@ -376,8 +376,8 @@ class Device(_Closing):
             except base.Denied:
                 continue
             if count == 1:
-                found[index] = int(entry.data)
-        return found
+                values[index] = int(entry.data)
+        return values
 
     def _feature_msr_indices(self) -> tuple[int, ...]:
         what = 'KVM_GET_MSR_FEATURE_INDEX_LIST'

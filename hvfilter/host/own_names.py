@@ -44,21 +44,21 @@ _NOBODYS = frozenset({'(none)', 'localhost', 'localdomain', 'unknown'})
 
 def names(host: Host) -> tuple[str, ...]:
     """Host names and domains, as they are written there, none twice."""
-    found: dict[str, None] = {}
+    known: dict[str, None] = {}
     for ask in (_of_files, _of_nova, _of_kernel, _of_recording):
         for name in ask(host):
             whole = name.strip().rstrip('.')
             short = whole.partition('.')[0]
             if short and short.lower() not in _NOBODYS:
-                found.update(dict.fromkeys((whole, short)))
-    return tuple(found)
+                known.update(dict.fromkeys((whole, short)))
+    return tuple(known)
 
 
 def _of_files(host: Host) -> Iterator[str]:
     for path in _FILES:
         yield from _text(host, path).split()
-    for found in _HOSTS_LINE.finditer(_text(host, '/etc/hosts')):
-        yield from found[1].partition('#')[0].split()
+    for line in _HOSTS_LINE.finditer(_text(host, '/etc/hosts')):
+        yield from line[1].partition('#')[0].split()
 
 
 def _of_nova(host: Host) -> Iterator[str]:

@@ -215,9 +215,9 @@ class Redaction:
         return {
             section: {
                 name: tuple(self.text(_option(name, v)) for v in values)
-                for name, values in found.items()
+                for name, values in names.items()
             }
-            for section, found in options.items()
+            for section, names in options.items()
         }
 
     def _cpuinfo(self, text: str) -> str:
@@ -282,8 +282,8 @@ class _Paths:
 
 
 def _suffix(name: str) -> str:
-    found = re.search(rf'\.(?:{_SUFFIXES})$', name)
-    return found[0] if found else ''
+    match = re.search(rf'\.(?:{_SUFFIXES})$', name)
+    return match[0] if match else ''
 
 
 def _telling(name: str) -> bool:

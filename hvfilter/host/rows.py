@@ -143,14 +143,14 @@ class ByProcessors(Arrangement):
         seen: set[Key] = set()
         cells = 0
         for group in part.items():
-            found = group.members(('cpus', self.member))
+            members = group.members(('cpus', self.member))
             try:
-                cpus = cpulist.parse(found['cpus'].text())
+                cpus = cpulist.parse(members['cpus'].text())
             except ValueError:
-                raise found['cpus'].fail(
+                raise members['cpus'].fail(
                     'must be a list of processors, such as "0-3,8"'
                 ) from None
-            for name, answer in found[self.member].entries().items():
+            for name, answer in members[self.member].entries().items():
                 rest = self.read_name(answer, name)
                 fact = one(answer, rest)
                 cells += len(cpus)
@@ -240,16 +240,16 @@ def _read_texts(part: form.JsonNode) -> tuple[str, ...]:
 
 
 def _read_stat(part: form.JsonNode) -> FileStat:
-    found = part.members(('kind', 'mode', 'owner', 'group'), ('acl',))
-    mode = found['mode'].text()
+    members = part.members(('kind', 'mode', 'owner', 'group'), ('acl',))
+    mode = members['mode'].text()
     if not re.fullmatch(r'0[0-7]{1,4}', mode):
-        raise found['mode'].fail('must be octal, such as "0660"')
+        raise members['mode'].fail('must be octal, such as "0660"')
     return FileStat(
-        found['kind'].choice(FileKind),
+        members['kind'].choice(FileKind),
         int(mode, 8),
-        found['owner'].text(),
-        found['group'].text(),
-        _read_texts(found['acl']) if 'acl' in found else (),
+        members['owner'].text(),
+        members['group'].text(),
+        _read_texts(members['acl']) if 'acl' in members else (),
     )
 
 
@@ -266,20 +266,20 @@ def _read_options(part: form.JsonNode) -> Options:
 
 
 def _read_leaf_name(part: form.JsonNode, name: str) -> Key:
-    found = _LEAF.fullmatch(name)
-    if not found:
+    match = _LEAF.fullmatch(name)
+    if not match:
         raise part.fail('a leaf is named such as 0x00000007/0x0')
-    return int(found[1], 16), int(found[2], 16)
+    return int(match[1], 16), int(match[2], 16)
 
 
 def _regs_of(part: form.JsonNode, text: str) -> CpuidRegs:
-    found = _REGS.fullmatch(text)
-    if not found:
+    match = _REGS.fullmatch(text)
+    if not match:
         raise part.fail(
             'registers are written such as eax=0x00000000 ebx=0x00000000 '
             'ecx=0x00000000 edx=0x00000000'
         )
-    return CpuidRegs(*(int(digits, 16) for digits in found.groups()))
+    return CpuidRegs(*(int(digits, 16) for digits in match.groups()))
 
 
 def _read_regs(part: form.JsonNode) -> CpuidRegs:
@@ -331,13 +331,13 @@ def _read_feature_msrs(part: form.JsonNode) -> dict[int, int]:
 
 
 def _read_smoke(part: form.JsonNode) -> SmokeRun:
-    found = part.members(('steps', 'samples', 'elapsed_ns'), ('attempts',))
+    members = part.members(('steps', 'samples', 'elapsed_ns'), ('attempts',))
     return SmokeRun(
-        tuple(_read_step(step) for step in found['steps'].items()),
-        tuple(_read_sample(sample) for sample in found['samples'].items()),
-        found['elapsed_ns'].integer(),
+        tuple(_read_step(step) for step in members['steps'].items()),
+        tuple(_read_sample(sample) for sample in members['samples'].items()),
+        members['elapsed_ns'].integer(),
         # Recordings of releases before attempts were counted made one.
-        found['attempts'].integer(1) if 'attempts' in found else 1,
+        members['attempts'].integer(1) if 'attempts' in members else 1,
     )
 
 
@@ -349,11 +349,11 @@ def _read_step(part: form.JsonNode) -> tuple[str, str]:
 
 
 def _read_sample(part: form.JsonNode) -> Sample:
-    found = part.members(('iterations', 'guest_ns', 'host_ns'))
+    members = part.members(('iterations', 'guest_ns', 'host_ns'))
     return Sample(
-        found['iterations'].integer(),
-        found['guest_ns'].integer(),
-        found['host_ns'].integer(),
+        members['iterations'].integer(),
+        members['guest_ns'].integer(),
+        members['host_ns'].integer(),
     )
 
 
@@ -377,14 +377,14 @@ def read_refusal(part: form.JsonNode) -> Refusal | None:
         part.value.get('error'), str
     ):
         return None
-    found = part.members(('error',), ('what', 'text'))
-    error = found['error'].text()
+    members = part.members(('error',), ('what', 'text'))
+    error = members['error'].text()
     if not _ERROR.fullmatch(error) or error == NOT_RECORDED:
-        raise found['error'].fail("must be an errno's name, such as EACCES")
+        raise members['error'].fail("must be an errno's name, such as EACCES")
     return Refusal(
         error,
         *(
-            found[name].text() if name in found else ''
+            members[name].text() if name in members else ''
             for name in ('what', 'text')
         ),
     )

@@ -124,29 +124,29 @@ def from_document(whole: form.JsonNode) -> Snapshot:
     :raises DocumentError: naming the place that is wrong
     """
     whole.schema(SCHEMA)
-    found = whole.members(
+    members = whole.members(
         ('schema', 'origin', 'machine'), (*_MEMBERS, _NO_LONGER_READ)
     )
-    machine = found['machine'].members(('arch', 'kernel'))
+    machine = members['machine'].members(('arch', 'kernel'))
     answers: dict[Question[Any], Any] = {}
     decoder = content.Decoder()
     for row in ROWS:
-        part = _below(found, row.member)
+        part = _below(members, row.member)
         if part is not None:
             for key, answer in row.read(part, decoder):
                 answers[Question(row.kind, key)] = answer
     return Snapshot(
-        _read_provenance(found['origin']),
+        _read_provenance(members['origin']),
         Machine(machine['arch'].text(), machine['kernel'].text()),
         answers,
     )
 
 
 def _below(
-    found: Mapping[str, form.JsonNode], member: tuple[str, ...]
+    members: Mapping[str, form.JsonNode], member: tuple[str, ...]
 ) -> form.JsonNode | None:
     name, *further = member
-    part = found.get(name)
+    part = members.get(name)
     if part is None or not further:
         return part
     names = [row.member[1] for row in ROWS if row.member[0] == name]
@@ -163,13 +163,13 @@ def _provenance(origin: Provenance) -> dict[str, str]:
     return {name: value for name, value in document.items() if value}
 
 
-def _optional(found: Mapping[str, form.JsonNode], name: str) -> str:
-    return found[name].text() if name in found else ''
+def _optional(members: Mapping[str, form.JsonNode], name: str) -> str:
+    return members[name].text() if name in members else ''
 
 
 def _read_provenance(part: form.JsonNode) -> Provenance:
-    found = part.members(('how',), ('by', 'where', 'note'))
+    members = part.members(('how',), ('by', 'where', 'note'))
     return Provenance(
-        found['how'].choice(Making),
-        *(_optional(found, name) for name in ('by', 'where', 'note')),
+        members['how'].choice(Making),
+        *(_optional(members, name) for name in ('by', 'where', 'note')),
     )

@@ -157,9 +157,9 @@ class SysrootHost(Host):
         return Machine(self._arch(), self._kernel())
 
     def _arch(self) -> str:
-        told = self._text('/proc/sys/kernel/arch')
-        if told:
-            return told
+        stated = self._text('/proc/sys/kernel/arch')
+        if stated:
+            return stated
         with contextlib.suppress(Denied):
             cpuinfo = self._read('/proc/cpuinfo', _ARCH_LIMIT)
             for pattern, arch in _CPUINFO_MACHINES:
@@ -175,11 +175,11 @@ class SysrootHost(Host):
         return UNKNOWN
 
     def _kernel(self) -> str:
-        told = self._text('/proc/sys/kernel/osrelease')
-        if told:
-            return told
-        found = re.match(r'Linux version (\S+)', self._text('/proc/version'))
-        return found[1] if found else UNKNOWN
+        release = self._text('/proc/sys/kernel/osrelease')
+        if release:
+            return release
+        match = re.match(r'Linux version (\S+)', self._text('/proc/version'))
+        return match[1] if match else UNKNOWN
 
     def _text(self, path: str) -> str:
         data = unless_denied(lambda: self._read(path, 4096), b'')
@@ -237,17 +237,17 @@ class SysrootHost(Host):
     def _stat(self, path: str) -> FileStat:
         """Owners are numbers: who copied the files has other names."""
         with self._found(questions.stat(path)) as (parent, name):
-            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         kinds = {
             modes.S_IFREG: FileKind.FILE,
             modes.S_IFDIR: FileKind.DIRECTORY,
             modes.S_IFCHR: FileKind.CHAR,
         }
         return FileStat(
-            kinds.get(modes.S_IFMT(found.st_mode), FileKind.OTHER),
-            modes.S_IMODE(found.st_mode),
-            str(found.st_uid),
-            str(found.st_gid),
+            kinds.get(modes.S_IFMT(status.st_mode), FileKind.OTHER),
+            modes.S_IMODE(status.st_mode),
+            str(status.st_uid),
+            str(status.st_gid),
         )
 
     def _options(self, path: str, wanted: Wanted) -> Options:

@@ -54,14 +54,14 @@ def from_document(whole: form.JsonNode) -> HostReport:
     :raises DocumentError: naming the place that is wrong
     """
     whole.schema(SCHEMA)
-    found = whole.members(
+    members = whole.members(
         ('schema', 'origin', 'machine', 'kernel', 'capabilities')
     )
-    reported = found['capabilities'].entries()
+    reported = members['capabilities'].entries()
     return HostReport(
-        machine=found['machine'].text(),
-        kernel=found['kernel'].text(),
-        origin=found['origin'].text(),
+        machine=members['machine'].text(),
+        kernel=members['kernel'].text(),
+        origin=members['origin'].text(),
         findings=tuple(
             _read_finding(capability, reported[capability.key])
             if capability.key in reported
@@ -130,44 +130,46 @@ def _observation(observation: Observation) -> dict[str, Any]:
 
 
 def _read_finding(capability: Capability, part: form.JsonNode) -> Finding:
-    found = part.members(
+    members = part.members(
         ('state', 'stage', 'reason', 'remedy', 'stages', 'evidence'),
         ('overruled',),
     )
     names = tuple(stage.value for stage in capability.stages)
-    evidence = _read_evidence(capability, found['evidence'])
-    stages = found['stages'].members(names)
+    evidence = _read_evidence(capability, members['evidence'])
+    stages = members['stages'].members(names)
     finding = Finding(
         capability.key,
         tuple(
             _read_stage(stage, stages[stage.value], evidence[stage])
             for stage in capability.stages
         ),
-        _read_override(found),
+        _read_override(members),
     )
-    _check_derived(finding, found)
+    _check_derived(finding, members)
     return finding
 
 
-def _read_override(found: dict[str, form.JsonNode]) -> Override | None:
-    if 'overruled' not in found:
+def _read_override(members: dict[str, form.JsonNode]) -> Override | None:
+    if 'overruled' not in members:
         return None
-    overruled = found['overruled'].members(('found', 'origin'))
+    overruled = members['overruled'].members(('found', 'origin'))
     overruled['found'].choice(State)
-    return Override(found['state'].choice(State), overruled['origin'].text())
+    return Override(members['state'].choice(State), overruled['origin'].text())
 
 
-def _check_derived(finding: Finding, found: dict[str, form.JsonNode]) -> None:
+def _check_derived(
+    finding: Finding, members: dict[str, form.JsonNode]
+) -> None:
     """What follows from the stages is repeated for the reader: both must
     agree."""
-    where = found['state']
+    where = members['state']
     if finding.override is not None:
-        where = found['overruled'].entries()['found']
+        where = members['overruled'].entries()['found']
     for part, derived in (
         (where, finding.found.value),
-        (found['stage'], finding.deciding.stage.value),
-        (found['reason'], finding.reason),
-        (found['remedy'], finding.remedy),
+        (members['stage'], finding.deciding.stage.value),
+        (members['reason'], finding.reason),
+        (members['remedy'], finding.remedy),
     ):
         if part.text() != derived:
             raise part.fail(f'the stages make it {json.dumps(derived)}')
@@ -176,14 +178,14 @@ def _check_derived(finding: Finding, found: dict[str, form.JsonNode]) -> None:
 def _read_stage(
     stage: Stage, part: form.JsonNode, observations: list[Observation]
 ) -> StageFinding:
-    found = part.members(('state', 'reason', 'remedy', 'contradicted'))
+    members = part.members(('state', 'reason', 'remedy', 'contradicted'))
     return StageFinding(
         stage,
-        found['state'].choice(State),
-        found['reason'].text(),
-        found['remedy'].text(),
+        members['state'].choice(State),
+        members['reason'].text(),
+        members['remedy'].text(),
         tuple(observations),
-        found['contradicted'].boolean(),
+        members['contradicted'].boolean(),
     )
 
 
@@ -193,7 +195,7 @@ def _read_evidence(
     evidence: dict[Stage, list[Observation]]
     evidence = {stage: [] for stage in capability.stages}
     for item in part.items():
-        found = item.members(
+        members = item.members(
             (
                 'stage',
                 'state',
@@ -205,26 +207,28 @@ def _read_evidence(
                 'remedy',
             )
         )
-        stage = found['stage'].choice(Stage)
+        stage = members['stage'].choice(Stage)
         if stage not in evidence:
             names = ', '.join(known.value for known in evidence)
-            raise found['stage'].fail(f'{capability.key} passes only {names}')
-        strength = found['strength'].text()
+            raise members['stage'].fail(
+                f'{capability.key} passes only {names}'
+            )
+        strength = members['strength'].text()
         if strength not in _STRENGTHS:
-            raise found['strength'].fail(
+            raise members['strength'].fail(
                 f'must be one of {", ".join(_STRENGTHS)}'
             )
         evidence[stage].append(
             Observation(
                 capability.key,
                 stage,
-                found['state'].choice(State),
+                members['state'].choice(State),
                 _STRENGTHS[strength],
-                found['source'].text(),
-                found['asked'].text(),
-                found['value'].text(),
-                found['reason'].text(),
-                found['remedy'].text(),
+                members['source'].text(),
+                members['asked'].text(),
+                members['value'].text(),
+                members['reason'].text(),
+                members['remedy'].text(),
             )
         )
     return evidence

@@ -80,15 +80,15 @@ class JsonNode:
         self, required: Sequence[str], optional: Sequence[str] = ()
     ) -> dict[str, JsonNode]:
         """The members of an object whose names are fixed."""
-        found = self.entries()
+        entries = self.entries()
         for name in required:
-            if name not in found:
+            if name not in entries:
                 raise self.fail(f'the member "{name}" is missing')
-        for name, part in found.items():
+        for name, part in entries.items():
             if name not in required and name not in optional:
                 known = ', '.join((*required, *optional))
                 raise part.fail(f'no such member; there are: {known}')
-        return found
+        return entries
 
     def items(self) -> list[JsonNode]:
         """The items of an array."""
@@ -130,10 +130,10 @@ class JsonNode:
 
     def schema(self, name: str) -> None:
         """Check the schema that an object names."""
-        found = self.entries()
-        if 'schema' not in found:
+        entries = self.entries()
+        if 'schema' not in entries:
             raise self.fail(f'not a "{name}" document: "schema" is missing')
-        schema = found['schema']
+        schema = entries['schema']
         if schema.value != name:
             raise schema.fail(f'must be "{name}", not {_shown(schema.value)}')
 
@@ -247,14 +247,14 @@ def _shown(value: object) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in members:
             raise DocumentError(
                 '', f'the member {_shown(name)} is there twice'
             )
-        found[name] = value
-    return found
+        members[name] = value
+    return members
 
 
 def _finite(word: str) -> NoReturn:

@@ -110,21 +110,25 @@ def parse_trait(name: str) -> Registers | None:
     kind, *fields = name.removeprefix(PREFIX).split('_')
     if kind == Kind.SVM.value:
         return Registers.svm(int(fields[0], 16))
-    found = Registers.vmx(
+    registers = Registers.vmx(
         {0x400 | int(each[:2], 16): int(each[2:], 16) for each in fields}
     )
     # Out of order, twice, or a register that does not count.
-    return found if found is not None and found.trait == name else None
+    return (
+        registers
+        if registers is not None and registers.trait == name
+        else None
+    )
 
 
 def parse_text(kind: Kind, text: str) -> Registers | None:
     """The registers of evidence, None if the text is none."""
     values = {}
     for part in text.split(', '):
-        found = _TEXT.fullmatch(part)
-        if found is None:
+        match = _TEXT.fullmatch(part)
+        if match is None:
             return None
-        values[int(found[1], 16)] = int(found[2], 16)
+        values[int(match[1], 16)] = int(match[2], 16)
     if kind is Kind.VMX:
         return Registers.vmx(values)
     if values.keys() != {SVM_FEATURES}:

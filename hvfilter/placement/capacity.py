@@ -101,11 +101,11 @@ def _by_root(body: Mapping[str, Any]) -> dict[str, Free]:
             'The answer about free resources is not one of Placement',
             'Check the endpoint of Placement in the service catalogue.',
         ) from None
-    found = {}
+    amounts_by_root = {}
     for root, of_tree in amounts.items():
         carried = frozenset(traits[root])
-        found[root] = Free(
+        amounts_by_root[root] = Free(
             {name: tuple(listed) for name, listed in of_tree.items()},
             shared.setdefault(carried, carried),
         )
-    return found
+    return amounts_by_root

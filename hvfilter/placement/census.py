@@ -94,21 +94,21 @@ def _traits(
     uuids: Iterable[str],
     names: frozenset[str],
 ) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
+    traits_of: dict[str, frozenset[str]] = {}
     left = set(uuids)
     if not names:
         return dict.fromkeys(left, frozenset())
     if len(names) > _REQUESTS_A_KIND * MOST_KINDS:
         try:
-            _by_kind(placement, left, names, found)
+            _by_kind(placement, left, names, traits_of)
         except errors.TooOld:
             # Before 1.22 Placement cannot be asked for what is not there.
             pass
     if left:
-        _by_room(placement, left, names, found)
+        _by_room(placement, left, names, traits_of)
     if left:
-        found.update(_by_trait(placement, left, names))
-    return found
+        traits_of.update(_by_trait(placement, left, names))
+    return traits_of
 
 
 def _by_kind(

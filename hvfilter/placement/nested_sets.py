@@ -17,7 +17,7 @@ def read(
     :param names: trait names, others than those of sets are ignored
     :raises errors.PlacementError: Placement did not answer.
     """
-    found: dict[str, Registers | None] = {}
+    sets: dict[str, Registers | None] = {}
     for name in sorted(names):
         registers = parse_trait(name)
         if registers is None:
@@ -28,5 +28,5 @@ def read(
             # "hvfilter prepare" deleted it just now.
             continue
         for uuid in uuids:
-            found[uuid] = None if uuid in found else registers
-    return found
+            sets[uuid] = None if uuid in sets else registers
+    return sets

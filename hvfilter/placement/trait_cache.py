@@ -332,16 +332,18 @@ class TraitCache:
         order = sorted(traits, key=_reported_first)
         known: dict[str, str] = {}
         self.counters.refreshes += 1
-        for asked, trait in enumerate(order):
+        for answered, trait in enumerate(order):
             if trait in answers:
                 continue
-            if asked and time_limit.left_s() == 0:
+            if answered and time_limit.left_s() == 0:
                 raise errors.Unreachable(
-                    f'Placement answered {asked} of {len(order)} questions '
+                    f'Placement answered {answered} of {len(order)} questions '
                     'in the time that a request may wait',
                     'The others are asked later; see [hvfilter] wait_s.',
                 )
-            if asked and not self._carried(trait, len(order) - asked, attempt):
+            if answered and not self._carried(
+                trait, len(order) - answered, attempt
+            ):
                 answers[trait] = _NONE
                 continue
             self.counters.requests += 1

@@ -47,19 +47,19 @@ def facts(recorded: Snapshot) -> dict[str, str]:
     :param recorded: redacted, so that nothing here has to be
     """
     files = {path: data for (path,), data in recorded.facts(Kind.FILE).items()}
-    found = dict(_cpuinfo(files, 'CPU model', _CPU_MODEL))
-    found['machine'] = recorded.machine.arch
-    found['kernel'] = recorded.machine.kernel
-    found.update(_cpuinfo(files, 'microcode', _MICROCODE))
-    found.update(_file(files, 'firmware', FIRMWARE_VERSION))
-    found.update(_locks(recorded.facts(Kind.MSR)))
-    found.update(_boot(files))
-    found.update(_modules(recorded.facts(Kind.DIRECTORY)))
-    found.update(_parameters(files))
-    found.update(_options(recorded.facts(Kind.OPTIONS)))
-    found.update(_devices(recorded.facts(Kind.STAT)))
-    found.update(_packages(recorded.facts(Kind.VERSIONS)))
-    return found
+    values = dict(_cpuinfo(files, 'CPU model', _CPU_MODEL))
+    values['machine'] = recorded.machine.arch
+    values['kernel'] = recorded.machine.kernel
+    values.update(_cpuinfo(files, 'microcode', _MICROCODE))
+    values.update(_file(files, 'firmware', FIRMWARE_VERSION))
+    values.update(_locks(recorded.facts(Kind.MSR)))
+    values.update(_boot(files))
+    values.update(_modules(recorded.facts(Kind.DIRECTORY)))
+    values.update(_parameters(files))
+    values.update(_options(recorded.facts(Kind.OPTIONS)))
+    values.update(_devices(recorded.facts(Kind.STAT)))
+    values.update(_packages(recorded.facts(Kind.VERSIONS)))
+    return values
 
 
 def _refused(refusal: Refusal) -> str:
@@ -175,8 +175,8 @@ def _devices(stats: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _packages(versions: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    for (package,), found in versions.items():
-        if isinstance(found, Refusal):
-            yield f'package {package}', _refused(found)
+    for (package,), installed in versions.items():
+        if isinstance(installed, Refusal):
+            yield f'package {package}', _refused(installed)
         else:
-            yield f'package {package}', ', '.join(found) or 'not installed'
+            yield f'package {package}', ', '.join(installed) or 'not installed'

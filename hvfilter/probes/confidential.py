@@ -223,9 +223,11 @@ class Confidential(Probe):
 def _together(conditions: Iterable[Observation]) -> Iterator[Observation]:
     """What KVM needs all of: one that is not met, or not known, leaves those
     that are met without weight, however strong their sources are."""
-    found = list(conditions)
-    met = all(observation.state is State.PRESENT for observation in found)
-    for observation in found:
+    observations = list(conditions)
+    met = all(
+        observation.state is State.PRESENT for observation in observations
+    )
+    for observation in observations:
         if met or observation.state is not State.PRESENT:
             yield observation
         else:
@@ -614,10 +616,10 @@ def _parameter_remedy(
     if key == 'tdx' and not _tdx_platform(host):
         causes.append(_tdx_cause(host))
     word = host.boot_word(f'{module}.{name}')
-    asked = truth((word.value if word else None) or '')
-    if asked is False and word is not None:
+    requested = truth((word.value if word else None) or '')
+    if requested is False and word is not None:
         causes.append(_WORD_OFF(word=shortened(word.text)))
-    elif asked is None and not ModuleParameter(module, name).is_set(
+    elif requested is None and not ModuleParameter(module, name).is_set(
         host, True
     ):
         causes.append(_SWITCH_ON(module=module, parameter=name))

@@ -53,10 +53,10 @@ class ProbeContext(CachedHost):
                 self._derived[key] = derive()
             except Denied as denied:
                 self._derived[key] = denied
-        found = self._derived[key]
-        if isinstance(found, Denied):
-            raise found.with_traceback(None)
-        return cast(T, found)
+        conclusion = self._derived[key]
+        if isinstance(conclusion, Denied):
+            raise conclusion.with_traceback(None)
+        return cast(T, conclusion)
 
     @functools.cached_property
     def arch(self) -> Arch:
@@ -74,8 +74,8 @@ class ProbeContext(CachedHost):
     @functools.cached_property
     def kernel_version(self) -> tuple[int, int]:
         """Major and minor number of the kernel; (0, 0) when not known."""
-        found = re.match(r'(\d{1,9})\.(\d{1,9})', self.kernel)
-        return (int(found[1]), int(found[2])) if found else (0, 0)
+        match = re.match(r'(\d{1,9})\.(\d{1,9})', self.kernel)
+        return (int(match[1]), int(match[2])) if match else (0, 0)
 
     @property
     def cpuinfo(self) -> CpuInfo:
@@ -104,8 +104,8 @@ class ProbeContext(CachedHost):
 
         :param name: ``parameter`` or ``module.parameter``
         """
-        found = self.boot_words(name)
-        return found[-1] if found else None
+        words = self.boot_words(name)
+        return words[-1] if words else None
 
     def boot_words(self, *names: str) -> tuple[Parameter, ...]:
         """All such words in order, where it is not the last that wins."""
@@ -126,8 +126,8 @@ class ProbeContext(CachedHost):
         except (Denied, ValueError):
             pass
         numbers = unless_denied(lambda: self.cpuinfo.values('processor'), ())
-        found = tuple(n for n in map(number, numbers) if n is not None)
-        return found or (0,)
+        online = tuple(n for n in map(number, numbers) if n is not None)
+        return online or (0,)
 
     def module_parameter(self, module: str, name: str) -> str:
         """The effective value of a kernel module's parameter, as printed."""

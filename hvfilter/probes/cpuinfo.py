@@ -44,7 +44,7 @@ class CpuInfo:
                 continue
             if pair[0] in values or len(values) < _KEYS_LIMIT:
                 values.setdefault(pair[0], []).append(pair[1])
-        self._values = {key: tuple(found) for key, found in values.items()}
+        self._values = {key: tuple(lines) for key, lines in values.items()}
 
     def values(self, key: str) -> tuple[str, ...]:
         """Every value of a key, in the order of the file; () when none."""

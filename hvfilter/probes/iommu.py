@@ -287,7 +287,9 @@ def _in_order(host: ProbeContext, numbers: list[int]) -> list[int]:
 def _chip_names(host: ProbeContext) -> tuple[str, ...]:
     """Chips of interrupts, the first that remaps being the last named."""
     numbers = [
-        found for found in map(number, host.names(_IRQS)) if found is not None
+        interrupt_number
+        for interrupt_number in map(number, host.names(_IRQS))
+        if interrupt_number is not None
     ]
     chips: dict[str, None] = {}
     for interrupt in _in_order(host, numbers):

@@ -383,9 +383,9 @@ def _last(host: ProbeContext, name: str, *options: str) -> Parameter | None:
 
 def _decides(word: Parameter, *options: str) -> str:
     """The last of the options in a word's list, '' when none is."""
-    found = ''
+    last = ''
     for one in word.options:
         for option in options:
             if one.startswith(option):
-                found = option
-    return found
+                last = option
+    return last

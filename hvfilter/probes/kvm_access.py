@@ -90,15 +90,15 @@ def closed_to_qemu(host: ProbeContext) -> tuple[str, Advice] | None:
 
 def _accounts(host: ProbeContext) -> tuple[bool, tuple[str, ...]]:
     """Whether any answer is missing, and the accounts that are there."""
-    missing, found = False, []
+    missing, existing = False, []
     for account in ACCOUNTS:
         try:
             host.groups(account)
         except Denied as denied:
             missing = missing or not denied.not_found
         else:
-            found.append(account)
-    return missing, tuple(found)
+            existing.append(account)
+    return missing, tuple(existing)
 
 
 def _may_open(stat: FileStat, account: str, groups: Sequence[str]) -> bool:

@@ -153,10 +153,10 @@ _SURVEYS = weakref.WeakKeyDictionary()
 
 def survey(host: ProbeContext) -> Survey:
     """What was looked at on one host, once: remedies ask for it, too."""
-    found = _SURVEYS.get(host)
-    if found is None:
-        found = _SURVEYS[host] = Survey(host)
-    return found
+    surveyed = _SURVEYS.get(host)
+    if surveyed is None:
+        surveyed = _SURVEYS[host] = Survey(host)
+    return surveyed
 
 
 class Survey:
@@ -366,9 +366,9 @@ class Survey:
         return ', '.join(part for part in text.split('\0') if part)
 
     def _pci(self) -> None:
-        found = False
+        any_device = False
         for vendor, device in self._pci_ids():
-            found = True
+            any_device = True
             maker = _PCI_VENDORS.get(vendor) or _PCI_DEVICES.get(
                 (vendor, device)
             )
@@ -376,7 +376,7 @@ class Survey:
                 value = f'{vendor:04x}:{device:04x} ({maker})'
                 self._virtual(_PCI, 'devices of hypervisors', value)
                 return
-        if found:
+        if any_device:
             self.looked.append('PCI')
 
     def _pci_ids(self) -> Iterator[tuple[int, int]]:

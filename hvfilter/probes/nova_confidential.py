@@ -119,10 +119,10 @@ def answer(key: str, host: ProbeContext, options: NovaOptions) -> Answer:
             _UPGRADE(since=str(since)),
         )
     if key == 'tdx':
-        found = _tdx(host, options, release)
+        of_key = _tdx(host, options, release)
     else:
-        found = _limited(key, options, release) or _sev(key, host, release)
-    if found[0] is State.PRESENT and since and release.number is None:
+        of_key = _limited(key, options, release) or _sev(key, host, release)
+    if of_key[0] is State.PRESENT and since and release.number is None:
         return (
             State.UNKNOWN,
             'release',
@@ -130,7 +130,7 @@ def answer(key: str, host: ProbeContext, options: NovaOptions) -> Answer:
             f'runs here is not known: {release.source}: {release.value}',
             _STATE_RELEASE(),
         )
-    return found
+    return of_key
 
 
 def _present(key: str, release: Release) -> Answer:

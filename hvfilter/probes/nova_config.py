@@ -212,7 +212,7 @@ def _driver(options: NovaOptions) -> Answer | None:
 def _virt_type(options: NovaOptions) -> Answer | None:
     if options.virt_type == 'kvm':
         return None
-    what = {
+    guests = {
         'qemu': 'QEMU guests without KVM (TCG)',
         'lxc': 'containers',
         'parallels': 'Virtuozzo guests',
@@ -220,7 +220,7 @@ def _virt_type(options: NovaOptions) -> Answer | None:
     return (
         State.ABSENT,
         'virt_type',
-        f'Nova starts {what} here: virt_type = {options.virt_type[:40]}',
+        f'Nova starts {guests} here: virt_type = {options.virt_type[:40]}',
         nova_remedies.VIRT_TYPE_KVM(),
     )
 
@@ -229,7 +229,7 @@ def _emulates(options: NovaOptions) -> Answer | None:
     """Why guests here are not QEMU's without KVM; None when they are."""
     if options.virt_type == 'qemu':
         return None
-    what = (
+    guests = (
         'KVM guests'
         if options.virt_type == 'kvm'
         else 'no guests of QEMU without KVM'
@@ -237,7 +237,7 @@ def _emulates(options: NovaOptions) -> Answer | None:
     return (
         State.ABSENT,
         'virt_type',
-        f'Nova starts {what} here: virt_type = {options.virt_type[:40]}',
+        f'Nova starts {guests} here: virt_type = {options.virt_type[:40]}',
         nova_remedies.VIRT_TYPE_QEMU(),
     )
 

@@ -118,14 +118,14 @@ def _of_units(host: ProbeContext) -> Iterator[Layout]:
         for folder in _UNIT_FOLDERS:
             path = f'{folder}/{unit}'
             try:
-                found = host.options(path, {'Service': ('ExecStart',)})
+                units = host.options(path, {'Service': ('ExecStart',)})
             except Denied as denied:
                 if denied.forbidden:
                     raise
                 # Not there, not in this recording, or not in a form that
                 # can be parsed: then the usual places count.
                 continue
-            commands = found.get('Service', {}).get('ExecStart', ())
+            commands = units.get('Service', {}).get('ExecStart', ())
             names = _config_arguments(commands[-1]) if commands else ()
             if names:
                 yield _named(host, path, names)
@@ -138,15 +138,15 @@ def _config_arguments(command: str) -> tuple[str, ...]:
         words = iter(shlex.split(command.replace('\\\n', ' ')))
     except ValueError:
         return ()
-    found = []
+    paths = []
     for word in words:
         option, parted, value = word.partition('=')
         if option in ('--config-file', '--config-dir'):
-            found.append(value if parted else next(words, ''))
+            paths.append(value if parted else next(words, ''))
     # A specifier or variable of systemd's is not known here.
-    if any('%' in path or '$' in path for path in found):
+    if any('%' in path or '$' in path for path in paths):
         return ()
-    return tuple(filter(None, found))
+    return tuple(filter(None, paths))
 
 
 def _named(host: ProbeContext, name: str, paths: tuple[str, ...]) -> Layout:

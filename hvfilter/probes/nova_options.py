@@ -222,7 +222,7 @@ def _sections(host: ProbeContext, path: str) -> Options:
         if denied.error != NOT_RECORDED:
             raise
         whole = denied
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    options: dict[str, dict[str, tuple[str, ...]]] = {}
     recorded = False
     for section, names in WANTED.items():
         for name in names:
@@ -231,10 +231,10 @@ def _sections(host: ProbeContext, path: str) -> Options:
             except Denied:
                 continue
             recorded = True
-            found.setdefault(section, {}).update(part.get(section, {}))
+            options.setdefault(section, {}).update(part.get(section, {}))
     if not recorded:
         raise whole
-    return found
+    return options
 
 
 def _last_values(options: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

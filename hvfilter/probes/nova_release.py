@@ -51,12 +51,12 @@ def find(host: ProbeContext, options: NovaOptions) -> Release:
 
 def _stated(host: ProbeContext, options: NovaOptions) -> Release | None:
     """``[hvfilter] nova_release``; None where no file sets it."""
-    found = own_option.find(host, options, OPTION)
-    if found is None:
+    stated = own_option.find(host, options, OPTION)
+    if stated is None:
         return None
-    if found.denied is not None:
-        return Release(None, found.path, str(found.denied))
-    return Release(number(found.value), found.path, shortened(found.value))
+    if stated.denied is not None:
+        return Release(None, stated.path, str(stated.denied))
+    return Release(number(stated.value), stated.path, shortened(stated.value))
 
 
 def _installed(host: ProbeContext) -> Release:
@@ -73,6 +73,6 @@ def _installed(host: ProbeContext) -> Release:
 def number(version: str) -> int | None:
     """The major version of a version such as ``34``, ``34.0.0`` or
     ``32.1.0.dev7``; None when it is none."""
-    found = re.fullmatch(r'(\d{1,3})(?:[.\-+~].*)?', version.strip())
-    major = int(found[1]) if found else 0
+    match = re.fullmatch(r'(\d{1,3})(?:[.\-+~].*)?', version.strip())
+    major = int(match[1]) if match else 0
     return major if major >= OLDEST else None

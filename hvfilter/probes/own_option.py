@@ -37,7 +37,7 @@ def find(
 
     :param options: which files nova-compute reads
     """
-    found = None
+    value = None
     try:
         paths = _files(host, options)
     except Denied as denied:
@@ -52,8 +52,8 @@ def find(
             return OwnOption(path, '', denied)
         values = sections.get(SECTION, {}).get(name, ())
         if values:
-            found = OwnOption(path, values[-1])
-    return found
+            value = OwnOption(path, values[-1])
+    return value
 
 
 def _files(host: ProbeContext, options: NovaOptions) -> tuple[str, ...]:

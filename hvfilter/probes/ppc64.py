@@ -191,10 +191,10 @@ class _Machine:
 def _machine(host: ProbeContext) -> _Machine:
     """Raises Denied."""
     info = host.cpuinfo
-    found = _GENERATION.match(info.first('cpu'))
+    match = _GENERATION.match(info.first('cpu'))
     return _Machine(
         info.first('platform'),
-        int(found[1]) if found else None,
+        int(match[1]) if match else None,
         info.first('MMU'),
         info.first('model'),
     )
@@ -431,7 +431,7 @@ def _online(host: ProbeContext) -> tuple[int, ...]:
     setup-common.c show_cpuinfo).
     """
     numbers = map(number, host.cpuinfo.values('processor'))
-    online = tuple(found for found in numbers if found is not None)
+    online = tuple(cpu for cpu in numbers if cpu is not None)
     if online:
         return online
     try:

@@ -98,14 +98,14 @@ def every() -> Mapping[str, Remedy]:
     """
     from hvfilter import probes
 
-    found: dict[str, Remedy] = {}
+    remedies: dict[str, Remedy] = {}
     for module in pkgutil.iter_modules(probes.__path__):
         name = f'{probes.__name__}.{module.name}'
         for value in vars(importlib.import_module(name)).values():
             for remedy in _within(value):
-                if found.setdefault(remedy.key, remedy) is not remedy:
+                if remedies.setdefault(remedy.key, remedy) is not remedy:
                     raise ValueError(f'two remedies are called {remedy.key}')
-    return dict(sorted(found.items()))
+    return dict(sorted(remedies.items()))
 
 
 def _within(value: object) -> tuple[Remedy, ...]:

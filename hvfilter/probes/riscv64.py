@@ -63,13 +63,13 @@ def has_h(isa: str) -> bool | None:
     """
     base, *longer = re.split(r'[\s,_\0]+', isa.strip(' \0').lower())
     names = {_VERSION.sub('', name) for name in longer}
-    found = _ISA.fullmatch(base)
-    if not found:
+    match = _ISA.fullmatch(base)
+    if not match:
         # A list has the base integer set among its names (i or e).
         names.add(_VERSION.sub('', base))
         return 'h' in names if names & {'i', 'e'} else None
     # No underscore need stand between the letters and the first longer name.
-    letters = _LONGER.split(_VERSION.sub('', found[1]), maxsplit=1)[0]
+    letters = _LONGER.split(_VERSION.sub('', match[1]), maxsplit=1)[0]
     return 'h' in letters or 'h' in names
 
 

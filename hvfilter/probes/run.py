@@ -29,12 +29,12 @@ def registered(
 
     :param failed: called with the name of each that was left out
     """
-    found = plugins.load(NAMESPACE, make=lambda probe: probe())
-    for name, problem in found.problems.items():
+    loaded = plugins.load(NAMESPACE, make=lambda probe: probe())
+    for name, problem in loaded.problems.items():
         LOG.error('%s', problem)
-        if name not in found.loaded:
+        if name not in loaded.loaded:
             failed(name)
-    return tuple(found.loaded.values())
+    return tuple(loaded.loaded.values())
 
 
 def observe(
@@ -48,13 +48,13 @@ def observe(
 
     :param failed: called with the name of the class of each that failed
     """
-    found: list[Observation] = []
+    observations: list[Observation] = []
     for probe in probes:
         if host.arch not in probe.archs:
             continue
         try:
             for observation in probe.observe(host):
-                found.append(observation)
+                observations.append(observation)
         except Exception:
             LOG.exception(
                 'Probe %s failed; what it did not observe is unknown. This '
@@ -62,4 +62,4 @@ def observe(
                 type(probe).__name__,
             )
             failed(type(probe).__name__)
-    return found
+    return observations

@@ -122,5 +122,5 @@ def _extension(host: ProbeContext) -> Iterator[Observation]:
 def _off(host: ProbeContext) -> Advice:
     """The kernel reads the word as a boolean; the last one wins."""
     word = host.boot_word('prot_virt')
-    asked = word is not None and truth(word.value or '') is True
-    return _ULTRAVISOR() if asked else _PROT_VIRT()
+    requested = word is not None and truth(word.value or '') is True
+    return _ULTRAVISOR() if requested else _PROT_VIRT()

@@ -25,7 +25,7 @@ def control_program(host: ProbeContext) -> str | None:
     :raises Denied: when /proc/sysinfo cannot be read
     """
     text = host.text(PATH)
-    found = _CONTROL_PROGRAM.search(text)
-    if found:
-        return found[1].strip() or '?'
+    match = _CONTROL_PROGRAM.search(text)
+    if match:
+        return match[1].strip() or '?'
     return '' if _PARTITION.search(text) else None

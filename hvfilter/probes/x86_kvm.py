@@ -69,15 +69,15 @@ def _parameter(host: ProbeContext, row: Capability) -> Iterator[Observation]:
 
 def _slat(host: ProbeContext) -> Iterator[Observation]:
     """KVM uses no SLAT only if no module that runs uses its form of it."""
-    found = [
+    observations = [
         observation for row in _SLAT for observation in _parameter(host, row)
     ]
     used = [
         observation
-        for observation in found
+        for observation in observations
         if observation.state is not State.ABSENT
     ]
-    for observation in used or found[:1]:
+    for observation in used or observations[:1]:
         yield dataclasses.replace(observation, capability='slat')
 
 

@@ -310,9 +310,9 @@ def _svm_word(host: ProbeContext, *words: str) -> Reading:
 
 def _word(host: ProbeContext, line: str, words: tuple[str, ...]) -> Reading:
     info = host.cpuinfo
-    wanted = frozenset(words)
+    sought = frozenset(words)
     sets = info.words(line)
-    having = sum(wanted <= found for found in sets)
+    having = sum(sought <= flags_of_cpu for flags_of_cpu in sets)
     asked = f'{line}: {" ".join(words)}'
     if having == len(sets):
         value = f'on all {len(sets)} processors'

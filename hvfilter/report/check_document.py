@@ -37,10 +37,10 @@ class Check:
 
 def result(checks: Sequence[Check]) -> bool | None:
     """Whether all are met; None: none is not, and one is not known."""
-    found = {check.met for check in checks}
-    if False in found:
+    states = {check.met for check in checks}
+    if False in states:
         return False
-    return None if None in found else True
+    return None if None in states else True
 
 
 def to_document(origin: str, checks: Sequence[Check]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class _Entry:
 
 
 def _entries(findings: Iterable[Finding]) -> list[_Entry]:
-    found: dict[tuple[object, ...], _Entry] = {}
+    entries: dict[tuple[object, ...], _Entry] = {}
     for finding in findings:
         reason, remedy = table.reason(finding), str(finding.remedy)
         if finding.state is State.PRESENT and finding.override is None:
@@ -127,12 +127,12 @@ def _entries(findings: Iterable[Finding]) -> list[_Entry]:
             reason = remedy = ''
         stage = finding.deciding.stage if reason else None
         cause = (finding.state, stage, remedy or reason)
-        entry = found.setdefault(cause, _Entry(finding.state))
+        entry = entries.setdefault(cause, _Entry(finding.state))
         entry.keys.append(finding.capability)
         entry.remedy = remedy
         if reason and reason not in entry.reasons:
             entry.reasons.append(reason)
-    return sorted(found.values(), key=lambda each: _ORDER.index(each.state))
+    return sorted(entries.values(), key=lambda each: _ORDER.index(each.state))
 
 
 def joined(reasons: Sequence[str]) -> str:

@@ -29,10 +29,10 @@ def contradictions(requirements: Requirements) -> tuple[str, ...]:
 
 
 def _by_key(items: Iterable[Requirement]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    demands: dict[str, str] = {}
     for item in items:
-        found.setdefault(item.capability, item.words)
-    return found
+        demands.setdefault(item.capability, item.words)
+    return demands
 
 
 def _at_once(

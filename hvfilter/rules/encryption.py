@@ -63,8 +63,8 @@ def by_flavor(
         words = f'{FLAVOR_SPEC}={specs[FLAVOR_SPEC]}'
         yield from _by_model(image_model or own, Origin.FLAVOR, words)
     for name, value in specs.items():
-        found = _NAME.fullmatch(name)
-        trait = found[1] if found else None
+        match = _NAME.fullmatch(name)
+        trait = match[1] if match else None
         if trait and value.strip().lower() == Demand.REQUIRED.value:
             key = CAPABILITY_OF_TRAIT[trait]
             yield _requirement(key, Origin.FLAVOR, f'{name}={value}')

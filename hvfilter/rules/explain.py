@@ -54,17 +54,17 @@ def groups(rejected: Mapping[Verdict, Sequence[str]]) -> list[Group]:
     by_summary: dict[str, list[Sequence[str]]] = {}
     for verdict, names in rejected.items():
         by_summary.setdefault(summary(verdict), []).append(names)
-    found = []
+    grouped = []
     for words, lists in by_summary.items():
         first = [name for names in lists for name in names[:_MOST_HOSTS]]
-        found.append(
+        grouped.append(
             Group(
                 words,
                 sum(map(len, lists)),
                 tuple(map(_name, first[:_MOST_HOSTS])),
             )
         )
-    return sorted(found, key=lambda group: (-group.count, group.summary))
+    return sorted(grouped, key=lambda group: (-group.count, group.summary))
 
 
 def summary(verdict: Verdict) -> str:
@@ -99,10 +99,10 @@ def line(
     :param permissive: how many of them passed anyway, since the mode for
         them is permissive
     """
-    found = groups(rejected)
-    count = sum(group.count for group in found)
-    shown = [str(group) for group in found[:_MOST_GROUPS]]
-    rest = found[_MOST_GROUPS:]
+    grouped = groups(rejected)
+    count = sum(group.count for group in grouped)
+    shown = [str(group) for group in grouped[:_MOST_GROUPS]]
+    rest = grouped[_MOST_GROUPS:]
     if rest:
         hosts = sum(group.count for group in rest)
         shown.append(f'{hosts} for {len(rest)} other reasons')

@@ -74,12 +74,12 @@ def disk(root_gb: int, ephemeral_gb: int, swap_mb: int) -> int:
 
 
 def _uncounted(specs: Mapping[str, str]) -> tuple[str, ...]:
-    found = ['image properties', 'server groups']
+    uncounted = ['image properties', 'server groups']
     for words, pattern in _COUNTED_ELSEWHERE:
         if any(pattern.match(name) for name in specs):
-            found.append(words)
-    if 'NUMA' not in found:
-        found.append('NUMA')
+            uncounted.append(words)
+    if 'NUMA' not in uncounted:
+        uncounted.append('NUMA')
     if any(_NUMBERED.match(name) for name in specs):
-        found.append('numbered resource groups')
-    return tuple(found)
+        uncounted.append('numbered resource groups')
+    return tuple(uncounted)

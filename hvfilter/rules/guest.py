@@ -66,7 +66,7 @@ class Guest:
     def needs(self) -> tuple[Need, ...]:
         """What Nova asks Placement for, as far as it is known here."""
         request = self.request
-        found = {
+        needs = {
             Need(f'{name}:{amount}', resource=name, amount=amount): None
             for name, amount in request.resources.items()
             if name not in self.waived
@@ -81,13 +81,13 @@ class Guest:
                     trait=name,
                     forbidden=word == 'forbidden',
                 )
-                found[need] = None
+                needs[need] = None
         for name, value in sorted(self.properties.items()):
             # Nova keeps no forbidden trait of an image.
             if name.startswith(_TRAIT) and value == 'required':
                 words = f'{name}={value}'
-                found[Need(words, trait=name[len(_TRAIT) :])] = None
-        return tuple(found)
+                needs[Need(words, trait=name[len(_TRAIT) :])] = None
+        return tuple(needs)
 
     def with_one_wish_fewer(self) -> Iterator[tuple[str, Guest]]:
         """Each wish of flavor, image and zone, and the guest without it."""

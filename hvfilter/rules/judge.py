@@ -105,11 +105,11 @@ def _emulated(
         return False
     if 'tcg' in advertised.capabilities - advertised.denied:
         return True
-    wanted = requirements.emulation_architecture
+    requested = requirements.emulation_architecture
     own = advertised.native or frozenset()
     if advertised.machine:
         own = frozenset({advertised.machine})
-    if wanted and own and wanted not in own:
+    if requested and own and requested not in own:
         return True
     return None if 'tcg' in advertised.undecided else False
 
@@ -160,9 +160,9 @@ def _foreign(
     A host that offers no KVM at all is not the wrong kind: whether it has
     KVM is a question of its own.
     """
-    wanted = requirements.architecture
+    requested = requirements.architecture
     known = advertised.native if advertised.kvm_host else None
-    if not (wanted and known) or wanted in known:
+    if not (requested and known) or requested in known:
         return
     asking = [item for item in requirements.items if item.needs_kvm]
     emulated = _emulated(requirements, advertised)
@@ -175,7 +175,7 @@ def _foreign(
         )
     ):
         words = requirements.architecture_words
-        yield Reason(Cause.ARCHITECTURE, wanted, words)
+        yield Reason(Cause.ARCHITECTURE, requested, words)
 
 
 def _emulation_will_not_do(item: Requirement) -> bool:

@@ -121,12 +121,12 @@ def differences(sets: Mapping[str, Registers]) -> str:
 
     :param sets: by the name of the host
     """
-    found = group(sets)
-    if found.exchange:
+    classes = group(sets)
+    if classes.exchange:
         return ''
     return '; '.join(
         f'{each.label} ({_hosts(each.hosts)}) {_lacks(each)}'
-        for each in found.classes[:_MOST_CLASSES]
+        for each in classes.classes[:_MOST_CLASSES]
     )
 
 

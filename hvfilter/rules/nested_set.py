@@ -215,8 +215,8 @@ def of_traits(names: Iterable[str]) -> Registers | None:
     nova-compute takes back no trait that it read from a provider.yaml, so a
     provider can have two: then which of them is true is not known.
     """
-    found = [each for each in map(of_trait, names) if each is not None]
-    return found[0] if len(found) == 1 else None
+    sets = [each for each in map(of_trait, names) if each is not None]
+    return sets[0] if len(sets) == 1 else None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -251,10 +251,10 @@ def common(sets: Iterable[Registers]) -> Registers | None:
     None if there is none: without a set, of both kinds, or where a value
     differs that must be the same.
     """
-    found: Registers | None = None
+    greatest: Registers | None = None
     for number, each in enumerate(sets):
-        found = each if not number else _common(found, each)
-    return found
+        greatest = each if not number else _common(greatest, each)
+    return greatest
 
 
 _BASIC_FLAGS = 0x3FF << 54 | 1 << 49 | 7 << 45 | 1 << 31
@@ -366,12 +366,12 @@ def _common_basic(one: int, other: int) -> int | None:
 def _common_misc(one: int, other: int) -> int | None:
     if (one ^ other) >> 32:
         return None
-    found = one & other & _MISC_FLAGS | one & ~_LOW
+    common_bits = one & other & _MISC_FLAGS | one & ~_LOW
     for _, shift, mask in _MISC_NUMBERS:
-        found |= min(one >> shift & mask, other >> shift & mask) << shift
+        common_bits |= min(one >> shift & mask, other >> shift & mask) << shift
     if not (one ^ other) & _RATE:
-        found |= one & _RATE
-    return found
+        common_bits |= one & _RATE
+    return common_bits
 
 
 def _svm_name(bit: int) -> str:

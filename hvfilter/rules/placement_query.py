@@ -64,18 +64,18 @@ def query(
         host in several aggregates takes each of its options from one of them,
         or the sum of what they require and reserve.
     """
-    found = [
+    judged = [
         (policy, requests.requirements(asked, policy)) for policy in policies
     ]
-    if any(policy.mode is Mode.PERMISSIVE for policy, _ in found):
+    if any(policy.mode is Mode.PERMISSIVE for policy, _ in judged):
         return Query()
     required = frozenset.intersection(
-        *(_required(needed, policy, reports) for policy, needed in found)
+        *(_required(needed, policy, reports) for policy, needed in judged)
     )
     forbidden = frozenset.intersection(
-        *(_forbidden(needed, policy, reports) for policy, needed in found)
+        *(_forbidden(needed, policy, reports) for policy, needed in judged)
     )
-    reserved = frozenset[str]() if reports.stale else _reserved(found)
+    reserved = frozenset[str]() if reports.stale else _reserved(judged)
     return Query(_traits(required), _traits(forbidden | reserved))
 
 
@@ -123,8 +123,8 @@ def _reserved(
     """What each policy reserves, unless under some sum of them the guest
     asks for a part of what is reserved."""
     pairs = list(found)
-    asked = frozenset[str]().union(*(needed.asked for _, needed in pairs))
-    if any(asked & policy.reserved for policy, _ in pairs):
+    requested = frozenset[str]().union(*(needed.asked for _, needed in pairs))
+    if any(requested & policy.reserved for policy, _ in pairs):
         return frozenset()
     return frozenset.intersection(*(policy.reserved for policy, _ in pairs))
 

@@ -127,10 +127,10 @@ def image_requirements(asked: Asked, policy: Policy) -> Requirements:
     when it landed there. But it may have been exempt from the policy as its
     image was then, and with the new one it is a KVM guest.
     """
-    said, _ = _sorted([*_flavor(asked), *_image(asked)])
+    stated, _ = _sorted([*_flavor(asked), *_image(asked)])
     items, invalid = _sorted(_image(asked))
-    found = _complete(asked, policy, items, invalid, said)
-    return dataclasses.replace(found, in_place=True)
+    needed = _complete(asked, policy, items, invalid, stated)
+    return dataclasses.replace(needed, in_place=True)
 
 
 def _complete(
@@ -138,15 +138,15 @@ def _complete(
     policy: Policy,
     items: tuple[Requirement, ...],
     invalid: tuple[InvalidRequest, ...],
-    said: Iterable[Requirement],
+    stated: Iterable[Requirement],
 ) -> Requirements:
     """With what the policy and the kind of the image add.
 
-    :param said: what goes instead of the policy's default
+    :param stated: what goes instead of the policy's default
     """
     hv_type = (asked.img_hv_type or '').strip().lower()
     if hv_type in _QEMU:
-        items += tuple(_defaults(policy, said))
+        items += tuple(_defaults(policy, stated))
     return Requirements(
         items,
         invalid,
@@ -168,10 +168,10 @@ def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
 
     Nova takes ``hw_emulation_architecture`` where an image has both.
     """
-    wanted = asked.emulation_architecture or asked.hw_architecture
+    requested = asked.emulation_architecture or asked.hw_architecture
     for item in items:
         if item.needs_kvm:
-            return wanted or None
+            return requested or None
     return None
 
 
@@ -268,9 +268,9 @@ def _sorted(
 def _defaults(
     policy: Policy, items: Iterable[Requirement]
 ) -> Iterator[Requirement]:
-    said = {i.capability for i in items if i.demand is not Demand.PREFERRED}
+    stated = {i.capability for i in items if i.demand is not Demand.PREFERRED}
     for key in policy.required:
-        if key not in said:
+        if key not in stated:
             yield Requirement(
                 key,
                 Demand.REQUIRED,

@@ -99,9 +99,13 @@ def supply(
             words += f' or {_EMULATED}'
         capable &= having
         each[words] = len(having)
-    asked = requirements.asked
-    shared = [holders[_trait(key)] for key in reserved if key in asked]
-    kept = [holders[_trait(key)] for key in reserved if key not in asked]
+    requested_keys = requirements.asked
+    shared = [
+        holders[_trait(key)] for key in reserved if key in requested_keys
+    ]
+    kept = [
+        holders[_trait(key)] for key in reserved if key not in requested_keys
+    ]
     capable -= frozenset().union(*kept) - frozenset().union(*shared)
     return Supply(tuple(each.items()), capable)
 

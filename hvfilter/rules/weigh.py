@@ -65,7 +65,7 @@ def scores(
     having = collections.Counter(key for host in hosts for key in set(host))
     scarcity = {key: 1 - number / len(hosts) for key, number in having.items()}
     known: dict[tuple[Wishes, frozenset[str]], Score] = {}
-    found = []
+    results = []
     for wishes_of_it, host in zip(wished, hosts, strict=True):
         has = wishes_of_it.capabilities.intersection(host)
         score = known.get((wishes_of_it, has))
@@ -77,8 +77,8 @@ def scores(
                     default=0,
                 ),
             )
-        found.append(score)
-    return found
+        results.append(score)
+    return results
 
 
 def _share(wanted: frozenset[str], has: frozenset[str]) -> float:

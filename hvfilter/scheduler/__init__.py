@@ -31,11 +31,11 @@ def all_filters() -> list[Any]:
 
     :raises hvfilter.model.problem.Problem: two plug-ins share a name
     """
-    found = _classes(FILTERS)
+    classes = _classes(FILTERS)
     from hvfilter.scheduler import option_warnings
 
     option_warnings.check()
-    return found
+    return classes
 
 
 def all_weighers() -> list[Any]:
@@ -49,14 +49,14 @@ def all_weighers() -> list[Any]:
 
 
 def _classes(namespace: str) -> list[Any]:
-    found = plugins.load(namespace)
-    for name, problem in found.problems.items():
-        if name in found.loaded:
+    loaded = plugins.load(namespace)
+    for name, problem in loaded.problems.items():
+        if name in loaded.loaded:
             raise problem
         # Nova does not start if this one is enabled.
         LOG.error('%s', problem)
     by_class: dict[str, Any] = {}
-    for plugin in found.loaded.values():
+    for plugin in loaded.loaded.values():
         # Nova knows them by class name and would take either silently.
         other = by_class.setdefault(plugin.__name__, plugin)
         if other is not plugin:

@@ -36,10 +36,10 @@ def section() -> Any:
     An exception would cost the whole report.
     """
     try:
-        found = _section()
+        text = _section()
     except Exception as error:
-        found = {'not available': repr(error)}
-    return with_default_views.ModelWithDefaultViews(found)
+        text = {'not available': repr(error)}
+    return with_default_views.ModelWithDefaultViews(text)
 
 
 def _section() -> dict[str, Any]:

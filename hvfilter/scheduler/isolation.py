@@ -46,10 +46,10 @@ def isolate_aggregates(context: Any, request_spec: Any) -> Any:
             'below.'
         )
         seen = request_spec
-    found = original(context, seen)
+    isolated = original(context, seen)
     if seen is not request_spec and 'requested_destination' in seen:
         request_spec.requested_destination = seen.requested_destination
-    return found
+    return isolated
 
 
 def _with_traits(spec: Any) -> Any:

@@ -50,12 +50,12 @@ class Move:
     def verdict(self, uuid: str | None, *, reject_unknown: bool) -> Verdict:
         """Whether it must be accepted; hosts alike share one verdict."""
         kind = self._sets.get(uuid or ''), reject_unknown
-        found = self._verdicts.get(kind)
-        if found is None:
-            found = self._verdicts[kind] = nested_move.verdict(
+        cached = self._verdicts.get(kind)
+        if cached is None:
+            cached = self._verdicts[kind] = nested_move.verdict(
                 kind[0], self.source, reject_unknown=reject_unknown
             )
-        return found
+        return cached
 
 
 class NestedMoves:
@@ -127,9 +127,9 @@ class NestedMoves:
         except errors.PlacementError as error:
             failure = error
         else:
-            found = frozenset(filter(nested_registers.is_trait, carried))
-            self._names = found, now_s
-            return found
+            names = frozenset(filter(nested_registers.is_trait, carried))
+            self._names = names, now_s
+            return names
         # Not within "except": oslo.log would append the error to the line.
         self._trait_cache.back_off(failure, times)
         LOG.warning('Could not read the nested sets of hosts: %s', failure)
@@ -159,9 +159,9 @@ class NestedMoves:
 def _by_uuid(
     cached: CachedTraits, names: frozenset[str]
 ) -> dict[str, Registers | None]:
-    found: dict[str, Registers | None] = {}
+    sets: dict[str, Registers | None] = {}
     for name in names:
         registers = nested_registers.parse_trait(name)
         for uuid in (cached.uuids_by_trait or {}).get(name, ()):
-            found[uuid] = None if uuid in found else registers
-    return found
+            sets[uuid] = None if uuid in sets else registers
+    return sets

@@ -99,13 +99,13 @@ def multiplier(
 
     :param name: of the option, and of the metadata after ``hvfilter:``
     """
-    found = [
+    values = [
         word
         for aggregate in aggregates
         for key, word in _values_of(aggregate, complain).items()
         if key == name
     ]
-    return min(found, default=configured)
+    return min(values, default=configured)
 
 
 _lock = threading.Lock()

@@ -135,19 +135,19 @@ class Prefilter:
         cloud = self._cloud_state(base)
         if cloud is None:
             return False
-        found = combined(asked, cloud)
-        if found.required:
-            spec.root_required.update(found.required)
-        if found.forbidden:
-            spec.root_forbidden.update(found.forbidden)
-        if not (found.required or found.forbidden):
+        query = combined(asked, cloud)
+        if query.required:
+            spec.root_required.update(query.required)
+        if query.forbidden:
+            spec.root_forbidden.update(query.forbidden)
+        if not (query.required or query.forbidden):
             return False
         LOG.debug(
             'Server %s: added to the Placement query: required %s, forbidden '
             '%s',
             request.server_uuid(spec),
-            sorted(found.required),
-            sorted(found.forbidden),
+            sorted(query.required),
+            sorted(query.forbidden),
         )
         return True
 
@@ -167,13 +167,13 @@ class Prefilter:
         failure = None
         try:
             with time_limit.within(times.wait_s, self._clock):
-                found = read_cloud_state(base, self._complain)
+                state = read_cloud_state(base, self._complain)
         except errors.PlacementError as error:
             failure = error
             trait_cache.back_off(error, times)
         else:
-            self._seen = base, found, now_s
-            return found
+            self._seen = base, state, now_s
+            return state
         finally:
             self._lock.release()
         # Not within "except": oslo.log would append the error to the line.
@@ -189,8 +189,8 @@ def combined(
     asked: requests.Asked, cloud: CloudState
 ) -> placement_query.Query:
     """The traits that are right under each of the policies."""
-    found = placement_query.query(asked, cloud.policies, cloud.reports)
-    return found.known(cloud.known)
+    query = placement_query.query(asked, cloud.policies, cloud.reports)
+    return query.known(cloud.known)
 
 
 def hvfilter_traits(context: Any, request_spec: Any) -> bool:
@@ -217,9 +217,9 @@ def install() -> None:
     """
     global _prefilter
     listed = _recognised(getattr(request_filter, _LIST, None))
-    wanted = CONF.hvfilter.prefilter
+    enabled = CONF.hvfilter.prefilter
     if listed is None:
-        if wanted:
+        if enabled:
             LOG.warning(
                 'The prefilter is off: this Nova has no list of request '
                 'filters that hvfilter recognises (nova.scheduler.'
@@ -232,7 +232,7 @@ def install() -> None:
     _prefilter = Prefilter(time.monotonic)
     if hvfilter_traits in listed:
         listed.remove(hvfilter_traits)
-    if wanted:
+    if enabled:
         listed.append(hvfilter_traits)
 
 

@@ -103,7 +103,7 @@ def tracking(original: Callable[..., Any]) -> Callable[..., Any]:
         tracked = TrackedRequest(kwargs.get('instance_uuids') or ())
         token = _current.set(tracked)
         try:
-            found = original(*args, **kwargs)
+            selected = original(*args, **kwargs)
         except Exception as error:
             if _no_valid_host(error) and not tracked.explained:
                 _explain(_spec((*args, *kwargs.values())), tracked)
@@ -111,7 +111,7 @@ def tracking(original: Callable[..., Any]) -> Callable[..., Any]:
         else:
             if not tracked.explained:
                 _report(_spec((*args, *kwargs.values())), tracked)
-            return found
+            return selected
         finally:
             _current.reset(token)
 

@@ -207,10 +207,10 @@ class CachedVerdicts:
                 if uuid is not None:
                     accepted.add(uuid)
                 continue
-            found = rejected.get(id(verdict))
-            if found is None:
-                found = rejected[id(verdict)] = verdict, []
-            found[1].append(host)
+            group = rejected.get(id(verdict))
+            if group is None:
+                group = rejected[id(verdict)] = verdict, []
+            group[1].append(host)
             if policy_judge.policy.mode is Mode.PERMISSIVE:
                 passed.append(host)
                 passed_anyway += 1

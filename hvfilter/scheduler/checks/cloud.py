@@ -73,19 +73,21 @@ def hosts(placement: client.PlacementClient) -> Result:
     """Every compute node has reported, and not too long ago."""
     nodes = _uuids(placement, _COMPUTE_NODE)
     reported = _uuids(placement, catalogue.REPORTED_TRAIT)
-    found = census.read(placement, census.this_week(), _max_age_weeks())
-    name_of = {uuid: each.name for uuid, each in found.providers.items()}
+    known = census.read(placement, census.this_week(), _max_age_weeks())
+    name_of = {uuid: each.name for uuid, each in known.providers.items()}
     parts = []
-    for uuids, what in (
+    for uuids, problem in (
         (nodes - reported, 'never reported'),
         (
-            found.expired.uuids & frozenset(name_of),
-            f'reported last in {found.expired.weeks}',
+            known.expired.uuids & frozenset(name_of),
+            f'reported last in {known.expired.weeks}',
         ),
     ):
         listed = sorted(name_of.get(uuid, uuid) for uuid in uuids)
         if listed:
-            parts.append(f'{len(listed)} of {len(nodes)} compute nodes {what}')
+            parts.append(
+                f'{len(listed)} of {len(nodes)} compute nodes {problem}'
+            )
             parts[-1] += f' ({_some(listed)})'
     if not parts:
         return SUCCESS

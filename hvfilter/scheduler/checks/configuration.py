@@ -51,7 +51,7 @@ def _every_filter_found(options: Any) -> Result:
     As nova/scheduler/host_manager.py looks for them, _choose_host_filters.
     """
     try:
-        found = filters.HostFilterHandler().get_matching_classes(
+        classes = filters.HostFilterHandler().get_matching_classes(
             options.available_filters
         )
     except Exception as error:
@@ -61,7 +61,9 @@ def _every_filter_found(options: Any) -> Result:
             f'available_filters ({", ".join(options.available_filters)}) '
             f'cannot be loaded: {error}. Install it, or remove it there.',
         )
-    unknown = set(options.enabled_filters) - {each.__name__ for each in found}
+    unknown = set(options.enabled_filters) - {
+        each.__name__ for each in classes
+    }
     if not unknown:
         return SUCCESS
     return Result(
@@ -76,7 +78,7 @@ def _every_filter_found(options: Any) -> Result:
 def filter_loads() -> Result:
     """The class can be imported by this Nova."""
     try:
-        found = {each.__name__ for each in scheduler.all_filters()}
+        ours = {each.__name__ for each in scheduler.all_filters()}
         loaded = filters.HostFilterHandler().get_matching_classes([AVAILABLE])
     except Exception as error:
         return Result(
@@ -85,7 +87,7 @@ def filter_loads() -> Result:
             'hvfilter that supports this Nova into the Python environment of '
             'nova-scheduler.',
         )
-    if FILTER in found & {each.__name__ for each in loaded}:
+    if FILTER in ours & {each.__name__ for each in loaded}:
         return SUCCESS
     return Result(
         Code.FAILURE,
@@ -120,13 +122,13 @@ def no_effect() -> Result:
     """Options that need another one have it."""
     policies.register()
     try:
-        found = list(option_warnings.findings(CONF))
+        warnings = list(option_warnings.findings(CONF))
     except (cfg.Error, ValueError):
         return Result(
             Code.WARNING,
             'Not checked: correct the options of [hvfilter] first.',
         )
-    return Result(Code.WARNING, ' '.join(found)) if found else SUCCESS
+    return Result(Code.WARNING, ' '.join(warnings)) if warnings else SUCCESS
 
 
 def validator() -> Result:

@@ -71,7 +71,7 @@ def _needs_database(check: Callable[[Any], Result]) -> Callable[[], Result]:
 @_needs_database
 def flavors(context: Any) -> Result:
     """Each extra spec that is meant for hvfilter has an effect."""
-    found = []
+    problems = []
     for flavor in _flavors(context):
         for key, value in sorted(flavor.extra_specs.items()):
             if not (own.is_own_key(key) or meant_for_us(key)):
@@ -79,8 +79,8 @@ def flavors(context: Any) -> Result:
             try:
                 validators.validate(key, value)
             except exception.ValidationError as error:
-                found.append(f'flavor {flavor.name}: {error}')
-    return _result(found, 'Correct them with "openstack flavor set".')
+                problems.append(f'flavor {flavor.name}: {error}')
+    return _result(problems, 'Correct them with "openstack flavor set".')
 
 
 def _flavors(context: Any) -> Iterator[Any]:
@@ -105,16 +105,16 @@ def aggregates(context: Any) -> Result:
             Code.WARNING,
             'Not checked: correct the options of [hvfilter] first.',
         )
-    found: list[str] = []
+    problems: list[str] = []
     for aggregate in objects.AggregateList.get_all(context):
-        policies.for_host([aggregate], base, found.append)
-    return _result(found, 'Correct them with "openstack aggregate set".')
+        policies.for_host([aggregate], base, problems.append)
+    return _result(problems, 'Correct them with "openstack aggregate set".')
 
 
-def _result(found: list[str], remedy: str) -> Result:
-    if not found:
+def _result(problems: list[str], remedy: str) -> Result:
+    if not problems:
         return SUCCESS
-    more = len(found) - _MOST_NAMED
-    shown = '; '.join(each.rstrip('.') for each in found[:_MOST_NAMED])
+    more = len(problems) - _MOST_NAMED
+    shown = '; '.join(each.rstrip('.') for each in problems[:_MOST_NAMED])
     rest = f'; and {more} more' if more > 0 else ''
     return Result(Code.WARNING, f'{shown}{rest}. {remedy}')

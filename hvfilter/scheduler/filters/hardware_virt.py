@@ -134,28 +134,28 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
             if move is None:
                 self._statistics.add(requests=1, hosts_passed=len(hosts))
                 return hosts
-        found = verdicts.filter_hosts(
+        result = verdicts.filter_hosts(
             hosts, lambda each: self._verdict_cache.classes_with(each, times)
         )
         if move is not None:
-            found = _narrowed(found, move, now)
-        if found.against:
+            result = _narrowed(result, move, now)
+        if result.against:
             try:
-                self._explain(found, hosts, key, spec)
+                self._explain(result, hosts, key, spec)
             except Exception:
                 # The verdicts stand, with reasons or without.
                 LOG.exception(request_tracking.UNEXPLAINED)
-        self._statistics.add(requests=1, hosts_passed=len(found.passed))
-        return found.passed
+        self._statistics.add(requests=1, hosts_passed=len(result.passed))
+        return result.passed
 
     def _explain(
         self,
-        found: verdict_cache.FilterResult,
+        result: verdict_cache.FilterResult,
         candidates: list[Any],
         key: verdict_cache.RequestKey,
         spec: Any,
     ) -> None:
-        against, passed_anyway = found.against, found.passed_anyway
+        against, passed_anyway = result.against, result.passed_anyway
         server = request_tracking.servers(spec)
         names = {
             verdict: [host.host for host in hosts]
@@ -209,7 +209,7 @@ def _move(
 
 
 def _narrowed(
-    found: verdict_cache.FilterResult,
+    result: verdict_cache.FilterResult,
     move: nested_moves.Move,
     now: settings.Settings,
 ) -> verdict_cache.FilterResult:
@@ -218,11 +218,13 @@ def _narrowed(
     A host that was rejected before, and passes since the mode for it is
     permissive, keeps its reason.
     """
-    rejected = {id(host) for hosts in found.against.values() for host in hosts}
-    against = {verdict: list(h) for verdict, h in found.against.items()}
+    rejected = {
+        id(host) for hosts in result.against.values() for host in hosts
+    }
+    against = {verdict: list(h) for verdict, h in result.against.items()}
     passed: list[Any] = []
-    passed_anyway = found.passed_anyway
-    for host in found.passed:
+    passed_anyway = result.passed_anyway
+    for host in result.passed:
         uuid = uuid_of(host)
         if move.fit(uuid) is Fit.HOLDS or id(host) in rejected:
             passed.append(host)

@@ -104,11 +104,11 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
         holders = snapshot.uuids_by_trait or {}
         held = [(key, holders.get(traits[key], ())) for key in keys]
         uuids_of = map(uuid_of, hosts)
-        found = [
+        held_by_host = [
             frozenset([key for key, uuids in held if uuid in uuids])
             for uuid in uuids_of
         ]
-        scores = weigh.scores([each.wishes for each in terms], found)
+        scores = weigh.scores([each.wishes for each in terms], held_by_host)
         return [
             each.preferred * score.liked - each.scarce * score.wasted
             for each, score in zip(terms, scores, strict=True)
