@@ -25,6 +25,7 @@ CPUS = ('VCPU', 'PCPU')
 
 _MEMORY = 'MEMORY_MB'
 _MIB = 1 << 20
+_WEEK_S = 7 * 24 * 3600
 _NONE_EXPECTED = 'none expected'
 _REPORTS = (
     'valid',
@@ -43,8 +44,8 @@ WITHOUT_PROVIDER = Metric(
     'Compute nodes that Placement has no resource provider of.',
 )
 OLDEST = Metric(
-    'hvfilter_fleet_oldest_report_age_weeks',
-    'Age of the oldest report on any resource provider, in ISO weeks.',
+    'hvfilter_fleet_oldest_report_age_seconds',
+    'Age of the oldest report on any provider: whole weeks, 0 for this week.',
 )
 CAPABILITY_HOSTS = Metric(
     'hvfilter_fleet_capability_hosts',
@@ -152,11 +153,8 @@ def _about_reports(fleet: Fleet, now: Week | None) -> Iterator[Family]:
         for mark in map(dated.parse, fleet.census.names)
         if mark is not None and mark.kind is dated.Kind.REPORTED
     ]
-    known = bool(weeks) and now is not None
-    yield (
-        OLDEST,
-        [((), min(weeks).until(now))] if known and now is not None else [],
-    )
+    ages = [] if now is None else [week.until(now) for week in weeks]
+    yield OLDEST, [((), max(ages) * _WEEK_S)] if ages else []
 
 
 def _counted(

@@ -32,11 +32,17 @@ def rules(kind: str, text: str | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run it; it must be installed."""
+def promtool(
+    *arguments: object, given: bytes = b''
+) -> subprocess.CompletedProcess[str]:
+    """Run it; it must be installed.
+
+    :param given: its standard input
+    """
     assert PROMTOOL is not None, MISSING
     return subprocess.run(
         [PROMTOOL, *map(str, arguments)],
+        input=given.decode(),
         capture_output=True,
         text=True,
         check=False,

@@ -11,7 +11,7 @@ import testtools
 
 from hvfilter.osc import fleet_metrics
 from hvfilter.publish import metrics
-from tests.prometheus import tool
+from tests.prometheus import exposed, tool
 
 METRIC = re.compile(r'\bhvfilter_\w+')
 
@@ -25,6 +25,11 @@ class PromtoolTest(testtools.TestCase):
     def test_alerts_fire_when_they_should_and_only_then(self) -> None:
         ran = tool.promtool('test', 'rules', *tool.TESTS)
         self.assertEqual(0, ran.returncode, ran.stdout + ran.stderr)
+
+    def test_metrics_are_named_as_prometheus_wants_them(self) -> None:
+        for name, text in exposed.pages().items():
+            ran = tool.promtool('check', 'metrics', given=text)
+            self.assertEqual('', ran.stdout + ran.stderr, name)
 
     def test_changed_rule_is_noticed(self) -> None:
         text = tool.RULES.read_text()

@@ -56,7 +56,8 @@ class MetricsTest(base.StandingsTestCase):
             row['Free Memory MiB'] << 20,
             found['hvfilter_fleet_free_memory_bytes', zone, 'nested'],
         )
-        self.assertEqual(3, found['hvfilter_fleet_oldest_report_age_weeks',])
+        age_s = found['hvfilter_fleet_oldest_report_age_seconds',]
+        self.assertEqual(3 * 7 * 86400, age_s)
         self.assertEqual(1, found['hvfilter_fleet_complete',])
         self.assertEqual(0, found['hvfilter_fleet_hosts_without_provider',])
         names = {key[0] for key in found}

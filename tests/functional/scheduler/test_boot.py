@@ -64,9 +64,7 @@ class BootTest(landing.LandingTestCase):
         nested = {'hvfilter:nested': 'required'}
         log = self.log_of()
         self.refuse(nested, {'hw_emulation_architecture': 'aarch64'})
-        self.assertIn(
-            '2 do not run aarch64 under KVM (hosts ', log.output
-        )
+        self.assertIn('2 do not run aarch64 under KVM (hosts ', log.output)
         self.land(
             nested,
             {'hw_emulation_architecture': 'x86_64'},

@@ -41,7 +41,7 @@ class FleetMetricsTest(testtools.TestCase):
         name = fleet_metrics.OLDEST.name
         weeks = ('2026W48', '2026W45', '2026W47')
         names = [f'CUSTOM_HVFILTER_REPORTED_{week}' for week in weeks]
-        self.assertEqual([({}, 3)], self.samples(names)[name])
+        self.assertEqual([({}, 3 * 7 * 86400)], self.samples(names)[name])
         # Not known: no report has a week, or this clock was never set.
         self.assertNotIn(name, self.samples())
         self.assertNotIn(name, self.samples(names, ''))
