@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
@@ -62,8 +62,14 @@ def flavors(
         if found is None and names is not None:
             found = _unknown(flavor, names)
         if found is None and len(hosts):
-            request = made.setdefault(asked, Request(asked, hosts))
-            found = _impossible(flavor, request, len(hosts))
+            # What the policy requires of KVM guests does not concern a guest
+            # that may be emulated, on a host that emulates.
+            emulable = dataclasses.replace(asked, img_hv_type='qemu')
+            kinds = [
+                made.setdefault(each, Request(each, hosts))
+                for each in (asked, emulable)
+            ]
+            found = _impossible(flavor, kinds, len(hosts))
         if found is not None:
             yield found
 
@@ -103,14 +109,20 @@ _NAME_REMEDY = (
 )
 
 
-def _impossible(flavor: Flavor, request: Request, total: int) -> Row | None:
-    if request.accepting:
+def _impossible(
+    flavor: Flavor, kinds: Sequence[Request], total: int
+) -> Row | None:
+    """Of a flavor that no host accepts, whatever the image.
+
+    :param kinds: with a plain image, and with the others
+    """
+    if any(request.accepting for request in kinds):
         return None
     return row(
         Kind.FLAVOR,
         Problem.NO_HOST,
         flavor.name,
-        explain.line(request.rejected(), total),
+        explain.line(kinds[0].rejected(), total),
         'Change the flavor or the hosts; see "openstack flavor capability '
         f'show {flavor.name}".',
         uuid=flavor.id,

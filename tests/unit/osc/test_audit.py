@@ -7,8 +7,9 @@ import testtools
 from hvfilter.conf.policy_file import SchedulerPolicy
 from hvfilter.model.catalogue import BY_KEY, REPORTED_TRAIT
 from hvfilter.model.nested_registers import Registers
-from hvfilter.osc.audit import plan, providers
+from hvfilter.osc.audit import plan, providers, requests
 from hvfilter.osc.audit.hosts import Hosts
+from hvfilter.osc.audit.requests import Names
 from hvfilter.osc.audit.room import Room
 from hvfilter.osc.audit.servers import ServerAudit
 from hvfilter.osc.compute import Flavor, Hypervisor
@@ -140,6 +141,26 @@ class TestServers(testtools.TestCase):
     def test_host_is_found_by_the_name_of_its_service(self):
         _, rows = self.audit(server(node=''))
         self.assertEqual(1, len(rows))
+
+
+class TestFlavors(testtools.TestCase):
+    def problems(self, specs, *there):
+        flavor = Flavor('1', 'small', 1, 1, 1, specs=specs)
+        names = Names(frozenset(), frozenset())
+        rows = requests.flavors([flavor], hosts(*there), names)
+        return [row.problem for row in rows]
+
+    def test_no_host_when_none_accepts_it_with_any_image(self):
+        kvm, emulates = host('intel', 'kvm', 'vtx'), host('tcg', 'tcg')
+        for key, there, problems in (
+            ('nested', (kvm, emulates), ['no host']),
+            ('vtx', (kvm, emulates), []),
+            # Only with img_hv_type=qemu: the policy requires KVM.
+            ('tcg', (kvm, emulates), []),
+            ('tcg', (kvm,), ['no host']),
+        ):
+            found = self.problems({f'hvfilter:{key}': 'required'}, *there)
+            self.assertEqual(problems, found, (key, there))
 
 
 class TestPlan(testtools.TestCase):
