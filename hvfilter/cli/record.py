@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +21,8 @@ from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance, Snapshot
 from hvfilter.model.finding import HostReport
 from hvfilter.model.plain import plain
-from hvfilter.model.problem import Problem
 from hvfilter.probes import nova_release
-from hvfilter.publish import atomic_file
+from hvfilter.publish import output_file
 
 _FORBIDDEN = ('EACCES', 'EPERM')
 
@@ -88,7 +86,7 @@ class Record(host_command.HostCommand, Command):
         if parsed_args.file == '-':
             self.app.stdout.write(text)
             return 0
-        write(Path(parsed_args.file), text)
+        output_file.write(Path(parsed_args.file), text)
         for line in self._advice(parsed_args.file, recorded):
             print(plain(line), file=self.app.stderr)
         copy = host_command.report_on(RecordedHost(recorded), parsed_args)
@@ -151,42 +149,3 @@ def live_names() -> tuple[str, ...]:
     short = [name.partition('.')[0] for name in names]
     unlike = {'localhost', 'localdomain', ''}
     return tuple(dict.fromkeys(n for n in names + short if n not in unlike))
-
-
-def write(path: Path, text: str) -> None:
-    """Write a whole file or none; into a device or a pipe, if it is one.
-
-    :raises Problem: it cannot be written
-    """
-    data = text.encode()
-    if _takes_data(path):
-        _write_into(path, data)
-        return
-    mask = os.umask(0)
-    os.umask(mask)
-    atomic_file.replace(path, data, 0o666 & ~mask)
-
-
-def _takes_data(path: Path) -> bool:
-    """Whether it is a device or a pipe."""
-    try:
-        kind = path.stat().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
-
-
-def _write_into(path: Path, data: bytes) -> None:
-    # Opening a pipe without a reader would block.
-    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags)
-        os.set_blocking(descriptor, True)
-        with open(descriptor, 'wb') as stream:
-            stream.write(data)
-    except OSError as error:
-        raise Problem(
-            f'Cannot write into {path}: {error.strerror}',
-            'Check that it accepts data and, if it is a pipe, that a program '
-            'reads from it.',
-        ) from None
