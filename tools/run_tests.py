@@ -23,7 +23,7 @@ import testtools
 import lint
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SUITES = ('unit', 'hosts', 'functional')
+SUITES = ('unit', 'hosts', 'functional', 'page')
 PROGRESS_S = 10.0
 # Enough to see what is wrong; "stestr last" has all of it.
 DETAIL_LINES = 60

@@ -293,14 +293,14 @@ def _by_hvfilter(reason: Reason) -> Against:
     words = reason.asked_by
     if reason.cause is Cause.NOT_UNDERSTOOD:
         return Against(Stage.HVFILTER, reason.summary, reason.subject, words)
-    change = _CHANGES[reason.cause].format(subject=reason.subject)
+    change = CHANGES[reason.cause].format(subject=reason.subject)
     if reason.origin is not None:
         other = _OF[reason.origin].format(words=words)
         change = f'{change}; or {other}' if change else _capital(other)
     return Against(Stage.HVFILTER, reason.summary, words, change)
 
 
-_CHANGES = {
+CHANGES = {
     Cause.LACKS: '"hvfilter check {subject}" on the host names the cause and '
     'the fix',
     Cause.HAS_FORBIDDEN: '',
@@ -314,6 +314,7 @@ _CHANGES = {
     'hw_emulation_architecture where emulation will do',
     Cause.RESERVED: 'Request one of these in the flavor',
 }
+"""What a person can do about each cause; ``{subject}`` is the capability."""
 
 
 def _capital(text: str) -> str:

@@ -101,8 +101,12 @@ class DistributionTest(testtools.TestCase):
             self.build(tarball, PBR_VERSION='1.0.0'),
         )
         wheels = [in_wheel(next(out.glob('*.whl'))) for out in outs]
-        for schema in ROOT.glob('hvfilter/*/schemas/*.json'):
-            self.assertIn(str(schema.relative_to(ROOT)), wheels[0])
+        data = {
+            *ROOT.glob('hvfilter/*/schemas/*.json'),
+            *ROOT.glob('hvfilter/osc/report_page/assets/*'),
+        }
+        for path in data:
+            self.assertIn(str(path.relative_to(ROOT)), wheels[0])
         self.assertIn('hvfilter/py.typed', wheels[0])
         self.assertEqual(set(wheels[0]), set(wheels[1]))
         self.assertEqual(set(wheels[0]), set(wheels[2]))

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+// The hosts, kinds and capabilities that the file holds.
+
+const data = JSON.parse(find('data').textContent);
+const capabilities = data.capabilities.map((each, place) => ({ ...each, place }));
+const capabilityOf = new Map(capabilities.map((each) => [each.key, each]));
+
+const kinds = data.kinds.map((kind) => ({
+  ...kind,
+  processor: kind.processor || 'not known',
+  standings: [...kind.standings].map((each) => data.standings[each]),
+  ruledOut: new Set(kind.ruled_out),
+  count: 0,
+}));
+
+const hosts = data.hosts.name.map((name, place) => {
+  const column = (key) => data.hosts[key][place];
+  const kind = kinds[column('kind')];
+  kind.count += 1;
+  const host = {
+    place,
+    name,
+    uuid: column('uuid'),
+    kind,
+    zone: data.zones[column('zone')],
+    // null: this user may not see them.
+    aggregates: column('aggregates')?.map((each) => data.aggregates[each]) ?? null,
+    state: column('state'),
+    status: column('status'),
+    vcpus: column('vcpus'),
+    memory: column('memory_mib'),
+  };
+  host.usable = host.state !== 'down' && host.status !== 'disabled';
+  host.text = `${name} ${kind.processor}`.toLowerCase();
+  return host;
+});
+
+// Kind 1 is the most common one.
+[...kinds]
+  .sort((one, other) => other.count - one.count)
+  .forEach((kind, place) => {
+    kind.number = place + 1;
+  });
+
+// What a cell shows: a sign that differs in shape, and words.
+const SIGNS = {
+  has: { sign: '✓', words: 'has' },
+  lacks: { sign: '✕', words: 'lacks' },
+  cannot: { sign: '·', words: 'lacks (no such processor has it)' },
+  unknown: { sign: '?', words: 'could not determine' },
+  stale: { sign: '~', words: 'report is stale' },
+  unreported: { sign: '○', words: 'never reported' },
+};
+
+function looks(kind, capability) {
+  const standing = kind.standings[capability.place];
+  const ruledOut = standing === 'lacks' && kind.ruledOut.has(capability.key);
+  return ruledOut ? 'cannot' : standing;
+}
+
+// Capabilities that some host has or could not determine, as in "summary".
+const common = capabilities.filter((each) =>
+  kinds.some((kind) => ['has', 'unknown'].includes(kind.standings[each.place])),
+);
