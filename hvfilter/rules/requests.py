@@ -125,10 +125,16 @@ def image_requirements(asked: Asked, policy: Policy) -> Requirements:
 
     A rebuild leaves the guest where it is: what the flavor asks was judged
     when it landed there. But it may have been exempt from the policy as its
-    image was then, and with the new one it is a KVM guest.
+    image was then, and with the new one it is a KVM guest; or it was a KVM
+    guest, and with the new one it is emulated and gets less than its flavor
+    asks.
     """
     stated, _ = _sorted([*_flavor(asked), *_image(asked)])
     items, invalid = _sorted(_image(asked))
+    if asked.emulation_architecture:
+        items += tuple(
+            each for each in stated if each.needs_kvm and each not in items
+        )
     needed = _complete(asked, policy, items, invalid, stated)
     return dataclasses.replace(needed, in_place=True)
 

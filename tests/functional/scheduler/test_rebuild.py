@@ -58,6 +58,17 @@ class RebuildTest(landing.LandingTestCase):
         self.assertFalse(self.succeeded(action))
         self.assertEqual('tcg', self.host_of(server))
 
+    def test_nested_guest_cannot_turn_into_an_emulated_one(self) -> None:
+        """What its flavor asks was judged for a KVM guest."""
+        emulated = {'hw_emulation_architecture': 'aarch64'}
+        server = self.boot(self.flavor(**{'hvfilter:nested': 'required'}))
+        self.assertEqual('intel', self.host_of(server))
+        action = self.rebuild(server, self.image(**emulated))
+        self.assertFalse(self.succeeded(action))
+        plain = self.boot(host='intel')
+        action = self.rebuild(plain, self.image(**emulated))
+        self.assertTrue(self.succeeded(action))
+
     def test_guest_stays_content_when_new_image_may_be_emulated(self) -> None:
         server = self.boot(image=self.image(img_hv_type='qemu'))
         self.assertTrue(self.accepts('tcg', img_hv_type='qemu'))

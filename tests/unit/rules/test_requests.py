@@ -344,6 +344,26 @@ class RebuildTest(testtools.TestCase):
             found = requests.image_requirements(Asked.of(specs), KVM)
             self.assertEqual(expected, said(found), specs)
 
+    def test_what_kvm_guests_get_counts_when_image_allows_emulation(self):
+        specs = {
+            'hvfilter:nested': 'required',
+            'hvfilter:vtx': 'required',
+            'hvfilter:sev': 'forbidden',
+        }
+        for emulation, expected in (
+            ('', [('kvm', 'required', 'policy')]),
+            (
+                'aarch64',
+                [
+                    ('nested', 'required', 'flavor'),
+                    ('kvm', 'required', 'policy'),
+                ],
+            ),
+        ):
+            asked = Asked.of(specs, emulation_architecture=emulation)
+            found = requests.image_requirements(asked, KVM)
+            self.assertEqual(expected, said(found), emulation)
+
     def test_only_the_image_counts_when_rebuilt(self):
         found = requests.image_requirements(self.ASKED, KVM)
         self.assertEqual(

@@ -296,8 +296,11 @@ def everything_asked(  # noqa: C901  (a table, row after row)
             if key not in said:
                 asked.append((key, 'required', False, 'policy'))
     if request.rebuild:
-        # The flavor was judged when the guest landed.
-        asked = [each for each in asked if each[3] != 'flavor']
+        # The flavor was judged when the guest landed, as a KVM guest perhaps.
+        again = set()
+        if image.get('hw_emulation_architecture'):
+            again = {(key, 'required') for key in NEEDS_KVM}
+        asked = [a for a in asked if a[3] != 'flavor' or a[:2] in again]
     return asked, nonsense
 
 
