@@ -41,7 +41,7 @@ HOSTS = Metric(
 )
 WITHOUT_PROVIDER = Metric(
     'hvfilter_fleet_hosts_without_provider',
-    'Compute nodes that Placement has no resource provider of.',
+    'Compute nodes without a resource provider in Placement.',
 )
 OLDEST = Metric(
     'hvfilter_fleet_oldest_report_age_seconds',

@@ -92,7 +92,7 @@ ATTEMPTS = Metric(
 )
 FAILURES = Metric(
     'hvfilter_publish_failures_total',
-    'Those of the attempts that failed.',
+    'Failed attempts to publish since the file was first written.',
     _BY,
     counter=True,
 )
