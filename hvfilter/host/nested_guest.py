@@ -29,9 +29,10 @@ CONTROL_BLOCK = 0xA000
 PAGED_PML4, _PAGED_PDPT, _PAGED_DIRECTORY = 0xD000, 0xE000, 0xF000
 """Nested paging of one page of 2 MiB."""
 
-WHOLE_NS = smoke.LIMIT_NS
-"""Wall time of all attempts together: a plain guest ran before, so one that
-needs more does not settle anything by being started again."""
+WHOLE_NS = 5_000_000_000
+"""Wall time of all attempts together: one that hangs, and most of another. In
+a virtual machine on an emulated processor with 20 other programs, a run that
+settles takes 3 seconds."""
 
 DONE, FAILED = smoke_x86.MARK, smoke_x86.MARK + 1
 

@@ -141,7 +141,8 @@ class VmxGuest(nested_guest.NestedGuest):
     def prepare(self) -> None:
         """Regions, and the fields that the outer guest writes to its VMCS.
 
-        :raises Denied: ENODATA when KVM does not list a capability MSR
+        :raises Denied: ENODATA when KVM does not list a capability MSR,
+            EOPNOTSUPP when one forbids what is needed
         """
         msrs = self.device.feature_msrs()
         try:
@@ -173,10 +174,17 @@ class EptGuest(VmxGuest):
 
 
 def _control(msrs: Mapping[int, int], index: int, wanted: int) -> int:
-    """Wanted bits, what must be 1, and nothing that must be 0 (A.3 to A.5)."""
+    """Wanted bits, what must be 1, and nothing that must be 0 (A.3 to A.5).
+
+    :raises Denied: EOPNOTSUPP when a wanted bit must be 0: without it, the
+        guest would prove something else than what it is run for
+    """
     if msrs[_BASIC] & _HAS_TRUE and _TRUE.get(index) in msrs:
         index = _TRUE[index]
     must, may = msrs[index] & 0xFFFFFFFF, msrs[index] >> 32
+    if wanted & ~may:
+        what = f'set VMX controls {wanted & ~may:#x}'
+        raise base.Denied(what, 'EOPNOTSUPP', f'MSR {index:#x} forbids them')
     return (wanted | must) & may
 
 

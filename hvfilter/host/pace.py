@@ -138,12 +138,15 @@ def _agreed(samples: Iterable[facts.Sample], iterations: int) -> bool:
 
 
 def next_length(
-    samples: Sequence[facts.Sample], elapsed_ns: int
+    samples: Sequence[facts.Sample],
+    elapsed_ns: int,
+    budget_ns: int = BUDGET_NS,
 ) -> int | None:
     """How long the next loop shall be; None to stop.
 
     :param samples: all so far
     :param elapsed_ns: wall time since the first
+    :param budget_ns: wall time that all of them may take
     """
     if not samples:
         return BASE
@@ -151,7 +154,7 @@ def next_length(
     repeats = sum(sample.iterations == last for sample in samples)
     if repeats < REPEATS:
         return last
-    late = elapsed_ns > BUDGET_NS
+    late = elapsed_ns > budget_ns
     if repeats < REPEATS_AT_MOST and not late and not _agreed(samples, last):
         return last
     if last == BASE:
@@ -162,9 +165,21 @@ def next_length(
     slope = slopes(samples)[-1]
     growth = _growth(samples, slope)
     cost_ns = (longest.guest_ns + longest.host_ns) * growth * REPEATS
-    if elapsed_ns + cost_ns > BUDGET_NS or last * growth > _LONGEST:
+    if classify(samples)[0] is Pace.NATIVE:
+        # What is settled is not to be lost to the timer: with all that a
+        # busy machine took away last time, and as much again.
+        cost_ns = max(cost_ns, 2 * growth * _spent(samples, last))
+    if elapsed_ns + cost_ns > budget_ns or last * growth > _LONGEST:
         return None
     return last * growth
+
+
+def _spent(samples: Iterable[facts.Sample], iterations: int) -> int:
+    return sum(
+        sample.guest_ns + sample.host_ns
+        for sample in samples
+        if sample.iterations == iterations
+    )
 
 
 def _sure(samples: Sequence[facts.Sample]) -> bool:

@@ -104,6 +104,20 @@ class Countdown:
     set_iterations: Callable[[int], None]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Timing:
+    """How the loop of one attempt is timed.
+
+    :ivar samples: taken so far
+    :ivar budget_ns: wall time that they may be expected to take, less than
+        the timer's
+    """
+
+    host_loop: Callable[[int], None]
+    samples: list[facts.Sample]
+    budget_ns: int
+
+
 def run(
     device: kvm.Device, guest_class: type[Guest], whole_ns: int = WHOLE_NS
 ) -> facts.SmokeRun:
@@ -123,11 +137,13 @@ def run(
         attempts += 1
         outcomes: list[tuple[str, str]] = []
         samples: list[facts.Sample] = []
+        limit_ns = min(LIMIT_NS, left_ns)
         with (
             machine_code.Routine(guest_class.code) as host_loop,
-            deadline.Deadline(min(LIMIT_NS, left_ns)),
+            deadline.Deadline(limit_ns),
         ):
-            _steps(device, guest_class, host_loop, outcomes, samples)
+            timing = _Timing(host_loop, samples, limit_ns * 2 // 3)
+            _steps(device, guest_class, timing, outcomes)
         settled = _settled(outcomes, samples)
         left_ns = whole_ns - (time.perf_counter_ns() - start)
     elapsed = time.perf_counter_ns() - start
@@ -147,9 +163,8 @@ def _settled(
 def _steps(
     device: kvm.Device,
     guest_class: type[Guest],
-    host_loop: Callable[[int], None],
+    timing: _Timing,
     outcomes: list[tuple[str, str]],
-    samples: list[facts.Sample],
 ) -> None:
     step = 'create_vm'
     try:
@@ -164,31 +179,28 @@ def _steps(
                 if outcome not in REACHED:
                     return
             step = 'timing'
-            outcome = _measure(guest, countdown, host_loop, samples)
+            outcome = _measure(guest, countdown, timing)
             if outcome:
                 outcomes.append((step, outcome))
     except base.Denied as denial:
         outcomes.append((step, denial.error))
 
 
-def _measure(
-    guest: Guest,
-    countdown: Countdown,
-    host_loop: Callable[[int], None],
-    samples: list[facts.Sample],
-) -> str:
+def _measure(guest: Guest, countdown: Countdown, timing: _Timing) -> str:
     """Take samples until they suffice; returns what went wrong, if so."""
     start = time.perf_counter_ns()
     while True:
         elapsed = time.perf_counter_ns() - start
-        iterations = pace.next_length(samples, elapsed)
+        iterations = pace.next_length(
+            timing.samples, elapsed, timing.budget_ns
+        )
         if iterations is None:
             return ''
         guest_ns, outcome = _timed(guest, countdown, iterations)
         if outcome not in REACHED:
             return outcome
-        host_ns = _host_ns(host_loop, iterations)
-        samples.append(facts.Sample(iterations, guest_ns, host_ns))
+        host_ns = _host_ns(timing.host_loop, iterations)
+        timing.samples.append(facts.Sample(iterations, guest_ns, host_ns))
 
 
 def _timed(

@@ -265,6 +265,7 @@ _MISC_FLAGS = 0xF << 28 | 0xFFE0
 """All of it but the rate of the timer (4:0), the number of CR3 targets
 (24:16), of MSRs (27:25) and the revision of the SMM monitor (63:32)."""
 
+_NARROW_ADDRESSES = 1 << 48
 _MEMORY_TYPE = 0xF << 50
 _LOW = 0xFFFFFFFF
 _REVISION = 0x7FFFFFFF
@@ -309,6 +310,9 @@ def _basic_refused(there: int, has: int) -> Iterator[str]:
         yield f'revision {has & _REVISION:#x}'
     if _vmcs_size(there) > _vmcs_size(has):
         yield f'VMCS of {_vmcs_size(has)} bytes'
+    if has & _NARROW_ADDRESSES:
+        # KVM emulates no such VMX, and refuses it whatever it offers.
+        yield 'structures below 4 GiB only'
 
 
 def _misc_refused(there: int, has: int, *, timer: bool) -> Iterator[str]:

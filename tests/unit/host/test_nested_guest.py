@@ -63,6 +63,18 @@ class NestedGuestTest(testtools.TestCase):
         )
         self.assertEqual('ENODATA', error.error)
 
+    def test_denied_when_what_it_shows_is_forbidden(self):
+        """Without EPT the guest would run, and show nothing of EPT."""
+        self.kvm.msrs[0x48B] = (0xFFFFFFFF ^ 1 << 1) << 32
+        self.guest(nested_vmx.VmxGuest)
+        error = self.assertRaises(
+            kvm.base.Denied, self.guest, nested_vmx.EptGuest
+        )
+        self.assertEqual('EOPNOTSUPP', error.error)
+        self.kvm.msrs[0x48B] = 0xFFFFFFFF << 32
+        self.kvm.msrs[0x482] = 0x7FFFFFFF << 32
+        self.assertRaises(kvm.base.Denied, self.guest, nested_vmx.EptGuest)
+
     def test_step_and_cause_when_it_failed(self):
         guest = self.guest(nested_vmx.VmxGuest)
         vcpu = mock.Mock()

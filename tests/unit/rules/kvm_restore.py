@@ -63,6 +63,8 @@ class Vcpu:
         reserved = mask(63, 56) | mask(47, 45) | 1 << 31
         if not subset(supported, data, features | reserved):
             return False
+        if data & 1 << 48:
+            return False
         if data & mask(30, 0) != supported & mask(30, 0):
             return False
         return supported >> 32 & 0x1FFF <= data >> 32 & 0x1FFF
