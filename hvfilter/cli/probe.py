@@ -43,7 +43,7 @@ class ColouredState(Column):
 class Probe(host_command.HostCommand, Lister):
     """Show the capabilities a host offers to KVM guests, with reasons.
 
-    First what the host comes to, then its capabilities; those that are
+    First the verdict on the host, then its capabilities; those that are
     missing for the same cause share an entry with the reason and the remedy.
     Nothing on the host is changed. The formats json and yaml give the whole
     report, hvfilter/report/1, with all evidence, unless columns are chosen;

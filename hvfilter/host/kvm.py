@@ -366,7 +366,7 @@ class Device(_Closing):
                 return table
 
     def feature_msrs(self) -> dict[int, int]:
-        """The MSRs that tell what guests can be given; x86 only."""
+        """The MSRs that show what guests can be given; x86 only."""
         values = {}
         for index in self._feature_msr_indices():
             entry = Msrs(nmsrs=1, index=index)

@@ -61,7 +61,7 @@ class LiveHost(base.Host):
 
     No answer is kept: what is asked twice is looked up twice.
 
-    :param smoke: False tells it never to run a guest
+    :param smoke: False: never run a guest
     :param devices: where KVM's device and those of the processors lie
     """
 

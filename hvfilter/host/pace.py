@@ -194,7 +194,7 @@ def _growth(samples: Sequence[facts.Sample], slope: Slope) -> int:
     if slope.clear:
         slow = slope.ratio_at_least >= EMULATED_AT_LEAST
         return _GROWTH_WHEN_SLOW if slow else _GROWTH
-    # Enough to come clear of the fixed cost, as far as one can tell.
+    # Enough to come clear of the fixed cost, as far as the times show.
     fixed = min(sample.guest_ns for sample in samples)
     rise = slope.guest_ns * slope.iterations
     if rise <= 0:

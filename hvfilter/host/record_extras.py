@@ -39,7 +39,7 @@ MODULES = ('kvm', 'kvm_intel', 'kvm_amd', 'kvm_hv', 'kvm_pr', 'ccp')
 """Modules whose parameters matter to guests."""
 
 CPUID_RANGES = (0x0, 0x40000000, 0x80000000)
-"""Bases whose EAX tells the last leaf of the range (SDM vol. 2 CPUID; the
+"""Bases whose EAX is the last leaf of the range (SDM vol. 2 CPUID; the
 middle one is for hypervisors, Linux arch/x86/include/asm/cpuid)."""
 
 SUBLEAVES = {0x4: 5, 0x7: 3, 0xB: 3, 0xD: 4, 0x8000001D: 5}

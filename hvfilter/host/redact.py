@@ -45,7 +45,7 @@ _COMMON_WORDS = frozenset(
     """,
     )
 )
-"""Names that tell nobody which machine it is, and that facts are made of:
+"""Names that identify no machine, and that facts are made of:
 a host that is called ``kvm`` keeps its device."""
 
 _SHORTEST = 3
@@ -99,7 +99,7 @@ class Redaction:
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         # A machine called after its domain is found before its short name.
-        hidden = sorted({n for n in names if _telling(n)}, key=len)[::-1]
+        hidden = sorted({n for n in names if _identifies(n)}, key=len)[::-1]
         self._names = self._domains = None
         if hidden:
             any_name = '|'.join(map(re.escape, hidden))
@@ -286,8 +286,8 @@ def _suffix(name: str) -> str:
     return match[0] if match else ''
 
 
-def _telling(name: str) -> bool:
-    """Whether a name tells which machine it is."""
+def _identifies(name: str) -> bool:
+    """Whether a name identifies the machine."""
     return (
         len(name) >= _SHORTEST
         and name.lower() not in _COMMON_WORDS

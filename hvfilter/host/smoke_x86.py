@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The x86-64 guest: real mode to an exit, then long mode with a loop.
 
-Real mode alone tells nothing: without unrestricted guest even VT-x emulates
+Real mode alone shows nothing: without unrestricted guest even VT-x emulates
 it. Long mode with paging is what every 64-bit kernel lives in.
 """
 

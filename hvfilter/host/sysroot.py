@@ -49,7 +49,7 @@ _DEPTH_LIMIT = 128
 
 _ARCH_LIMIT = 1 << 20
 """Bytes of cpuinfo in which the architecture is looked for: the first
-processor's lines tell it."""
+processor's lines show it."""
 
 _COMMON = frozenset(
     {
@@ -94,7 +94,7 @@ _ELF_MACHINES = {
     (258, 1): 'loongarch64',
 }
 """ELF e_machine and byte order (1 little, 2 big) to ``uname -m``. The class
-tells 32 from 64 bits where the machine does not."""
+shows 32 or 64 bits where the machine does not."""
 
 _CPUINFO_MACHINES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb'(?m)^vendor_id[ \t]*: IBM/S390'), 's390x'),
@@ -116,7 +116,7 @@ _CPUINFO_MACHINES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb'(?m)^flags[ \t]*:(?=.* lm(?: |$))'), 'x86_64'),
     (re.compile(rb'(?m)^(?:flags|fpu_exception)[ \t]*:'), 'i686'),
 )
-"""Lines that tell the architecture, in the order in which to try them
+"""Lines that show the architecture, in the order in which to try them
 (each architecture's ``show_cpuinfo`` in the kernel)."""
 
 
@@ -149,7 +149,7 @@ class SysrootHost(Host):
         return os.open(self._root, flags)
 
     def machine(self) -> Machine:
-        """From files that tell it; 'unknown' where none does.
+        """From files that show it; 'unknown' where none does.
 
         The kernel's own word (``/proc/sys/kernel/arch``, since 6.1) comes
         first, then cpuinfo and sysinfo, then the byte code of the shell.

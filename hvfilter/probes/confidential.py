@@ -9,7 +9,7 @@ speaks through /dev/sev (drivers/crypto/ccp/sev-dev.c).
 Intel: IA32_MTRRCAP and IA32_MKTME_KEYID_PARTITIONING (Intel TDX Module Base
 Architecture Specification); the word tdx_host_platform (6.8 and later).
 KVM: the parameters of kvm_amd and kvm_intel are effective after load, and
-KVM_CAP_VM_TYPES tells what kinds of machines it makes.
+KVM_CAP_VM_TYPES shows which kinds of machines it makes.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ def _sev_processor(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
 
 
 def _sev_vendor(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
-    """Without CPUID, the maker tells as much."""
+    """Without CPUID, the maker shows as much."""
     vendor = unless_denied(lambda: host.cpuinfo.first('vendor_id'), '')
     if vendor and vendor not in AMD_VENDORS:
         source = Source(
@@ -460,7 +460,7 @@ def _syscfg(host: ProbeContext, sev: _Sev) -> Iterator[Observation]:
     try:
         values = [host.msr(cpu, SYSCFG) for cpu in host.cpus]
     except Denied:
-        # Any guest and any user but root: the flags tell as well.
+        # Any guest and any user but root: the flags show it as well.
         return
     on = all(value >> _SYSCFG_ENCRYPTION & 1 for value in values)
     shown = ', '.join(f'{value:#x}' for value in dict.fromkeys(values))

@@ -154,7 +154,7 @@ def _translated(host: ProbeContext, groups: tuple[str, ...]) -> int:
     vfio_noiommu_group_alloc), but only where no driver shows an IOMMU in
     /sys/class/iommu. Most other groups have no name.
 
-    :raises Denied: where only names could tell, and one cannot be read
+    :raises Denied: where only names could show it, and one cannot be read
     """
     # None: then the names of the groups decide.
     listed = unless_denied(lambda: bool(host.names(_CLASS)), None)

@@ -2,7 +2,7 @@
 """Stage kvm: does the kernel offer KVM, and does it run a guest natively?
 
 An open /dev/kvm proves nothing: it may fail at the first KVM_RUN, or
-emulate every instruction. Only the smoke run tells.
+emulate every instruction. Only the smoke run shows which.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NEVER_ASKED = frozenset({NOT_RECORDED, 'EOPNOTSUPP'})
 
 _NOT_TO_BE_RUN = frozenset({'ECANCELED', 'EOPNOTSUPP'})
 """The guest was not to be run: --no-smoke, or an architecture for which
-there is no guest. Only then the module is a witness."""
+there is no guest. Only then the module is evidence."""
 
 _NOT_OF_KVM = frozenset({'iommu', 'interrupt_remapping'})
 
@@ -153,7 +153,7 @@ def _left_only_files(host: ProbeContext) -> Iterator[Observation]:
     try:
         registered = host.kvm_registered
     except Denied:
-        # What the device was asked, and did not answer, is said already.
+        # What the device was asked and did not answer is reported already.
         return
     proof = _proof(host)
     if registered and proof:
@@ -238,16 +238,16 @@ def _not_run(denied: Denied) -> Observation:
 
 def _ran(run: SmokeRun) -> Iterator[Observation]:
     verdict = smoke_verdict.judge(run)
-    state, remedy = _ruling(verdict.outcome, run)
+    state, remedy = _state_and_remedy(verdict.outcome, run)
     # Whatever a KVM that runs no guest is set up to use, it uses for none.
     for key in _NEEDS_KVM if state is State.ABSENT else ('kvm',):
         yield _SMOKE.observation(key, state, _steps(run), verdict.text, remedy)
 
 
-def _ruling(
+def _state_and_remedy(
     outcome: smoke_verdict.Outcome, run: SmokeRun
 ) -> tuple[State, Advice]:
-    """State and remedy; everything but NATIVE leaves kvm not PRESENT."""
+    """Everything but NATIVE leaves kvm not PRESENT."""
     if outcome is smoke_verdict.Outcome.NATIVE:
         return State.PRESENT, NONE
     if outcome is smoke_verdict.Outcome.EMULATED:

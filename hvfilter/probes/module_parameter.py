@@ -34,8 +34,8 @@ class ModuleParameter:
     :ivar off: what it means when it is off
     :ivar feature: what the kernel lacks that lacks the parameter
     :ivar since: the first kernel whose module has the feature
-    :ivar load: how to load a module that is not there; None where that is
-        said by the probe of /dev/kvm
+    :ivar load: how to load a module that is not there; None where the
+        probe of /dev/kvm reports that
     :ivar newer: what helps where the module has no such parameter; None
         where it may have the feature all the same
     :ivar proves: it takes no more than the parameter; else it can only say no

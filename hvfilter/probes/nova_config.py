@@ -305,7 +305,7 @@ _MACHINE_SWITCH = {
     Arch.ARM64: "QEMU's machine option virtualization=on",
     Arch.PPC64: "QEMU's machine option cap-nested-hv=on",
 }
-"""What QEMU has to be told for a guest to see the extensions."""
+"""The options that QEMU needs for a guest to see the extensions."""
 
 
 def _x86_guest_cpu(key: str, options: NovaOptions, guests: _Guests) -> Answer:

@@ -39,7 +39,7 @@ CPU_MODES = frozenset({'host-model', 'host-passthrough', 'custom', 'none'})
 
 @dataclasses.dataclass(frozen=True)
 class NovaOptions:
-    """What nova-compute is told.
+    """The configuration of nova-compute.
 
     :ivar values: option name, as it is called today, to its value as it
         stands

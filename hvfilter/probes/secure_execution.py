@@ -62,7 +62,7 @@ def observe(host: ProbeContext) -> Iterator[Observation]:
 
 
 def _facility(host: ProbeContext) -> Iterator[Observation]:
-    """The firmware switches the facility on, so it tells of both stages."""
+    """The firmware switches the facility on, so it shows both stages."""
     source = Source(
         Stage.CPU, Strength.FLAGS, '/proc/cpuinfo', f'facilities: {FACILITY}'
     )

@@ -6,8 +6,8 @@ loongarch64 there is but one KVM, it registers /dev/kvm only after it has
 taken the virtualization extensions over, and it always uses second-level
 address translation (kernel arch/{arm64,s390,riscv,loongarch}/kvm).
 
-So an offered /dev/kvm is a witness, but a weak one: it says what the
-kernel's source promises, and vendors' kernels have been seen to offer it on
+So an offered /dev/kvm is evidence, but weak: it shows what the kernel's
+source promises, and vendors' kernels have been seen to offer it on
 processors without the extension. What the processor itself shows in
 cpuinfo outranks it, and it counts for nothing where the guest that was run
 failed. A guest that the processor executed proves the extension.

@@ -34,7 +34,7 @@ class SmokeVerdict:
 
     :ivar text: for people, without a final stop
     :ivar slope: of the longest loop that stood clear of the fixed cost, if
-        any; its ``ratio`` tells how many times slower the guest was
+        any; its ``ratio`` is how many times slower the guest was
     """
 
     outcome: Outcome

@@ -86,7 +86,7 @@ _FORMS = (
 
 
 class X86Firmware(Probe):
-    """Feature-control registers, and what the kernel tells of them."""
+    """Feature-control registers, and what the kernel shows of them."""
 
     archs = X86
 

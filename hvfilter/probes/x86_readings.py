@@ -202,7 +202,7 @@ def other_kvm(modules: Sequence[str]) -> str:
 def vendor(host: ProbeContext) -> str:
     """The processor's maker as cpuinfo spells it, '' when not known.
 
-    Where cpuinfo does not tell: CPUID.0, in EBX, EDX and ECX.
+    Where cpuinfo does not show it: CPUID.0, in EBX, EDX and ECX.
     """
     # It is asked for each processor.
     return host.derived('x86_readings.vendor', lambda: _vendor(host))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report as text for people: first what it comes to, then the details.
+"""A report as text for people: first the verdict, then the details.
 
 Capabilities that are absent or unknown for the same cause share an entry, and
 those that no processor of this maker can have are left out.

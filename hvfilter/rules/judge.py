@@ -26,7 +26,7 @@ def judge(
     """Whether a guest may land on a host, with every reason against it.
 
     A request that was not understood rejects every host. PREFERRED never
-    rejects. A capability of which nobody can tell is treated as the policy
+    rejects. A capability whose state is not known is treated as the policy
     says for ignorance of that kind. A host without KVM is measured only by
     what was asked explicitly.
 

@@ -15,7 +15,7 @@ _STATES = {'present': State.PRESENT, 'absent': State.ABSENT}
 def parse(words: Iterable[str], origin: str) -> dict[str, Override]:
     """Overrules by capability key, from ``kvm=present`` and the like.
 
-    :param origin: who says so, such as the option and its file
+    :param origin: what overrides it, such as the option and its file
     :raises ValueError: naming the words that make no sense, and what would
     """
     overrides: dict[str, Override] = {}

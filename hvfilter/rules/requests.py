@@ -89,7 +89,7 @@ class Asked:
 
     @property
     def explicit(self) -> bool:
-        """Whether anything is said in hvfilter's own words."""
+        """Whether anything is requested by hvfilter's own names."""
         return any(
             name.startswith(_OURS) for name, _ in self.extra_specs
         ) or any(
@@ -263,7 +263,7 @@ def _image(asked: Asked) -> Iterator[Requirement | InvalidRequest]:
 def _sorted(
     parts: Iterable[Requirement | InvalidRequest],
 ) -> tuple[tuple[Requirement, ...], tuple[InvalidRequest, ...]]:
-    """Each once, in the order in which they were said."""
+    """Each once, in the order in which they were requested."""
     once = tuple(dict.fromkeys(parts))
     return (
         tuple(part for part in once if isinstance(part, Requirement)),

@@ -27,7 +27,7 @@ class Standing(enum.Enum):
     HAS: the provider carries the trait, and the report is valid.
     LACKS: a valid report does not name the capability.
     UNKNOWN: the host could not find out.
-    STALE: the last report is too old; whatever it said does not count.
+    STALE: the last report is too old; what it reported does not count.
     UNREPORTED: hvfilter never looked at this host.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nova-scheduler and nova-api load; the only room that imports nova.
+"""What nova-scheduler and nova-api load; the only package that imports nova.
 
 In nova.conf::
 

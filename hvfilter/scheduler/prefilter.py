@@ -210,7 +210,7 @@ _prefilter = Prefilter(time.monotonic)
 
 
 def install() -> None:
-    """Join Nova's list if ``[hvfilter] prefilter`` says so, else leave it.
+    """Join Nova's list if ``[hvfilter] prefilter`` is on, else leave it.
 
     Where the list is not what it is known to be, one warning is all that
     happens.

@@ -51,6 +51,12 @@ class TestArchitecture(testtools.TestCase):
         for package in packages - {'conf'}:
             self.assertIn(f'>{package}</text>', drawn.picture())
 
+    def test_page_describes_every_package(self):
+        page = (DOC / 'source/architecture.rst').read_text()
+        described = ' '.join(re.findall(r'(?m)^   \* - (``.*)$', page))
+        for path in rooms().ROOT.glob('*/__init__.py'):
+            self.assertIn(f'``{path.parent.name}``', described)
+
     def test_imports_run_downwards(self):
         drawn = rooms()
         row = {

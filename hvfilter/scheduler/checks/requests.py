@@ -48,7 +48,7 @@ def configure() -> None:
 
 
 def _needs_database(check: Callable[[Any], Result]) -> Callable[[], Result]:
-    """What cannot be read is a warning that says so."""
+    """What cannot be read becomes a warning."""
 
     @functools.wraps(check)
     def run() -> Result:
