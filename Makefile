@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd dist docs release-check clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd packages dist docs release-check clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -23,6 +23,8 @@ help:
 	@echo '            its guests print (Debian, root, /dev/kvm)'
 	@echo 'make cloud  that OpenStack with hvfilter in it, to play with'
 	@echo 'make systemd  the agent as a service, under systemd of Debian 12 and 13'
+	@echo 'make packages  Debian packages, built, installed and purged in Debian 12 and 13,'
+	@echo '            and RPM packages'
 	@echo 'make dist   the source distribution and the wheel, in dist'
 	@echo 'make docs   the documentation and the man pages, in doc/build'
 	@echo 'make release-check  all that a release needs, as one table'
@@ -71,6 +73,9 @@ cloud:
 systemd:
 	@tools/in-env lab python -m tests.systemd $(RELEASES)
 
+packages:
+	@tools/in-env test python -m tests.packages $(ARGS)
+
 dist:
 	@tools/in-env test python tools/dist.py
 
@@ -81,4 +86,4 @@ release-check:
 	@"$$(tools/find-python)" tools/release_check.py $(ONLY)
 
 clean:
-	rm -rf .make-venv* .systemd .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .make-venv* .systemd .packages .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache

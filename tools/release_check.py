@@ -24,6 +24,7 @@ STEPS = {
     'releases': 'make releases',
     'lab': 'make lab',
     'systemd': 'make systemd',
+    'packages': 'make packages ARGS=--tests',
     'e2e': 'make e2e ARGS=--patient',
     'fleet': 'make fleet',
     'docs': 'make docs',

@@ -5,7 +5,9 @@ Distributions' packages (dpkg and rpm alike), pip and most deployment tools
 leave the metadata of a Python package beside it, in a directory or file whose
 name holds the version: ``nova-34.0.0.dist-info``, ``nova-27.5.1.egg-info``,
 ``nova-29.2.0-py3.9.egg-info`` (packaging.python.org, "Recording installed
-projects"). dpkg's own database is read where no such metadata was found.
+projects"). dpkg's own database is read where no such metadata was found. rpm's
+is not: the packages of Fedora and RDO always have it, since rpm itself makes
+their dependencies of it (pythondistdeps).
 """
 
 from __future__ import annotations

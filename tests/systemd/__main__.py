@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.systemd import machine
+from tests.systemd import machine, results
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / '.systemd'
@@ -38,20 +38,12 @@ def guide() -> list[str]:
     return [line.strip() for line in block[1].splitlines()]
 
 
-class Checks:
+class Checks(results.Results):
     """What must hold, one line each."""
 
     def __init__(self, inside: machine.Machine, release: str) -> None:
+        super().__init__(release)
         self._inside = inside
-        self._release = release
-        self.wrong = 0
-
-    def check(self, what: str, right: object, seen: object = '') -> None:
-        """Print one result."""
-        print(f'{"ok   " if right else "WRONG"} {self._release}: {what}')
-        if not right:
-            self.wrong += 1
-            print(f'      {str(seen)[-1500:]}')
 
     def install(self, wheel: str) -> None:
         """A virtual environment, and what the guide says."""

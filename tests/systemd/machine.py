@@ -70,7 +70,9 @@ def install_tools() -> None:
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
 
 
-def bootstrap(release: str, folder: pathlib.Path) -> None:
+def bootstrap(
+    release: str, folder: pathlib.Path, packages: Sequence[str] = PACKAGES
+) -> None:
     """Install a Debian release into a folder, once."""
     done = folder.parent / f'{folder.name}.done'
     if done.exists():
@@ -82,7 +84,7 @@ def bootstrap(release: str, folder: pathlib.Path) -> None:
             'mmdebstrap',
             '--quiet',
             '--variant=minbase',
-            f'--include={",".join(PACKAGES)}',
+            f'--include={",".join(packages)}',
             release,
             str(folder),
         ],
