@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import re
 from collections.abc import Iterable, Sequence
@@ -64,11 +65,13 @@ class ShowHistory(document_lister.DocumentLister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
         """See ``cliff.command.Command``."""
-        self._history = _chosen(
-            _read(state_directory.StateDirectory(parsed_args.directory)),
-            parsed_args.since,
-            parsed_args.limit,
-        )
+        directory = state_directory.StateDirectory(parsed_args.directory)
+        whole = _with_recordings(_read(directory), directory.recordings())
+        if whole.removed is not None:
+            print(
+                f'Removed to make room: {whole.removed}.', file=self.app.stderr
+            )
+        self._history = _chosen(whole, parsed_args.since, parsed_args.limit)
         return history.COLUMNS, [
             tuple(map(plain, entry.cells)) for entry in self._history.entries
         ]
@@ -79,21 +82,35 @@ class ShowHistory(document_lister.DocumentLister):
 
 
 def _read(directory: state_directory.StateDirectory) -> history.History:
-    text = directory.read()
-    if text is None:
+    try:
+        text = directory.read()
+        found = None if text is None else history.loads(text)
+    except (form.DocumentError, state_directory.NotHistory) as error:
+        raise Problem(
+            f'{directory.file} is not a history of a host: {error}',
+            'The next "hvfilter publish" sets it aside and begins a new one.',
+        ) from None
+    if found is None:
         raise Problem(
             f'There is no history in {directory.path}',
             '"hvfilter publish" keeps one if that directory exists and its '
             'user may write there; systemd creates it for '
             'hvfilter-publish.service. Name another one with --directory.',
         )
-    try:
-        return history.loads(text)
-    except form.DocumentError as error:
-        raise Problem(
-            f'{directory.file} is not a history of a host: {error}',
-            'The next "hvfilter publish" sets it aside and begins a new one.',
-        ) from None
+    return found
+
+
+def _with_recordings(
+    whole: history.History, there: frozenset[str]
+) -> history.History:
+    """The same, naming only recordings that are still there."""
+    entries = tuple(
+        entry
+        if entry.snapshot in there
+        else dataclasses.replace(entry, snapshot='')
+        for entry in whole.entries
+    )
+    return dataclasses.replace(whole, entries=entries)
 
 
 def _chosen(
@@ -102,7 +119,7 @@ def _chosen(
     entries = [e for e in whole.entries if begin is None or e.time >= begin]
     if limit is not None:
         entries = entries[max(0, len(entries) - limit) :]
-    return history.History(whole.state, tuple(entries))
+    return dataclasses.replace(whole, entries=tuple(entries))
 
 
 def since(text: str) -> str:

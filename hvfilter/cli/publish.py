@@ -120,11 +120,14 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
     ) -> HostReport:
         if parsed_args.dry_run:
             return host_command.report_on(host, parsed_args)
-        recording = history_keeping.recording_of(host)
-        report = host_command.report_on(recording, parsed_args)
         directory = state_directory.StateDirectory(state_directory.default())
-        history_keeping.keep(recording, report, directory, self.say)
-        return report
+        with history_keeping.turn(directory, self.say) as ours:
+            if not ours:
+                return host_command.report_on(host, parsed_args)
+            recording = history_keeping.recording_of(host)
+            report = host_command.report_on(recording, parsed_args)
+            history_keeping.keep(recording, report, directory, self.say)
+            return report
 
 
 def _read(path: str) -> HostReport:

@@ -13,16 +13,26 @@ from typing import Any
 
 from hvfilter.host.answers import Refusal
 from hvfilter.host.cmdline import CommandLine
+from hvfilter.host.facts import CpuidRegs
 from hvfilter.host.question import Kind
 from hvfilter.host.record_extras import FIRMWARE_VERSION, MODULES
 from hvfilter.host.redact import GONE
 from hvfilter.host.snapshot import Snapshot
+from hvfilter.probes.x86_features import SVM_FLAGS, SVM_LEAF
 
 BOOT = 'kernel command line'
-"""The subject whose value is a list of words."""
+CPUID = 'virtualization in CPUID'
+"""The subjects whose values are lists of words."""
+
+DEVICE = '/dev/kvm'
 
 NOT_SET = 'not set'
+MISSING = 'missing'
 
+_FEATURES = 0x1
+_EXTENDED_FEATURES = 0x80000001
+_VMX_BIT = 5
+_SVM_BIT = 2
 _FEATURE_CONTROL = 0x3A
 _VM_CR = 0xC0010114
 _LOCK = 1 << 0
@@ -49,6 +59,7 @@ def facts(recorded: Snapshot) -> dict[str, str]:
     files = {path: data for (path,), data in recorded.facts(Kind.FILE).items()}
     values = dict(_cpuinfo(files, 'CPU model', _CPU_MODEL))
     values['machine'] = recorded.machine.arch
+    values.update(_cpuid(recorded.facts(Kind.CPUID)))
     values['kernel'] = recorded.machine.kernel
     values.update(_cpuinfo(files, 'microcode', _MICROCODE))
     values.update(_file(files, 'firmware', FIRMWARE_VERSION))
@@ -64,7 +75,7 @@ def facts(recorded: Snapshot) -> dict[str, str]:
 
 def _refused(refusal: Refusal) -> str:
     if refusal.error == 'ENOENT':
-        return 'missing'
+        return MISSING
     return f'unreadable ({refusal.error})'
 
 
@@ -85,6 +96,30 @@ def _cpuinfo(
         values = dict.fromkeys(each.strip() for each in pattern.findall(text))
         if values:
             yield subject, ', '.join(values)
+
+
+def _cpuid(leaves: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """What the processor, or the hypervisor under this machine, offers.
+
+    Neither a firmware's lock nor the kernel's command line changes it, as
+    they change the flags of cpuinfo. SDM vol. 2 CPUID, 01H:ECX; APM vol. 3
+    app. E.4.2 (80000001H:ECX) and E.4.9 (8000000AH:EDX).
+    """
+
+    def register(leaf: int, name: str) -> int:
+        answer = leaves.get((0, leaf, 0))
+        return getattr(answer, name, 0)
+
+    if not isinstance(leaves.get((0, _FEATURES, 0)), CpuidRegs):
+        return
+    words = ['vtx'] if register(_FEATURES, 'ecx') >> _VMX_BIT & 1 else []
+    if register(_EXTENDED_FEATURES, 'ecx') >> _SVM_BIT & 1:
+        flags = register(SVM_LEAF, 'edx')
+        words.append('amdv')
+        words += [
+            key for key, flag in SVM_FLAGS.items() if flags >> flag.bit & 1
+        ]
+    yield CPUID, ' '.join(words)
 
 
 def _locks(registers: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
@@ -149,7 +184,7 @@ def _parameters(files: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         match = _PARAMETER.fullmatch(path)
         if match:
             for subject, value in _file(files, ' '.join(match.groups()), path):
-                if value != 'missing':
+                if value != MISSING:
                     yield subject, value
 
 
@@ -166,12 +201,12 @@ def _options(asked: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _devices(stats: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    answer = stats.get(('/dev/kvm',))
+    answer = stats.get((DEVICE,))
     if isinstance(answer, Refusal):
-        yield '/dev/kvm', _refused(answer)
+        yield DEVICE, _refused(answer)
     elif answer is not None:
         access = f'{answer.mode:04o} {answer.owner}:{answer.group}'
-        yield '/dev/kvm', ' '.join((access, *answer.acl))
+        yield DEVICE, ' '.join((access, *answer.acl))
 
 
 def _packages(versions: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:

@@ -7,16 +7,21 @@ The JSON Schema is ``schemas/history-1.json`` beside this module.
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hvfilter.model import form
+from hvfilter.model.problem import Problem
 
 SCHEMA = 'hvfilter/history/1'
 COLUMNS = ('Time', 'Cause', 'Effect')
 
 NOT_KNOWN = 'not known'
+NO_EFFECT = 'none'
+
+LONGEST = 1000
+"""Characters of a value that are kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +62,18 @@ class Entry:
         if not causes:
             reason = next((each.reason for each in self.effects), '')
             causes = f'{NOT_KNOWN}: {reason}' if reason else NOT_KNOWN
-        return self.time, causes, '; '.join(_grouped(self.effects))
+        effects = '; '.join(_grouped(self.effects))
+        return self.time, causes, effects or NO_EFFECT
 
 
 def _grouped(effects: tuple[Change, ...]) -> Iterator[str]:
     """Subjects that changed alike share a clause."""
-
-    def states(change: Change) -> str:
-        return f'{change.before} -> {change.after}'
-
-    for text, alike in itertools.groupby(sorted(effects, key=states), states):
-        yield f'{", ".join(each.subject for each in alike)}: {text}'
+    alike: dict[str, list[str]] = {}
+    for each in effects:
+        clause = f'{each.before} -> {each.after}'
+        alike.setdefault(clause, []).append(each.subject)
+    for clause, subjects in alike.items():
+        yield f'{", ".join(subjects)}: {clause}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +91,27 @@ class State:
     reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
     version: str = ''
 
+    def same(self, other: State) -> bool:
+        """Whether all that is compared is the same: a reason may name what
+        was measured."""
+        return self == dataclasses.replace(other, reasons=self.reasons)
+
+
+@dataclasses.dataclass(frozen=True)
+class Removed:
+    """The oldest entries, which made room for later ones.
+
+    :ivar number: of entries
+    :ivar until: time of the latest of them, ISO 8601 in UTC
+    """
+
+    number: int
+    until: str
+
+    def __str__(self) -> str:
+        number = f'{self.number} earlier change{"s"[: self.number > 1]}'
+        return f'{number}, the last of {self.until}'
+
 
 @dataclasses.dataclass(frozen=True)
 class History:
@@ -92,10 +119,12 @@ class History:
 
     :ivar state: as it was at the last change; None before the first run
     :ivar entries: the latest last
+    :ivar removed: None until something had to be removed
     """
 
     state: State | None = None
     entries: tuple[Entry, ...] = ()
+    removed: Removed | None = None
 
 
 def compare(
@@ -132,13 +161,6 @@ def _words(subject: str, before: str, after: str) -> Change:
     return Change(subject, gone or 'not set', new or 'not set')
 
 
-def with_capability(state: State, key: str, value: str) -> State:
-    """The same with one more capability."""
-    return dataclasses.replace(
-        state, capabilities={**state.capabilities, key: value}
-    )
-
-
 def successor(before: State, after: State) -> State:
     """What to compare the next run with.
 
@@ -151,18 +173,43 @@ def successor(before: State, after: State) -> State:
     )
 
 
-def dumps(history: History, limit: int) -> str:
-    """The history as text; as many of the latest changes as fit.
+def bounded(value: str) -> str:
+    """The value, or its beginning and a digest of a long one."""
+    if len(value) <= LONGEST:
+        return value
+    data = value.encode('utf-8', 'surrogatepass')
+    digest = hashlib.sha256(data).hexdigest()
+    return f'{value[:LONGEST]}... sha256:{digest}'
 
-    :param limit: bytes
+
+def fitted(history: History, limit: int) -> tuple[History, str]:
+    """The history with as many of the latest changes as fit, and as text.
+
+    :param limit: bytes; the text is ASCII
+    :raises Problem: the state of the host alone does not fit
     """
     text = form.dumps(to_document(history))
-    while len(text) > limit and history.entries:
+    while len(text) > limit:
+        if not history.entries:
+            raise Problem(
+                f'What is known of this host takes {len(text) >> 10} KiB, '
+                f'more than the {limit >> 10} KiB of a history',
+                'Report this as a bug in hvfilter.',
+            )
         # A tenth at once: it is not done again at the next change.
-        kept = history.entries[len(history.entries) // 10 + 1 :]
-        history = dataclasses.replace(history, entries=kept)
+        history = _without_oldest(history, len(history.entries) // 10 + 1)
         text = form.dumps(to_document(history))
-    return text
+    return history, text
+
+
+def _without_oldest(history: History, number: int) -> History:
+    gone = history.entries[:number]
+    before = history.removed.number if history.removed else 0
+    return dataclasses.replace(
+        history,
+        entries=history.entries[number:],
+        removed=Removed(before + len(gone), gone[-1].time),
+    )
 
 
 def to_document(history: History) -> dict[str, Any]:
@@ -170,6 +217,9 @@ def to_document(history: History) -> dict[str, Any]:
     return {
         'schema': SCHEMA,
         'state': dataclasses.asdict(history.state) if history.state else None,
+        'removed': (
+            dataclasses.asdict(history.removed) if history.removed else None
+        ),
         'changes': [dataclasses.asdict(each) for each in history.entries],
     }
 
@@ -181,9 +231,18 @@ def loads(text: bytes) -> History:
     """
     whole = form.parse(text)
     whole.schema(SCHEMA)
-    found = whole.members(('schema', 'state', 'changes'))
-    state = None if found['state'].value is None else _state(found['state'])
-    return History(state, tuple(map(_entry, found['changes'].items())))
+    found = whole.members(('schema', 'state', 'removed', 'changes'))
+    state, removed = found['state'], found['removed']
+    return History(
+        None if state.value is None else _state(state),
+        tuple(map(_entry, found['changes'].items())),
+        None if removed.value is None else _removed(removed),
+    )
+
+
+def _removed(node: form.JsonNode) -> Removed:
+    found = node.members(('number', 'until'))
+    return Removed(found['number'].integer(1), found['until'].text())
 
 
 def _state(node: form.JsonNode) -> State:

@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+import os
+import pathlib
+import threading
 from unittest import mock
 
 from hvfilter.cli import history_keeping
 from hvfilter.host.answers import Refusal
-from hvfilter.host.facts import Machine
+from hvfilter.host.facts import CpuidRegs, Machine
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model.problem import Problem
 from hvfilter.probes.host_report import probe_host
@@ -16,6 +19,7 @@ from tests.unit.cli.base import CommandTestCase
 from tests.unit.cli.test_schemas import validate
 
 CONF = '/etc/nova/nova.conf'
+PAGE = pathlib.Path(__file__).parents[3] / 'doc/source/probe/history.txt'
 START_S = 1_790_000_000
 
 
@@ -116,18 +120,21 @@ class HistoryTestCase(CommandTestCase):
         self.said = []
         self.runs = 0
 
-    def keep(self, recorded):
+    def keep(self, recorded, wait_s=0):
         """One run of the agent."""
-        recording = history_keeping.recording_of(RecordedHost(recorded))
-        report = probe_host(recording)
         self.runs += 1
-        history_keeping.keep(
-            recording,
-            report,
-            state_directory.StateDirectory(self.state),
-            self.said.append,
-            START_S + 600 * self.runs,
-        )
+        directory = state_directory.StateDirectory(self.state)
+        with history_keeping.turn(directory, self.said.append, wait_s) as ours:
+            if not ours:
+                return
+            recording = history_keeping.recording_of(RecordedHost(recorded))
+            history_keeping.keep(
+                recording,
+                probe_host(recording),
+                directory,
+                self.said.append,
+                START_S + 600 * self.runs,
+            )
 
     def shown(self, *argv):
         """The document of "hvfilter history"."""
@@ -172,6 +179,55 @@ class ChangesTest(HistoryTestCase):
         self.assertGreaterEqual(len(CHANGES), 20)
         self.assertEqual([], self.said)
 
+    def causes(self, *kinds):
+        """Of the change from one recorded host to the next."""
+        for recorded in kinds:
+            self.keep(recorded)
+        (change,) = self.shown()
+        return [
+            ' '.join((each['subject'], each['before'], each['after']))
+            for each in change['causes']
+        ]
+
+    def test_a_hypervisor_that_takes_the_feature_away(self):
+        recorded = self.load('lab-amd-nested-on')
+        tables = recordings.tables(recorded)
+        leaves = dict(tables.cpuid[0])
+        leaves[0x80000001, 0] = CpuidRegs(0, 0, 0, 0)
+        after = recordings.changed(recorded, cpuid={0: leaves})
+        self.assertEqual(
+            ['virtualization in CPUID amdv npt not set'],
+            self.causes(recorded, after),
+        )
+
+    def test_a_module_that_goes_takes_the_device_with_it(self):
+        recorded = self.load('lab-amd-nested-on')
+        tables = recordings.tables(recorded)
+        listed = [
+            name
+            for name in tables.directories['/sys/module']
+            if name != 'kvm_amd'
+        ]
+        gone = Refusal('ENOENT')
+        after = recordings.changed(
+            recorded,
+            stats={**tables.stats, '/dev/kvm': gone},
+            directories={**tables.directories, '/sys/module': tuple(listed)},
+        )
+        self.assertEqual(
+            ['module kvm_amd loaded not loaded'], self.causes(recorded, after)
+        )
+
+    def test_a_device_that_goes_alone_is_the_cause(self):
+        recorded = self.load('lab-amd-nested-on')
+        stats = recordings.tables(recorded).stats
+        after = recordings.changed(
+            recorded, stats={**stats, '/dev/kvm': Refusal('ENOENT')}
+        )
+        (cause,) = self.causes(recorded, after)
+        self.assertIn('/dev/kvm', cause)
+        self.assertIn('missing', cause)
+
     def test_effect_is_named(self):
         self.keep(self.load('intel-all-on'))
         self.keep(self.load('intel-nested-off'))
@@ -195,8 +251,35 @@ class ChangesTest(HistoryTestCase):
             if path.is_file()
         )
         self.assertLess(size, 40_000)
-        last = self.shown()[-1]
-        self.assertTrue((self.state / 'snapshots' / last['snapshot']).exists())
+        shown = self.shown()
+        last = self.state / 'snapshots' / shown[-1]['snapshot']
+        self.assertTrue(last.exists())
+        # The ones that had to go are not named any more.
+        self.assertEqual('', shown[0]['snapshot'])
+        ran = self.run_command('history', '--directory', self.state)
+        number = 59 - len(shown)
+        removed = f'Removed to make room: {number} earlier changes, the last'
+        self.assertIn(removed, ran.err)
+        told = [line for line in self.said if 'limited to' in line]
+        self.assertTrue(told)
+        self.assertIn(f'removed {number} earlier changes', told[-1])
+
+
+class DocsTest(HistoryTestCase):
+    def test_the_documentation_shows_what_the_command_prints(self):
+        later = kernel('6.1.0-29-amd64')
+        on = later(self.load('intel-all-on'))
+        off = later(self.load('intel-nested-off'))
+        self.keep(self.load('intel-all-on'))
+        for recorded in (on, off, option('virt_type', 'qemu')(off), on):
+            self.keep(recorded)
+        ran = self.run_command(
+            'history', '--directory', self.state, '--max-width', '100'
+        )
+        shown = f'# hvfilter history --max-width 100\n{ran.out}'
+        if os.environ.get('HVFILTER_WRITE_DOCS'):
+            PAGE.write_text(shown)
+        self.assertEqual(PAGE.read_text(), shown)
 
 
 class TroubleTest(HistoryTestCase):
@@ -221,6 +304,118 @@ class TroubleTest(HistoryTestCase):
         self.assertIn('history.json.broken', self.said[0])
         self.assertTrue((self.state / 'history.json.broken').exists())
         self.assertEqual([], self.shown())
+
+    def test_whatever_is_in_its_place_the_next_change_is_remembered(self):
+        recorded = self.start()
+        place = self.state / 'history.json'
+
+        def link():
+            place.symlink_to(self.folder / 'elsewhere')
+
+        def huge():
+            with place.open('wb') as file:
+                file.truncate(1 << 33)
+
+        self.keep(recorded)
+        truncated = place.read_bytes()[:-20]
+        there = self.names()
+        for make, reason in (
+            (lambda: place.write_bytes(bytes(range(256))), 'not JSON'),
+            (lambda: place.write_bytes(b''), 'not JSON'),
+            (lambda: place.write_bytes(truncated), 'not JSON'),
+            (lambda: place.write_bytes(b'[]'), 'must be an object'),
+            (link, 'a symbolic link'),
+            (huge, 'larger than 256 KiB'),
+            (lambda: os.mkfifo(place), 'not a regular file'),
+        ):
+            place.unlink()
+            make()
+            self.said.clear()
+            ran = self.run_command('history', '--directory', self.state)
+            self.assert_trouble('is not a history of a host', ran)
+            self.assertIn(reason, ran.err)
+            self.keep(parameter('nested', b'Y\n')(recorded))
+            self.keep(parameter('nested', b'N\n')(recorded))
+            self.assertEqual(1, len(self.said), self.said)
+            self.assertIn(reason, self.said[0])
+            self.assertIn('history.json.broken', self.said[0])
+            self.assertEqual(1, len(self.shown()))
+            # Recordings do not go with it.
+            self.assertLessEqual(there, self.names())
+            there = self.names()
+
+    def names(self):
+        return {path.name for path in (self.state / 'snapshots').iterdir()}
+
+    def test_a_run_by_another_user_remembers_nothing(self):
+        recorded = self.start()
+        self.keep(recorded)
+        after = parameter('nested', b'N\n')(recorded)
+        with mock.patch.object(os, 'geteuid', return_value=54321):
+            self.keep(after)
+        self.assertIn('this run is by user 54321', self.said[0])
+        self.assertEqual([], self.shown())
+        self.keep(after)
+        self.assertEqual(1, len(self.shown()))
+
+    def test_a_busy_directory_is_said_once_and_nothing_is_lost(self):
+        recorded = self.start()
+        self.keep(recorded)
+        after = parameter('nested', b'N\n')(recorded)
+        with state_directory.StateDirectory(self.state).locked():
+            self.keep(after)
+        self.assertIn('another run', self.said[0])
+        self.assertEqual(1, len(self.said))
+        self.keep(after)
+        self.assertEqual(1, len(self.shown()))
+
+    def test_two_runs_at_once_remember_each_change_once(self):
+        recorded = self.start()
+        self.keep(recorded)
+        changes = (
+            parameter('nested', b'N\n'),
+            parameter('ept', b'N\n'),
+            parameter('pml', b'N\n'),
+            kernel('6.12.63'),
+        )
+        now = [recorded]
+        seen = []
+        probe = probe_host
+
+        def slowly(host):
+            """The host changes while one run probes it."""
+            report = probe(host)
+            if changes[len(seen) :]:
+                now[0] = changes[len(seen)](now[0])
+                seen.append(1)
+            return report
+
+        def run():
+            directory = state_directory.StateDirectory(self.state)
+            with history_keeping.turn(directory, self.said.append) as ours:
+                assert ours
+                recording = history_keeping.recording_of(RecordedHost(now[0]))
+                report = slowly(recording)
+                history_keeping.keep(
+                    recording, report, directory, self.said.append
+                )
+
+        threads = [threading.Thread(target=run) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], self.said)
+        causes = [each['causes'][0]['subject'] for each in self.shown()]
+        self.assertEqual(
+            [
+                *('kvm_intel nested', 'kvm_intel ept', 'kvm_intel pml'),
+                'kernel',
+            ],
+            causes,
+        )
+        # The first one is of the host before the changes.
+        self.assertEqual(1 + len(causes), len(self.names()))
 
     def test_nothing_without_a_state_directory(self):
         self.state.rmdir()
