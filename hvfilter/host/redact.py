@@ -377,7 +377,7 @@ def _cpuinfo(text: str) -> str:
 
 _PARAMETER = re.compile(
     r'(?:-?\d{1,20}|0x[0-9a-fA-F]{1,16}|\(null\)'
-    r'|[A-Za-z][a-z_-]{0,15}(?: [a-z]{1,15}){0,2})?'
+    r'|EPT disabled|[A-Za-z][a-z_-]{0,15}(?: [a-z]{1,15}){0,2})?'
 )
 
 

@@ -15,7 +15,9 @@ import time
 
 from tests.hosts import make
 from tests.lab import (
+    changes,
     debian,
+    history,
     image,
     nested_checks,
     nested_table,
@@ -68,25 +70,63 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen(arguments: argparse.Namespace) -> list[table.LabHost]:
-    """The hosts asked for.
+def chosen(
+    arguments: argparse.Namespace,
+) -> tuple[list[table.LabHost], list[changes.Series]]:
+    """The hosts asked for, and the machines that change.
 
     :raises Missing: there is none of that name
     """
-    hosts = [h for h in table.HOSTS if h.quick or not arguments.quick]
     if not arguments.host:
-        return hosts
-    found = [
-        host
-        for host in table.HOSTS
-        if any(fnmatch.fnmatch(host.name, name) for name in arguments.host)
-    ]
-    if not found:
+        if arguments.quick:
+            return [h for h in table.HOSTS if h.quick], []
+        return list(table.HOSTS), list(changes.SERIES)
+
+    def named(name: str) -> bool:
+        return any(fnmatch.fnmatch(name, each) for each in arguments.host)
+
+    hosts = [host for host in table.HOSTS if named(host.name)]
+    series = [each for each in changes.SERIES if named(each.name)]
+    if not hosts and not series:
+        known = (*table.BY_NAME, *(each.name for each in changes.SERIES))
         raise debian.Missing(
             f'no host of the lab is called {" ".join(arguments.host)}; '
-            f'there are: {", ".join(table.BY_NAME)}'
+            f'there are: {", ".join(known)}'
         )
-    return found
+    return hosts, series
+
+
+def examine_series(
+    images: image.Images, chosen: list[changes.Series], jobs: int
+) -> int:
+    """Machines that change: print their histories; how many are wrong."""
+    if not chosen:
+        return 0
+    keep = image.FOLDER / 'results'
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        outcomes = list(
+            pool.map(
+                lambda series: history.examine(images, series, keep), chosen
+            )
+        )
+    for outcome in outcomes:
+        word = 'WRONG' if outcome.problems else 'ok'
+        print(
+            f'{word:5} {outcome.series.name:20} {outcome.seconds:4.0f} s, '
+            f'{len(outcome.lines)} changes in '
+            f'{len(outcome.series.boots)} boots, each on one line:'
+        )
+        for line in outcome.lines:
+            print(f'      {line}')
+        for problem in outcome.problems:
+            print(f'        {problem}')
+    wrong = sum(bool(outcome.problems) for outcome in outcomes)
+    number = sum(len(outcome.lines) for outcome in outcomes)
+    print(
+        f'lab: {number} changes of {len(outcomes)} machines remembered, '
+        f'{wrong} machines wrong'
+    )
+    return wrong
 
 
 def shell(images: image.Images, host: table.LabHost) -> int:
@@ -184,14 +224,19 @@ def main() -> int:
     if arguments.list:
         for host in table.HOSTS:
             print(f'{host.name:30} {host.emulator}')
+        for series in changes.SERIES:
+            print(f'{series.name:30} {len(series.boots)} boots')
         return 0
     try:
-        hosts = chosen(arguments)
+        hosts, series = chosen(arguments)
         images = image.Images(image.FOLDER)
-        prepare(images, hosts)
+        booted = [boot.host for each in series for boot in each.boots]
+        prepare(images, [*hosts, *booted])
         if arguments.shell:
-            return shell(images, hosts[0])
-        return examine_all(images, hosts, arguments)
+            return shell(images, [*hosts, *booted][0])
+        failed = examine_all(images, hosts, arguments) if hosts else 0
+        wrong = examine_series(images, series, arguments.jobs)
+        return 1 if failed or wrong else 0
     except debian.Missing as missing:
         print(f'lab: {missing}', file=sys.stderr)
         if arguments.if_possible:

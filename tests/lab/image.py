@@ -45,9 +45,12 @@ DEPENDENCIES = (
     'prettytable',
     'wcwidth',
     'PyYAML',
+    'oslo.config',
+    'netaddr',
+    'rfc3986',
 )
-"""What ``probe``, ``check`` and ``record`` import besides the standard
-library; pure Python of it."""
+"""What the commands that hosts run import besides the standard library; pure
+Python of it."""
 
 _UNUSED = re.compile(
     r'(test|idlelib|tkinter|ensurepip|pydoc_data|unittest|asyncio|sqlite3|'
@@ -123,14 +126,24 @@ class Images:
         return image
 
     def initramfs(
-        self, arch: str, version: str, host: Mapping[str, object]
+        self,
+        arch: str,
+        version: str,
+        host: Mapping[str, object],
+        state: Mapping[str, bytes] | None = None,
     ) -> bytes:
-        """The three archives; ``host`` is for ``guest/host.py``."""
+        """The three archives.
+
+        :param host: for ``guest/host.py``
+        :param state: path to content of what an earlier boot left behind
+        """
         own = io.BytesIO()
         writer = cpio.Writer(own)
         writer.file('lab/host.json', json.dumps(host).encode())
         for name, content in _texts(host.get('files')).items():
             writer.file(name.lstrip('/'), content.encode())
+        for name, data in (state or {}).items():
+            writer.file(name.lstrip('/'), data)
         writer.close()
         return b''.join(
             (

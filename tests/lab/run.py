@@ -83,8 +83,16 @@ def boot(
     *,
     more: More = NO_MORE,
     shell: bool = False,
+    changes: Mapping[str, object] | None = None,
+    state: Mapping[str, bytes] | None = None,
+    longer_s: float = 0.0,
 ) -> str:
-    """Boot a host; what came out of it."""
+    """Boot a host; what came out of it.
+
+    :param changes: to its description for ``guest/host.py``
+    :param state: files that an earlier boot left behind
+    :param longer_s: seconds beyond the emulator's limit
+    """
     emulator = host.emulator
     description = {
         'module': host.module,
@@ -97,8 +105,9 @@ def boot(
         'results': '/dev/null' if shell else emulator.results,
         'shell': shell,
         'files': {'/etc/nova/nova.conf': table.NOVA_CONF},
+        **(changes or {}),
     }
-    content = images.initramfs(emulator.arch, host.kernel, description)
+    content = images.initramfs(emulator.arch, host.kernel, description, state)
     around = getattr(emulator, 'around', None)
     if around is not None:
         content = images.around(host.kernel, content, around)
@@ -110,7 +119,7 @@ def boot(
             kernel=images.kernel(emulator.arch, host.kernel),
             initramfs=initramfs,
             command_line=host.command_line,
-            limit_s=emulator.limit_s * more.patience,
+            limit_s=emulator.limit_s * more.patience + longer_s,
             shell=shell,
             nice=more.nice,
         )
@@ -130,11 +139,7 @@ def examine(
         line = boot(images, host, folder, more=more)
         results = decoded(line)
         own = keep / host.name
-        own.mkdir(parents=True, exist_ok=True)
-        for log in LOGS:
-            if (folder / log).exists():
-                (own / log).write_bytes((folder / log).read_bytes())
-    (own / 'results.json').write_text(json.dumps(results, indent=1))
+        keep_logs(folder, own, results)
     seconds = time.monotonic() - start
     if not results:
         problem = f'nothing came out; see the logs in {own}'
@@ -146,6 +151,17 @@ def examine(
         *nested_checks.wrong(results),
     )
     return Outcome(host, seconds, results, problems)
+
+
+def keep_logs(
+    folder: pathlib.Path, own: pathlib.Path, results: Mapping[str, Any]
+) -> None:
+    """Copy the logs of a boot to where they stay, and write its results."""
+    own.mkdir(parents=True, exist_ok=True)
+    for log in LOGS:
+        if (folder / log).exists():
+            (own / log).write_bytes((folder / log).read_bytes())
+    (own / 'results.json').write_text(json.dumps(results, indent=1))
 
 
 def decoded(line: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import io
 import json
 import pathlib
 import re
-import struct
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ import zlib
 
 sys.path.insert(0, '/lab')
 
+import registers
+import steps
 import truth
 
 MODULES = pathlib.Path('/lab/modules')
@@ -49,24 +50,13 @@ def load_all(host):
             continue
         if name == 'msr':
             said[name] = load(name, 'allow_writes=on')
-            set_msrs(host.get('set_msrs', ()))
+            registers.set_bits(host.get('set_msrs', ()))
             continue
         if name == 'kvm' and not host['module']:
             continue
         parameters = host['parameters'] if name == host['module'] else ()
         said[name] = load(name, *parameters)
     return said
-
-
-def set_msrs(bits):
-    """Set bits of registers on all processors, as a firmware would."""
-    for index, mask in bits:
-        for path in pathlib.Path('/dev/cpu').glob('[0-9]*/msr'):
-            with open(path, 'r+b', buffering=0) as file:
-                file.seek(index)
-                (value,) = struct.unpack('<Q', file.read(8))
-                file.seek(index)
-                file.write(struct.pack('<Q', value | mask))
 
 
 def messages():
@@ -190,6 +180,9 @@ def main():
     results['uptime'] = time.clock_gettime(time.CLOCK_BOOTTIME)
     for name, arguments in host['commands'].items():
         results[name] = command(*arguments)
+    if host.get('steps'):
+        results['steps'] = steps.run(host['steps'], command)
+        results['state'] = steps.state()
     if host['smoke_runs']:
         results['smoke_runs'] = smoke(host['smoke_runs'])
     if host.get('vmx_sets'):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does a guest run here at all? Asked without any of hvfilter's code."""
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -10,10 +11,10 @@ import struct
 IO, IOW, IOR = 0xAE00, 0x4000AE00, 0x8000AE00
 
 
-def real_mode_guest():
+def real_mode_guest(device, stack):
     """The exit reason of a guest that says ``hlt`` (x86): 5."""
-    device = os.open('/dev/kvm', os.O_RDWR)
     machine = fcntl.ioctl(device, IO | 0x01, 0)
+    stack.callback(os.close, machine)
     fcntl.ioctl(machine, IO | 0x47, 0x20000000)  # KVM_SET_TSS_ADDR
     memory = mmap.mmap(-1, 0x2000)
     memory[0x1000] = 0xF4
@@ -21,6 +22,7 @@ def real_mode_guest():
     region = struct.pack('IIQQQ', 0, 0, 0, 0x2000, address)
     fcntl.ioctl(machine, IOW | 32 << 16 | 0x46, region)
     processor = fcntl.ioctl(machine, IO | 0x41, 0)
+    stack.callback(os.close, processor)
     run = mmap.mmap(processor, fcntl.ioctl(device, IO | 0x04, 0))
     system = bytearray(312)
     fcntl.ioctl(processor, IOR | 312 << 16 | 0x83, system, True)
@@ -35,14 +37,19 @@ def real_mode_guest():
 
 
 def ran():
-    """Words for what happened."""
+    """Words for what happened. What is open is closed again, or the module
+    could not be unloaded."""
     try:
-        if os.uname().machine != 'x86_64':
+        with contextlib.ExitStack() as stack:
             device = os.open('/dev/kvm', os.O_RDWR)
-            power = os.uname().machine.startswith('ppc')
-            fcntl.ioctl(device, (0x20000000 if power else 0) | IO | 0x01, 0)
-            return 'created'
-        reason = real_mode_guest()
+            stack.callback(os.close, device)
+            if os.uname().machine != 'x86_64':
+                power = os.uname().machine.startswith('ppc')
+                kind = 0x20000000 if power else 0
+                machine = fcntl.ioctl(device, kind | IO | 0x01, 0)
+                stack.callback(os.close, machine)
+                return 'created'
+            reason = real_mode_guest(device, stack)
     except OSError as error:
         return f'failed: {error.strerror}'
     return 'ran' if reason == 5 else f'exit {reason}'
