@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests in guests that were run many times on the hosts of the lab.
 
+``python -m tests.lab.nested_table NAME...`` prints the table of what the last
+``python -m tests.lab --repeat`` kept of these hosts.
+
 A host whose guests get nested virtualization must never fail such a guest,
 and one whose guests do not get it must never run one: either is wrong. A run
 that settles nothing is not wrong, but counted.
@@ -10,10 +13,11 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.lab import table
+from tests.lab import image, table
 
 KEYS = ('nested', 'nested_slat')
 COLUMNS = (
@@ -104,3 +108,14 @@ def lines(found: Iterable[Row]) -> Iterator[str]:
         yield '  '.join(
             cell.ljust(width) for cell, width in zip(row, widths, strict=False)
         ).rstrip()
+
+
+def kept(names: Iterable[str]) -> Iterator[Row]:
+    """The rows of hosts whose results are kept."""
+    for name in names:
+        path = image.FOLDER / 'results' / name / 'results.json'
+        yield from rows(table.BY_NAME[name], json.loads(path.read_text()))
+
+
+if __name__ == '__main__':
+    print(*lines(kept(sys.argv[1:])), sep='\n')
