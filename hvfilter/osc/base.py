@@ -126,7 +126,7 @@ class ShowOne(_Command, command.ShowOne):
 
 
 class Action(_Command):
-    """A command that changes something and prints nothing."""
+    """A command without a table: it changes or writes something."""
 
     @abc.abstractmethod
     def act(self, parsed_args: argparse.Namespace) -> None:
