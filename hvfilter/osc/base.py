@@ -137,6 +137,20 @@ class Action(_Command):
         self.answered(lambda: self.act(parsed_args))
 
 
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options that :meth:`hvfilter.osc.fleet.Fleet.inside` takes."""
+    parser.add_argument(
+        '--aggregate',
+        metavar='<aggregate>',
+        help='Only hosts in this host aggregate (name or UUID)',
+    )
+    parser.add_argument(
+        '--availability-zone',
+        metavar='<zone>',
+        help='Only hosts in this availability zone',
+    )
+
+
 def capability(text: str) -> str:
     """The key of a capability, as the type of an argument.
 

@@ -44,16 +44,7 @@ class ReportCapability(base.Action):
             help='Title of the page, such as the name of the cloud '
             '(default: %(default)s)',
         )
-        parser.add_argument(
-            '--aggregate',
-            metavar='<aggregate>',
-            help='Only hosts in this host aggregate (name or UUID)',
-        )
-        parser.add_argument(
-            '--availability-zone',
-            metavar='<zone>',
-            help='Only hosts in this availability zone',
-        )
+        base.add_places(parser)
         return parser
 
     def act(self, parsed_args: argparse.Namespace) -> None:

@@ -60,16 +60,7 @@ class SummarizeCapability(base.Lister):
             help='Count for each host aggregate or availability zone (a host '
             'may be in several aggregates)',
         )
-        parser.add_argument(
-            '--aggregate',
-            metavar='<aggregate>',
-            help='Only hosts in this host aggregate (name or UUID)',
-        )
-        parser.add_argument(
-            '--availability-zone',
-            metavar='<zone>',
-            help='Only hosts in this availability zone',
-        )
+        base.add_places(parser)
         parser.add_argument(
             '--flavor',
             metavar='<flavor>',

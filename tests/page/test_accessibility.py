@@ -66,10 +66,10 @@ class AccessibilityTest(base.PageTestCase):
 
     def test_states_differ_without_colours(self) -> None:
         self.show(fleet.content(HOSTS))
-        signs = self.page.texts('#legend .cell')
-        self.assertEqual(len(signs), len(set(signs)))
-        spoken = self.page.evaluate(
-            "[...document.querySelectorAll('#body td.cell')].every((cell) => "
-            "cell.querySelector('.spoken').textContent.length > 2)"
+        signs = self.page.evaluate(
+            "[...document.querySelectorAll('#legend .mark')].map((mark) => "
+            "['::before', '::after'].map((part) => "
+            "getComputedStyle(mark, part).content).join(' '))"
         )
-        self.assertTrue(spoken)
+        self.assertEqual(7, len(signs))
+        self.assertEqual(len(signs), len(set(signs)))

@@ -11,7 +11,7 @@ from hvfilter.osc.report_page import content
 from tests.page import base, fleet
 
 HOSTS = 100
-"""Enough for one of each kind; as many as are shown at first."""
+"""Enough for one of each kind."""
 
 SIGNS = {
     'has': '✓',
@@ -21,29 +21,41 @@ SIGNS = {
     'unreported': '○',
 }
 
+WORDS = {
+    'has': 'has',
+    'lacks': 'lacks',
+    'unknown': 'could not determine',
+    'stale': 'report is stale',
+    'unreported': 'never reported',
+}
+
+_CELLS = """
+[...document.querySelectorAll('#body > tr')].map((row) =>
+  [...row.querySelectorAll('td.cell')].map((cell) => {
+    const sign = (part) =>
+      getComputedStyle(cell, part).content.split('"')[1] ?? '';
+    return [sign('::before') + sign('::after'), cell.textContent];
+  }))
+"""
+
 
 class ContentTest(base.PageTestCase):
     def test_each_cell_is_the_standing_of_its_host(self) -> None:
         self.show(fleet.content(HOSTS), 'fold=0&all=1')
         heads = self.page.texts('#head th.capability')
         self.assertEqual(list(BY_KEY), heads)
-        shown = self.page.evaluate(
-            "[...document.querySelectorAll('#body tr')].map((row) => ["
-            "row.querySelector('.names').innerText, "
-            "[...row.querySelectorAll('td.cell')].map((cell) => "
-            'cell.firstChild.innerText)])'
-        )
-        found = dict(shown)
         hosts = fleet.hosts(HOSTS)
-        self.assertEqual({each.name for each in hosts}, set(found))
+        self.assertEqual([each.name for each in hosts], self.names())
+        rows = self.page.evaluate(_CELLS)
         seen = set()
-        for host in hosts:
-            for key, sign in zip(heads, found[host.name], strict=True):
+        for host, cells in zip(hosts, rows, strict=True):
+            for key, (sign, words) in zip(heads, cells, strict=True):
                 standing = host.standing(key).value
-                # Of another processor: it lacks that, in fainter ink.
-                expected = SIGNS[standing]
+                # Of another processor: it lacks that, with a fainter sign.
                 plain = sign.replace('·', '✕').removesuffix('!')
-                self.assertEqual(expected, plain, (host.name, key))
+                self.assertEqual(SIGNS[standing], plain, (host.name, key))
+                self.assertTrue(words.startswith(WORDS[standing]), words)
+                self.assertEqual('!' in sign, 'contradiction' in words)
                 seen.add(sign)
         self.assertLessEqual({*SIGNS.values(), '·', '✓!', '✕!'}, seen)
 

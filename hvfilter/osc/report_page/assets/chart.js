@@ -26,39 +26,42 @@ function counted(selectedHosts) {
   return counts;
 }
 
-function bar(count, total) {
-  const parts = PARTS.map((standing) => {
-    const part = element('span', { class: `part ${standing}` });
-    const share = total ? (count.hosts.get(standing) ?? 0) / total : 0;
-    part.style.setProperty('--share', `${share * 100}%`);
-    return part;
-  });
+function bar() {
+  const parts = PARTS.map((standing) => element('span', { class: `part ${standing}` }));
   return element('span', { class: 'bar', 'aria-hidden': 'true' }, ...parts);
 }
 
-function chartItem(capability, count, total, changed) {
-  const has = count.hosts.get('has') ?? 0;
-  const unknown = count.hosts.get('unknown') ?? 0;
+function chartItem(capability, changed) {
+  const act = () => {
+    toggleWant(capability.key, 'has');
+    changed();
+  };
   const button = element(
     'button',
-    {
-      type: 'button',
-      class: 'name',
-      'data-key': capability.key,
-      'aria-pressed': String(isWanted(capability.key, 'has')),
-      title: capability.meaning,
-      click: () => {
-        toggleWant(capability.key, 'has');
-        changed();
-        find('chart').querySelector(`[data-key="${capability.key}"]`)?.focus();
-      },
-    },
+    { type: 'button', class: 'name', 'data-key': capability.key, title: capability.meaning, click: act },
     capability.key,
   );
-  const figures = element('span', { class: 'figures' }, element('b', null, number(has)), has === 1 ? ' host' : ' hosts');
-  if (unknown) figures.append(element('span', { class: 'unknown' }, `, ${number(unknown)} unknown`));
-  const free = has ? `${number(count.vcpus)} vCPUs, ${memory(count.memory)}` : '';
-  return element('li', null, button, bar(count, total), figures, element('span', { class: 'free quiet' }, free));
+  const figures = element('span', { class: 'figures' }, element('b'), '', element('span', { class: 'unknown' }));
+  return element('li', null, button, bar(), figures, element('span', { class: 'free quiet' }));
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function drawItem(item, capability, count, total) {
+  const has = count.hosts.get('has') ?? 0;
+  const unknown = count.hosts.get('unknown') ?? 0;
+  const [button, parts, figures, free] = item.children;
+  button.setAttribute('aria-pressed', String(isWanted(capability.key, 'has')));
+  PARTS.forEach((standing, place) => {
+    const share = total ? (count.hosts.get(standing) ?? 0) / total : 0;
+    parts.children[place].style.setProperty('--share', `${share * 100}%`);
+  });
+  setText(figures.children[0], number(has));
+  setText(figures.childNodes[1], has === 1 ? ' host' : ' hosts');
+  setText(figures.children[1], unknown ? `, ${number(unknown)} unknown` : '');
+  setText(free, has ? `${number(count.vcpus)} vCPUs, ${memory(count.memory)}` : '');
 }
 
 function drawKey(selectedHosts) {
@@ -79,11 +82,12 @@ function drawKey(selectedHosts) {
   );
 }
 
-function drawChart(selectedHosts, changed) {
+function drawChart(selectedHosts, columnsChanged, changed) {
   const counts = counted(selectedHosts);
-  const shown = selection.all ? capabilities : common;
+  const shown = shownCapabilities();
+  if (columnsChanged) find('chart').replaceChildren(...shown.map((each) => chartItem(each, changed)));
   drawKey(selectedHosts);
-  find('chart').replaceChildren(
-    ...shown.map((each) => chartItem(each, counts[each.place], selectedHosts.length, changed)),
-  );
+  shown.forEach((each, place) => {
+    drawItem(find('chart').children[place], each, counts[each.place], selectedHosts.length);
+  });
 }

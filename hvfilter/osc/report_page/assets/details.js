@@ -15,7 +15,7 @@ function reasonItem(look, head, text) {
   return element(
     'li',
     null,
-    element('span', { class: `sign ${look}`, 'aria-hidden': 'true' }, SIGNS[look].sign),
+    element('span', { class: `sign mark ${look}`, 'aria-hidden': 'true' }),
     element('span', null, element('b', null, head), ` ${text}`),
   );
 }
@@ -25,7 +25,7 @@ function reasons(kind) {
     element(
       'li',
       null,
-      element('span', { class: 'sign alert', 'aria-hidden': 'true' }, '!'),
+      element('span', { class: 'sign mark alert', 'aria-hidden': 'true' }),
       element('span', null, element('b', null, key), `: ${text}${kind.seen[key] ? ` (Nova shows ${kind.seen[key]})` : ''}.`),
     ),
   );

@@ -42,14 +42,15 @@ const hosts = data.hosts.name.map((name, place) => {
     kind.number = place + 1;
   });
 
-// What a cell shows: a sign that differs in shape, and words.
-const SIGNS = {
-  has: { sign: '✓', words: 'has' },
-  lacks: { sign: '✕', words: 'lacks' },
-  cannot: { sign: '·', words: 'lacks (no such processor has it)' },
-  unknown: { sign: '?', words: 'could not determine' },
-  stale: { sign: '~', words: 'report is stale' },
-  unreported: { sign: '○', words: 'never reported' },
+// What a cell says. The sign beside it, which differs in shape, is in the
+// style: so a copied or spoken cell is a word.
+const WORDS = {
+  has: 'has',
+  lacks: 'lacks',
+  cannot: 'lacks (no such processor has it)',
+  unknown: 'could not determine',
+  stale: 'report is stale',
+  unreported: 'never reported',
 };
 
 function looks(kind, capability) {

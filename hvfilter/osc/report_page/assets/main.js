@@ -104,9 +104,10 @@ function draw() {
   const columns = `${selection.all} ${selection.fold}`;
   drawTiles();
   drawResult(selectedHosts);
-  drawChart(selectedHosts, changed);
+  drawChart(selectedHosts, columns !== drawnColumns, changed);
   drawMatrix(selectedHosts, columns !== drawnColumns, changed);
   drawnColumns = columns;
+  document.documentElement.dataset.folded = selection.fold ? '1' : '0';
 }
 
 function changed() {
@@ -129,13 +130,13 @@ function drawAbout() {
   find('origin').textContent = `Made by hvfilter ${data.version} from Placement and Nova. This file loads nothing and sends nothing.`;
   find('notices').replaceChildren(...data.notes.map((each) => element('p', { class: 'notice' }, each)));
   find('legend').replaceChildren(
-    ...Object.entries(SIGNS).map(([look, { sign, words }]) =>
-      element('li', null, element('span', { class: `cell ${look}`, 'aria-hidden': 'true' }, sign), ` ${words}`),
+    ...Object.entries(WORDS).map(([look, words]) =>
+      element('li', null, element('span', { class: `cell mark ${look}`, 'aria-hidden': 'true' }), ` ${words}`),
     ),
     element(
       'li',
       null,
-      element('span', { class: 'cell alert', 'aria-hidden': 'true' }, '!'),
+      element('span', { class: 'cell mark alert', 'aria-hidden': 'true' }),
       ' Nova and the report disagree',
     ),
   );

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // The table of hosts and capabilities.
 
-const FIRST_ROWS = 100;
+const FIRST_ROWS = 50;
 const opened = new Set();
 let rowsShown = FIRST_ROWS;
 let rows = [];
+
+// What is shown again is not made again: a row is known by all that it shows.
+let made = new Map();
 
 const compareNames = new Intl.Collator('en', { numeric: true }).compare;
 const byPlace = (one, other) => one.hosts[0].place - other.hosts[0].place;
@@ -75,8 +78,6 @@ function sorted(unsorted) {
   return unsorted.sort(compare);
 }
 
-const shownCapabilities = () => (selection.all ? capabilities : common);
-
 function headCell(key, title, className, meaning, changed) {
   return element(
     'th',
@@ -100,6 +101,12 @@ function headCell(key, title, className, meaning, changed) {
 function drawHead(changed) {
   const classes = { name: 'first', hosts: 'figure', vcpus: 'figure', memory: 'figure' };
   const plainHead = (key) => headCell(key, COLUMNS[key].title, classes[key] ?? '', null, changed);
+  const column = (key) => element('col', { class: `of-${key}` });
+  find('columns').replaceChildren(
+    ...columnsBefore().map(column),
+    ...shownCapabilities().map(() => column('capability')),
+    ...COLUMNS_AFTER.map(column),
+  );
   find('head').replaceChildren(
     element(
       'tr',
@@ -122,12 +129,11 @@ function markSorted() {
 function capabilityCell(kind, capability) {
   const look = looks(kind, capability);
   const contradiction = kind.contradictions[capability.key];
-  const words = `${capability.key}: ${SIGNS[look].words}${contradiction ? `; ${contradiction}` : ''}`;
+  const title = `${capability.key}: ${WORDS[look]}${contradiction ? `; ${contradiction}` : ''}`;
   return element(
     'td',
-    { class: `cell ${look}${contradiction ? ' alert' : ''}`, title: words },
-    element('span', { 'aria-hidden': 'true' }, SIGNS[look].sign + (contradiction ? '!' : '')),
-    element('span', { class: 'spoken' }, SIGNS[look].words + (contradiction ? ', contradiction' : '')),
+    { class: `cell mark ${look}${contradiction ? ' alert' : ''}`, title },
+    WORDS[look] + (contradiction ? ', contradiction' : ''),
   );
 }
 
@@ -136,9 +142,9 @@ let patterns = new Map();
 
 function pattern(kind) {
   if (!patterns.has(kind)) {
-    const made = document.createDocumentFragment();
-    made.append(...shownCapabilities().map((each) => capabilityCell(kind, each)));
-    patterns.set(kind, made);
+    const cells = document.createDocumentFragment();
+    cells.append(...shownCapabilities().map((each) => capabilityCell(kind, each)));
+    patterns.set(kind, cells);
   }
   return patterns.get(kind).cloneNode(true);
 }
@@ -153,7 +159,7 @@ function nameCell(row) {
       class: row.hosts.length > 1 ? 'row many' : 'row',
       id: row.id,
       'aria-expanded': String(opened.has(row.id)),
-      click: () => toggle(row),
+      click: () => toggle(row.id),
     },
     element('span', { class: 'arrow', 'aria-hidden': 'true' }, '▸'),
     ...(selection.fold ? [element('span', { class: 'kind' }, `Kind ${row.kind.number} `)] : []),
@@ -167,8 +173,8 @@ function reportCell(kind) {
   return element('td', { class: `report ${look}` }, kind.report);
 }
 
-function tableRow(row) {
-  const made = element(
+function makeRow(row) {
+  const line = element(
     'tr',
     null,
     nameCell(row),
@@ -178,12 +184,34 @@ function tableRow(row) {
     element('td', { class: 'processor' }, isolated(row.kind.processor)),
     reportCell(row.kind),
   );
-  made.append(
+  line.append(
     pattern(row.kind),
     element('td', { class: 'figure' }, number(row.vcpus)),
     element('td', { class: 'figure' }, memory(row.memory)),
   );
-  return made;
+  return line;
+}
+
+function tableRow(row) {
+  const first = row.hosts.slice(0, 3).map((host) => host.place);
+  const shown = [row.id, row.hosts.length, row.vcpus, row.memory, ...first].join(' ');
+  if (!made.has(shown)) made.set(shown, makeRow(row));
+  const line = made.get(shown);
+  line.querySelector('button.row').setAttribute('aria-expanded', String(opened.has(row.id)));
+  return line;
+}
+
+// Lines that stay are not touched: the browser need not place them again.
+function arrange(parent, lines) {
+  const wanted = new Set(lines);
+  for (const line of [...parent.children]) {
+    if (!wanted.has(line)) line.remove();
+  }
+  let at = parent.firstElementChild;
+  for (const line of lines) {
+    if (line === at) at = at.nextElementSibling;
+    else parent.insertBefore(line, at);
+  }
 }
 
 function detailRow(row) {
@@ -196,8 +224,10 @@ function detailRow(row) {
   return element('tr', { class: 'detail' }, cell);
 }
 
-function toggle(row) {
-  const button = find(row.id);
+function toggle(id) {
+  // Of the selection of now, which may be another one than when it was made.
+  const row = rows.find((each) => each.id === id);
+  const button = find(id);
   const line = button.closest('tr');
   const open = !opened.has(row.id);
   if (open) {
@@ -238,7 +268,7 @@ function showRows(count) {
 
 function drawRows() {
   const focused = document.activeElement?.id;
-  find('body').replaceChildren(...rows.slice(0, rowsShown).flatMap(linesOf));
+  arrange(find('body'), rows.slice(0, rowsShown).flatMap(linesOf));
   if (focused && document.activeElement?.id !== focused) find(focused)?.focus();
   drawMore();
 }
@@ -246,6 +276,7 @@ function drawRows() {
 function drawMatrix(selectedHosts, columnsChanged, changed) {
   if (columnsChanged) {
     patterns = new Map();
+    made = new Map();
     drawHead(changed);
   }
   rows = sorted(selection.fold ? folded(selectedHosts) : unfolded(selectedHosts));

@@ -2,12 +2,10 @@
 // Which hosts are shown, and how. The address of the page keeps it, so that a
 // bookmark shows the same again.
 
+const ANY_HOST = { text: '', aggregate: '', zone: '', report: '', unusable: false };
+
 const selection = {
-  text: '',
-  aggregate: '',
-  zone: '',
-  report: '',
-  unusable: false,
+  ...ANY_HOST,
   wants: [],
   fold: true,
   all: false,
@@ -16,14 +14,7 @@ const selection = {
 };
 
 function reset() {
-  Object.assign(selection, {
-    text: '',
-    aggregate: '',
-    zone: '',
-    report: '',
-    unusable: false,
-    wants: [],
-  });
+  Object.assign(selection, ANY_HOST, { wants: [] });
 }
 
 function toggleWant(key, standing) {
@@ -31,6 +22,8 @@ function toggleWant(key, standing) {
   selection.wants = selection.wants.filter((each) => each.key !== key || each.standing !== standing);
   if (selection.wants.length === before) selection.wants.push({ key, standing });
 }
+
+const shownCapabilities = () => (selection.all ? capabilities : common);
 
 const isWanted = (key, standing) =>
   selection.wants.some((each) => each.key === key && each.standing === standing);
