@@ -66,6 +66,14 @@ class CachedTraits:
         """The providers that hvfilter published to."""
         return (self.uuids_by_trait or {}).get(catalogue.REPORTED_TRAIT, _NONE)
 
+    def answers(self, traits: frozenset[str], after_s: float) -> bool:
+        """Whether it holds all of these, fetched later than that."""
+        return (
+            self.uuids_by_trait is not None
+            and self.fetched_s > after_s
+            and traits <= self.uuids_by_trait.keys()
+        )
+
 
 _NONE: frozenset[str] = frozenset()
 
@@ -435,13 +443,8 @@ class TraitCache:
         now_s: float,
         times: CacheTimes,
     ) -> bool:
-        uuids_by_trait = cached.uuids_by_trait
-        return (
-            uuids_by_trait is not None
-            and not cached.stale
-            and now_s - cached.fetched_s < self.every_s(times)
-            and wanted <= uuids_by_trait.keys()
-        )
+        every_s = self.every_s(times)
+        return not cached.stale and cached.answers(wanted, now_s - every_s)
 
     def _usable(
         self,
@@ -451,10 +454,5 @@ class TraitCache:
         times: CacheTimes,
     ) -> bool:
         """Whether it may be used while another caller refreshes it."""
-        uuids_by_trait = cached.uuids_by_trait
-        return (
-            uuids_by_trait is not None
-            and now_s - cached.fetched_s
-            < min(2 * self.every_s(times), times.hard_s)
-            and wanted <= uuids_by_trait.keys()
-        )
+        age_s = min(2 * self.every_s(times), times.hard_s)
+        return cached.answers(wanted, now_s - age_s)
