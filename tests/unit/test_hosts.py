@@ -6,7 +6,6 @@ import functools
 import importlib.resources
 import json
 
-import jsonschema
 import testtools
 
 from hvfilter import host, model
@@ -16,6 +15,7 @@ from hvfilter.model import catalogue, document
 from hvfilter.model.finding import State, Strength
 from hvfilter.probes.context import ProbeContext
 from hvfilter.probes.x86_readings import vendor_module
+from tests import schemas
 from tests.hosts.made.hosts import HOSTS
 from tests.hosts.make import (
     EVIDENCE,
@@ -29,7 +29,7 @@ from tests.hosts.make import (
 
 def schema_of(package, name):
     text = importlib.resources.files(package).joinpath(name).read_text()
-    return jsonschema.Draft202012Validator(json.loads(text))
+    return schemas.validator(json.loads(text))
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import yaml
 from hvfilter.host.facts import Machine
 from hvfilter.model import document
 from hvfilter.model.finding import State
+from tests import schemas
 from tests.recordings import changed, tables
 from tests.unit.cli.base import CommandTestCase, Terminal
 from tests.unit.host.test_cpuid_dump import TOOL
@@ -59,10 +60,8 @@ class TestProbe(CommandTestCase):
             self.assertEqual(shown, path.read_text(), WRITE)
 
     def test_whole_report_when_json(self):
-        import jsonschema
-
         ran = self.probe('-f', 'json')
-        jsonschema.validate(json.loads(ran.out), SCHEMA)
+        schemas.validator(SCHEMA).validate(json.loads(ran.out))
         report = document.loads(ran.out)
         self.assertIs(State.ABSENT, report['nested'].state)
         self.assertEqual(str(self.host('intel-nested-off')), report.origin)

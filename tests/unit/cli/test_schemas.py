@@ -10,6 +10,7 @@ from hvfilter.model import catalogue
 from hvfilter.model.problem import Problem
 from hvfilter.publish import outcome_document
 from hvfilter.publish.base import Outcome
+from tests.schemas import validator
 from tests.unit.cli.base import CommandTestCase
 
 
@@ -17,7 +18,7 @@ def validate(document):
     """By the schema that it names."""
     schema = json.loads(schemas.packaged()[document['schema']])
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(document, schema)
+    validator(schema).validate(document)
 
 
 class TestSchemas(CommandTestCase):

@@ -16,13 +16,13 @@ from hvfilter.host.answers import Refusal
 from hvfilter.host.question import Kind
 from hvfilter.host.snapshot import Making, Provenance
 from hvfilter.model import form
-from tests import strategies
+from tests import schemas, strategies
 from tests.recordings import KvmAnswers, a_snapshot
 
 SCHEMA = json.loads(
     importlib.resources.files(host).joinpath(snapshot.SCHEMA_FILE).read_text()
 )
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+VALIDATOR = schemas.validator(SCHEMA)
 REGS = facts.CpuidRegs(0xD, 0x756E6547, 0x6C65746E, 0x49656E69)
 REGS_TEXT = 'eax=0x0000000d ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69'
 

@@ -20,13 +20,13 @@ from hvfilter.model.finding import (
     State,
     Strength,
 )
-from tests import strategies
+from tests import schemas, strategies
 
 SCHEMA = json.loads(
     importlib.resources.files(model).joinpath(document.SCHEMA_FILE).read_text()
 )
 
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+VALIDATOR = schemas.validator(SCHEMA)
 NO_NESTED = Observation(
     'nested',
     Stage.KVM,
