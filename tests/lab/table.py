@@ -264,7 +264,6 @@ HOSTS: tuple[LabHost, ...] = (
         says=(_NESTED, _PAGING, 'LBR virtualization supported'),
     ),
     _amd('amd-cloud-vm', cpu=_CLOUD_VM),
-    _amd('amd-cloud-vm-6.12', cpu=_CLOUD_VM, kernel='6.12'),
     _amd(
         'amd-cloud-vm-nested-off',
         cpu=QemuX86('EPYC,+svm,+npt', around=('nested=0',)),
@@ -308,13 +307,6 @@ HOSTS: tuple[LabHost, ...] = (
             'kvm_intel/ept': 'N',
             'kvm_intel/unrestricted_guest': 'N',
         },
-        changed=_NO_EPT,
-    ),
-    _intel(
-        'intel-ept-off-6.12',
-        kernel='6.12',
-        load=('ept=0',),
-        parameters={'kvm_intel/nested': 'Y', 'kvm_intel/ept': 'N'},
         changed=_NO_EPT,
     ),
     _intel(
