@@ -203,7 +203,8 @@ def write_scheduler(
         _controller(layout, 'nova-scheduler'),
         _databases(layout),
         {
-            'DEFAULT': {'debug': True},
+            # One that takes longer is killed, whatever it was doing.
+            'DEFAULT': {'debug': True, 'graceful_shutdown_timeout': 15},
             'scheduler': {
                 'workers': WORKERS,
                 'discover_hosts_in_cells_interval': 5,

@@ -117,24 +117,32 @@ def boot_of(
     where: Mapping[str, object] | None = None,
 ) -> list[dict]:
     """Servers of a flavor and an image that are there."""
-    ids = []
-    for _ in range(count):
-        answer = cloud.admin.compute.post(
-            '/servers',
-            json={
-                'server': {
-                    'name': f'guest-{_tail()}',
-                    'flavorRef': flavor_id,
-                    'imageRef': image_id,
-                    'networks': 'none',
-                    **(where or {}),
-                }
-            },
-            **_ADMIN,
-        )
-        answer.raise_for_status()
-        ids.append(answer.json()['server']['id'])
+    ids = [request(cloud, flavor_id, image_id, where) for _ in range(count)]
     return [settled(cloud, each) for each in ids]
+
+
+def request(
+    cloud: Cloud,
+    flavor_id: str,
+    image_id: str,
+    where: Mapping[str, object] | None = None,
+) -> str:
+    """Ask for a server, and do not wait for it; its id."""
+    answer = cloud.admin.compute.post(
+        '/servers',
+        json={
+            'server': {
+                'name': f'guest-{_tail()}',
+                'flavorRef': flavor_id,
+                'imageRef': image_id,
+                'networks': 'none',
+                **(where or {}),
+            }
+        },
+        **_ADMIN,
+    )
+    answer.raise_for_status()
+    return str(answer.json()['server']['id'])
 
 
 def delete_flavors(cloud: Cloud) -> None:
@@ -274,15 +282,28 @@ def speaks(cloud: Cloud, server: Mapping[str, object]) -> str:
     return spoken(cloud, server)
 
 
+def delete(cloud: Cloud, server: Mapping[str, object]) -> None:
+    """Ask for its end, and do not wait for it."""
+    cloud.admin.compute.delete(f'/servers/{server["id"]}', **_ADMIN)
+
+
 def delete_all(cloud: Cloud) -> None:
-    """So that the next check finds empty hosts."""
-    compute = cloud.admin.compute
-    there = cloud.get('/servers')['servers']
-    for each in there:
-        compute.delete(f'/servers/{each["id"]}', **_ADMIN)
+    """So that the next check finds empty hosts.
+
+    Asks again where Nova gave up: gunicorn closes an idle connection to
+    Placement perhaps just when nova-compute uses it, and Nova does not repeat
+    what it asked there.
+    """
+
+    def all_gone() -> bool:
+        there = cloud.get('/servers/detail')['servers']
+        for each in there:
+            if each['OS-EXT-STS:task_state'] != 'deleting':
+                delete(cloud, each)
+        return not there
+
     processes.wait_until(
-        lambda: not cloud.get('/servers')['servers'],
-        f'servers are deleted; see {cloud.layout.logs}',
+        all_gone, f'servers are deleted; see {cloud.layout.logs}'
     )
 
 

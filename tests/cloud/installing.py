@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 from hvfilter.model import catalogue
@@ -50,12 +51,10 @@ def install(cloud: Cloud) -> str:
     cloud.together(lambda: _agent(cloud), lambda: _into_nova(cloud))
     _probe(cloud)
     on(cloud, 'qemu', HVFILTER, *_words('prepare'))
-    for host in HOSTS:
-        publish(cloud, host)
     cloud.policy = {}
     cloud.together(
-        lambda: cloud.restart('nova-scheduler'),
-        lambda: cloud.restart('nova-api'),
+        lambda: cloud.restart('nova-scheduler', 'nova-api'),
+        *(functools.partial(publish, cloud, host) for host in HOSTS),
     )
     begun = cloud.scheduler_log_size()
     guests.boot(cloud)

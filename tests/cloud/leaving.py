@@ -132,5 +132,4 @@ def remove(cloud: Cloud) -> str:
 
 def _without_package(cloud: Cloud) -> None:
     installation.pip(cloud.layout, 'uninstall', '-y', 'hvfilter')
-    cloud.restart('nova-scheduler')
-    cloud.restart('nova-api')
+    cloud.restart('nova-scheduler', 'nova-api')

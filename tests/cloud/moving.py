@@ -92,17 +92,21 @@ def unshelve(cloud: Cloud) -> str:
     where = {'availability_zone': landing.ZONE}
     (real,) = guests.boot(cloud, {}, landing.QEMU, where=where)
     guests.landed(real, TCG, 'the emulated guest')
-    cloud.tell(f'qemu: {guests.speaks(cloud, real)}')
-    shelved = guests.act(cloud, real, 'shelve', status='SHELVED_OFFLOADED')
-    real = guests.act(cloud, shelved, 'unshelve', status='ACTIVE')
-    guests.landed(real, TCG, 'the emulated guest, unshelved,')
-    cloud.tell(f'qemu, unshelved: {guests.speaks(cloud, real)}')
+    # While that one boots.
     before = _begin(cloud)
     guests.landed(before, NESTED, _WHAT)
-    shelved = guests.act(cloud, before, 'shelve', status='SHELVED_OFFLOADED')
-    after = guests.act(cloud, shelved, 'unshelve', status='ACTIVE')
+    after = _shelve_and_back(cloud, before)
     at = guests.landed(after, NESTED, _WHAT)
+    cloud.tell(f'qemu: {guests.speaks(cloud, real)}')
+    real = _shelve_and_back(cloud, real)
+    guests.landed(real, TCG, 'the emulated guest, unshelved,')
+    cloud.tell(f'qemu, unshelved: {guests.speaks(cloud, real)}')
     return f'from {guests.host_of(before)} to {at}'
+
+
+def _shelve_and_back(cloud: Cloud, server: dict) -> dict:
+    shelved = guests.act(cloud, server, 'shelve', status='SHELVED_OFFLOADED')
+    return guests.act(cloud, shelved, 'unshelve', status='ACTIVE')
 
 
 def rebuild(cloud: Cloud) -> str:
