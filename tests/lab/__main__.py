@@ -224,8 +224,8 @@ def main() -> int:
     if arguments.list:
         for host in table.HOSTS:
             print(f'{host.name:30} {host.emulator}')
-        for series in changes.SERIES:
-            print(f'{series.name:30} {len(series.boots)} boots')
+        for each in changes.SERIES:
+            print(f'{each.name:30} {len(each.boots)} boots')
         return 0
     try:
         hosts, series = chosen(arguments)
