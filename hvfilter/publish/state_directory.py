@@ -174,10 +174,9 @@ class StateDirectory:
     def _make_folder(self) -> None:
         if self._snapshots.is_symlink():
             raise OSError(errno.ELOOP, f'{self._snapshots} is a symbolic link')
-        with contextlib.suppress(FileExistsError):
-            self._snapshots.mkdir()
-            # Not with mkdir: the unit's UMask would take the group's.
-            self._snapshots.chmod(_FOLDER_MODE)
+        self._snapshots.mkdir(exist_ok=True)
+        # Not with mkdir: the unit's UMask would take the group's.
+        self._snapshots.chmod(_FOLDER_MODE)
 
     def _forget(self, names: Sequence[str]) -> None:
         # Not by their times: the clock may have been set back.

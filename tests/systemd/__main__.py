@@ -10,6 +10,7 @@ between those of Debian 12 and 13.
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
 import re
 import shutil
@@ -25,6 +26,31 @@ RELEASES = ('bookworm', 'trixie')
 SERVICE = 'hvfilter-publish.service'
 PROM = '/var/lib/prometheus/node-exporter/hvfilter.prom'
 NEVER = 'hvfilter_publish_success_timestamp_seconds{publisher="placement"} 0.0'
+STATE = '/var/lib/hvfilter'
+NOVA_CONF = '/etc/nova/nova.conf'
+PYTHON = '/opt/hvfilter/bin/python'
+FIND_FORMAT = '%y %u %g %m\\n'
+MODES = {'d hvfilter hvfilter 750', 'f hvfilter hvfilter 640'}
+# Ten thousand changes or more, and as many as the limit takes.
+FILL = """
+import dataclasses, os, pathlib, sys
+from hvfilter.publish import state_directory
+from hvfilter.report import history
+directory = state_directory.StateDirectory(pathlib.Path(sys.argv[1]))
+os.seteuid(directory.owner())
+whole = history.loads(directory.read())
+limit = state_directory.TEXT_LIMIT
+whole = dataclasses.replace(whole, entries=whole.entries * 10_000)
+while True:
+    whole, text = history.fitted(whole, limit)
+    more = dataclasses.replace(
+        whole, entries=(whole.entries[0], *whole.entries)
+    )
+    if len(history.form.dumps(history.to_document(more))) > limit:
+        break
+    whole = more
+directory.write_text(text.encode())
+"""
 # No udevd runs where /sys is read-only.
 NOT_HERE = ('udevadm control',)
 
@@ -50,6 +76,7 @@ class Checks(results.Results):
         run = self._inside.shell(
             'rm -rf /opt/hvfilter /usr/local/bin/hvfilter',
             'rm -f /etc/systemd/system/hvfilter-*',
+            f'rm -rf {STATE}',
             'python3 -m venv /opt/hvfilter',
             f'/opt/hvfilter/bin/pip install -q "/srv/{wheel}[textfile]"',
         )
@@ -97,6 +124,91 @@ class Checks(results.Results):
         self.check(
             'the journal names the misspelt one', 'plcement' in told, told
         )
+
+    def remembers(self) -> None:
+        """What changed, in the service's state directory."""
+        self.configure('publishers = textfile')
+        self.start()
+        before = self.remembered()
+        # A new file of nova-compute is a change that a test can make.
+        self._inside.write(NOVA_CONF, '[libvirt]\nvirt_type = qemu\n')
+        self.start()
+        run = self._inside.run('hvfilter', 'history', '-f', 'json')
+        after = self.remembered()
+        self.check('a change is one line of history', after == before + 1, run)
+        self.start()
+        again = self.remembered()
+        self.check('no change is none', again == after, run)
+        run = self._inside.run('hvfilter', 'history', '--limit', '1')
+        cause = f'{NOVA_CONF} missing -> there'
+        self.check('root reads it, with its cause', cause in run.stdout, run)
+        run = self._inside.run('find', STATE, '-printf', FIND_FORMAT)
+        seen = set(run.stdout.splitlines())
+        self.check('its user owns all, its group reads it', seen == MODES, run)
+        self.unprivileged()
+        self.bounded()
+        self.run_by_root()
+        self._inside.shell(f'rm -r {pathlib.Path(NOVA_CONF).parent}')
+
+    def remembered(self) -> int:
+        """How many changes there are."""
+        run = self._inside.run('hvfilter', 'history', '-f', 'json')
+        return len(json.loads(run.stdout)['changes'])
+
+    def unprivileged(self) -> None:
+        run = self._inside.run('hvfilter', 'history', user='nobody')
+        clear = run.stderr.strip().splitlines()
+        self.check(
+            'another user gets one line with what to do',
+            run.returncode == 2
+            and len(clear) == 1
+            and 'Permission denied' in clear[0]
+            and f'the group of {STATE}' in clear[0],
+            run,
+        )
+        self._inside.shell('useradd --groups hvfilter oncall')
+        run = self._inside.run('hvfilter', 'history', user='oncall')
+        self.check('a member of the group reads it', not run.returncode, run)
+        self._inside.shell('userdel oncall')
+
+    def bounded(self) -> None:
+        """A history at its limit, which a change makes room in."""
+        run = self._inside.run(PYTHON, '-c', FILL, STATE)
+        self.check('a full history is made', not run.returncode, run)
+        before = self.remembered()
+        self._inside.write(NOVA_CONF, '[libvirt]\nvirt_type = kvm\n')
+        self.start()
+        run = self._inside.run('du', '-bs', '--apparent-size', STATE)
+        size = int(run.stdout.split()[0])
+        self.check('it stays under 1 MiB', size < 1 << 20, run)
+        after = self.remembered()
+        self.check('the oldest made room', 0 < after < before, after)
+        run = self._inside.run('hvfilter', 'history', '--limit', '1')
+        self.check('that is shown', 'Removed to make room' in run.stderr, run)
+        told = self.journal()
+        self.check('and in the journal', 'is limited to 256 KiB' in told, told)
+
+    def run_by_root(self) -> None:
+        """Publishes, and leaves the history to the service."""
+        self._inside.write(NOVA_CONF, '[libvirt]\nvirt_type = qemu\n')
+        before = self.remembered()
+        run = self._inside.run('hvfilter', 'publish')
+        self.check(
+            'a run by root publishes and names the owner',
+            not run.returncode and 'by its owner hvfilter' in run.stderr,
+            run,
+        )
+        unchanged = self.remembered() == before
+        self.check('it leaves the history as it is', unchanged, run)
+        run = self.start()
+        after = self.remembered()
+        self.check('the service finds the change', after == before + 1, run)
+
+    def another_boot(self, inside: machine.Machine) -> None:
+        """What outlives a boot."""
+        self._inside = inside
+        run = self._inside.run('hvfilter', 'history', '-f', 'json')
+        self.check('the history survives a boot', self.remembered(), run)
 
     def reads_nova_conf(self) -> None:
         """Where the group nova exists, nova.conf is readable by it alone."""
@@ -192,6 +304,7 @@ class Checks(results.Results):
         yield self.user
         yield self.timer
         yield self.publishes
+        yield self.remembers
         yield self.fails_visibly
         yield self.reads_nova_conf
         yield self.override
@@ -223,7 +336,9 @@ def main() -> int:
             checks.install(wheel)
             for step in checks.steps():
                 step()
-            wrong += checks.wrong
+        with machine.Machine(folder, WORK / f'{release}.log') as inside:
+            checks.another_boot(inside)
+        wrong += checks.wrong
     print(f'{wrong} wrong')
     return 1 if wrong else 0
 
