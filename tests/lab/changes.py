@@ -317,27 +317,4 @@ _ARM = Series(
     ),
 )
 
-_SET_SVMDIS = (
-    'python3 -c \'import sys; sys.path.insert(0, "/lab"); import registers; '
-    f"registers.set_bits([(0xC0010114, {1 << 4})])'"
-)
-
-_CLOUD_VM = Series(
-    'history-cloud-vm',
-    (
-        Boot(
-            table.BY_NAME['amd-cloud-vm'],
-            (
-                _UNCHANGED,
-                Step(
-                    f'rmmod kvm-amd; {_SET_SVMDIS}; ! {_load("kvm-amd")}',
-                    'firmware lock (MSR 0xc0010114) * (AMD-V permitted, * -> '
-                    '* (AMD-V off, *; module kvm_amd loaded -> not loaded*',
-                    _states(A, f'hvm {_GUESTS}'),
-                ),
-            ),
-        ),
-    ),
-)
-
-SERIES = (_AMD, _INTEL, _ARM, _CLOUD_VM)
+SERIES = (_AMD, _INTEL, _ARM)
