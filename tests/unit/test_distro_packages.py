@@ -160,6 +160,14 @@ class DebianTest(testtools.TestCase):
         self.assertIn(f'--name={rest} --priority={priority}', rules)
         self.assertEqual('rules', ending)
 
+    def test_unit_tests_are_there(self) -> None:
+        rules = (DEBIAN / 'rules').read_text()
+        parts = re.search(r'^TESTS = (.*)$', rules, re.M)[1]
+        self.assertIn(f'for part in {parts}; do', SPEC.read_text())
+        for part in parts.split():
+            folder = ROOT / 'tests/unit' / part
+            self.assertNotEqual([], list(folder.glob('test_*.py')), part)
+
     def test_timer_alone_is_started(self) -> None:
         rules = (DEBIAN / 'rules').read_text()
         started = [
