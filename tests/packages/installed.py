@@ -60,6 +60,8 @@ class Checks(results.Results):
             source.ROOT / 'packaging/debian/tests', place / 'tests'
         )
         self.shell(
+            # An earlier run may have been interrupted.
+            'dpkg --configure -a',
             f'{APT} update',
             f'{APT} purge {" ".join((*OURS, *NOVA))} || true',
             f'{APT} autoremove --purge',
@@ -68,10 +70,12 @@ class Checks(results.Results):
         names = re.findall(r'^Inst (\S+)', told, re.MULTILINE)
         needs = [name for name in names if name not in OURS]
         self.check('nothing of Nova is needed', not _of_nova(needs), needs)
+        folders = ' '.join(map(_folder, (PROM, PROVIDER)))
         wanted = ' '.join((*needs, *SUGGESTED))
         self.shell(
             f'{APT} install --no-install-recommends {wanted}',
-            f'mkdir -p {" ".join(map(_folder, (PROM, PROVIDER)))}',
+            f'rm -rf {folders}',
+            f'mkdir -p {folders}',
         )
         self._before = snapshot.take(self._root)
 
