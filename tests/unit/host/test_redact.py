@@ -166,6 +166,12 @@ class TestRedaction(testtools.TestCase):
             ),
         )
 
+    def test_what_kvm_says_of_its_flushes_stays(self):
+        # Linux arch/x86/kvm/vmx/vmx.c, vmentry_l1d_param.
+        path = '/sys/module/kvm_intel/parameters/vmentry_l1d_flush'
+        for value in ('auto', 'never', 'EPT disabled', 'not required'):
+            self.assertEqual(f'{value}\n', self.redacted(path, f'{value}\n'))
+
     def test_overwritten_in_place_when_not_text(self):
         self.assertEqual(
             b'\xff ?????? 1',
