@@ -20,12 +20,15 @@ def rooms():
 
 
 def found(name):
-    """What a dotted name stands for."""
+    """What a dotted name stands for, or why it cannot be imported."""
     parts = name.split('.')
     for length in range(len(parts), 0, -1):
         try:
             thing = importlib.import_module('.'.join(parts[:length]))
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if not error.name.startswith('hvfilter'):
+                # It exists; Nova, which it imports, is not installed.
+                return error
             continue
         for part in parts[length:]:
             thing = getattr(thing, part)
