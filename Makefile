@@ -5,7 +5,7 @@
 
 export PYTHON
 
-.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd packages dist docs release-check clean
+.PHONY: help demo test test-green test-oldest releases lint lab lab-quick lab-shell fleet e2e cloud systemd packages ansible container dist docs release-check clean
 
 help:
 	@echo 'make demo   show hvfilter at work in a real Nova and Placement'
@@ -25,6 +25,8 @@ help:
 	@echo 'make systemd  the agent as a service, under systemd of Debian 12 and 13'
 	@echo 'make packages  Debian packages, built, installed and purged in Debian 12 and 13,'
 	@echo '            and RPM packages'
+	@echo 'make ansible  the Ansible role, on Debian 12 and 13 with a real Placement'
+	@echo 'make container  the image of the agent, built by podman and run'
 	@echo 'make dist   the source distribution and the wheel, in dist'
 	@echo 'make docs   the documentation and the man pages, in doc/build'
 	@echo 'make release-check  all that a release needs, as one table'
@@ -76,6 +78,12 @@ systemd:
 packages:
 	@tools/in-env test python -m tests.packages $(ARGS)
 
+ansible:
+	@tools/in-env ansible python -m tests.ansible
+
+container:
+	@tools/in-env lab python -m tests.container
+
 dist:
 	@tools/in-env test python tools/dist.py
 
@@ -86,4 +94,4 @@ release-check:
 	@"$$(tools/find-python)" tools/release_check.py $(ONLY)
 
 clean:
-	rm -rf .make-venv* .systemd .packages .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .make-venv* .ansible-hosts .container .systemd .packages .lab .cloud .cloud.lock .cloud.pids .cloud-seed .stestr .mypy_cache .ruff_cache .import_linter_cache

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a virtual environment of this checkout, or bring it up to date.
 
-``environment.py demo|docs|fleet|lab|test``
-installs hvfilter in editable mode into
-``.make-venv`` with what that purpose needs; ``environment.py cloud`` makes
-``.make-venv-cloud`` with all of OpenStack and without hvfilter, which ``make
-e2e`` installs there as a user does; ``environment.py 2023.1``, or another
-OpenStack release, ``.make-venv-2023.1`` with the Nova and the Placement of
-that release. A stamp keeps the digest of everything
-that went in, so that a second run has nothing to do. Standard library only: it
-runs before anything is installed.
+``environment.py ansible|demo|docs|fleet|lab|test`` installs hvfilter in
+editable mode into ``.make-venv`` with what that purpose needs;
+``environment.py cloud`` makes ``.make-venv-cloud`` with all of OpenStack and
+without hvfilter, which ``make e2e`` installs there as a user does;
+``environment.py 2023.1``, or another OpenStack release, ``.make-venv-2023.1``
+with the Nova and the Placement of that release. A stamp keeps the digest of
+everything that went in, so that a second run has nothing to do. Standard
+library only: it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ REQUIREMENTS = {
     'docs': ('requirements.txt', 'doc/requirements.txt'),
     'demo': ('requirements.txt', FUNCTIONAL),
     'fleet': ('requirements.txt', FUNCTIONAL, 'fleet-requirements.txt'),
+    'ansible': ('requirements.txt', FUNCTIONAL, 'ansible-requirements.txt'),
     'cloud': (FUNCTIONAL, 'cloud-requirements.txt'),
     'test': (
         'requirements.txt',
@@ -51,6 +51,7 @@ SATISFIED_BY = {
     'docs': ('docs',),
     'demo': ('demo', 'test'),
     'fleet': ('fleet',),
+    'ansible': ('ansible',),
     'cloud': ('cloud',),
     'test': ('test',),
 }

@@ -144,6 +144,11 @@ class Machine:
             f'{self._log.read_text()[-2000:]}'
         )
 
+    @property
+    def pid(self) -> int:
+        """Of process 1, as seen from outside."""
+        return self._pid
+
     def run(
         self, *command: str, user: str = ''
     ) -> subprocess.CompletedProcess[str]:
