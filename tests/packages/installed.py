@@ -74,7 +74,8 @@ class Checks(results.Results):
         wanted = ' '.join((*needs, *SUGGESTED))
         self.shell(
             f'{APT} install --no-install-recommends {wanted}',
-            f'rm -rf {folders}',
+            # What Nova's packages leave of /etc/nova only its group enters.
+            f'rm -rf /etc/nova {folders}',
             f'mkdir -p {folders}',
         )
         self._before = snapshot.take(self._root)
