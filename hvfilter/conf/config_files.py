@@ -37,11 +37,7 @@ def read(
             'Check the path.',
         ) from None
     except cfg.ConfigFilesPermissionDeniedError as error:
-        raise unusable(
-            f'{error}',
-            'Run this as a user who may read the file, such as root or a '
-            'member of the group nova.',
-        ) from None
+        raise _refused(error) from None
     except cfg.ConfigFileParseError as error:
         raise unusable(
             _malformed(error),
@@ -66,9 +62,22 @@ def unusable(what: str, remedy: str) -> Problem:
     return Problem(what, remedy, code='misconfigured')
 
 
+def _refused(error: Exception) -> Problem:
+    return unusable(
+        f'{error}',
+        'Run this as a user who may read the file, such as root or a '
+        'member of the group nova.',
+    )
+
+
 def _in_directories(directories: Sequence[str]) -> Iterator[str]:
     for directory in directories:
-        yield from map(str, sorted(Path(directory).glob('*.conf')))
+        try:
+            paths = sorted(Path(directory).glob('*.conf'))
+        except PermissionError as error:
+            # Of a folder above, such as /etc/nova.
+            raise _refused(error) from None
+        yield from map(str, paths)
 
 
 def _refuse_pipes(path: Path) -> None:
