@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import ctypes
 import fcntl
+import functools
 import mmap
 import os
 from types import TracebackType
@@ -508,8 +509,14 @@ class Vcpu(_Closing):
         self.ioctl(SET_SIGNAL_MASK, 'KVM_SET_SIGNAL_MASK', mask)
 
     def run(self) -> None:
-        """KVM_RUN: until the guest exits; the reason is in ``state``."""
-        self.ioctl(RUN, 'KVM_RUN')
+        """KVM_RUN: until the guest exits; the reason is in ``state``.
+
+        :raises hvfilter.host.base.Denied: EINTR if a signal ended it
+        """
+        try:
+            ioctl_once(self._fd, RUN)
+        except OSError as error:
+            raise base.Denied.from_os_error('ioctl KVM_RUN', error) from error
 
     def data(self) -> bytes:
         """What the guest wrote to the port it exited on."""
@@ -532,3 +539,23 @@ def _ioctl(
         return result
     except OSError as error:
         raise base.Denied.from_os_error(f'ioctl {what}', error) from error
+
+
+def ioctl_once(fd: int, request: int) -> None:
+    """An ioctl without argument that a signal may end.
+
+    From Python 3.14 on ``fcntl.ioctl`` repeats the call after EINTR: a guest
+    whose time is over would be started again for ever.
+
+    :raises OSError: EINTR among others
+    """
+    if _libc().ioctl(fd, request, 0) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    library = ctypes.CDLL(None, use_errno=True)
+    library.ioctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong)
+    return library

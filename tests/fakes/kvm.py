@@ -60,7 +60,8 @@ class FakeKvm(fixtures.Fixture):
         self._roles = {self._identity(device): 'device'}
         os.close(device)
         self._kernel = fcntl.ioctl
-        self.useFixture(fixtures.MonkeyPatch('fcntl.ioctl', self._ioctl))
+        for name in ('fcntl.ioctl', 'hvfilter.host.kvm.ioctl_once'):
+            self.useFixture(fixtures.MonkeyPatch(name, self._ioctl))
 
     @staticmethod
     def _identity(descriptor: int) -> tuple[int, int]:

@@ -100,6 +100,20 @@ class EndlessGuestTest(testtools.TestCase):
     def test_ended_when_the_guest_never_exits(self):
         self.assertEqual('EINTR', self._run_forever())
 
+    def test_not_run_by_an_ioctl_that_is_called_again(self):
+        """As fcntl.ioctl is after EINTR, from Python 3.14 on."""
+        requests = []
+
+        def ioctl(fd, request, *rest):
+            requests.append(request)
+            return called(fd, request, *rest)
+
+        called = kvm.fcntl.ioctl
+        with mock.patch.object(kvm.fcntl, 'ioctl', ioctl):
+            self._run_forever()
+        self.assertIn(kvm.CREATE_VCPU, requests)
+        self.assertNotIn(kvm.RUN, requests)
+
     def test_ended_when_not_in_the_main_thread(self):
         answers = []
         thread = threading.Thread(
