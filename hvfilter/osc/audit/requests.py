@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
+from hvfilter.model.requirement import Demand
 from hvfilter.osc.audit.finding import Kind, Problem, Row, row
 from hvfilter.osc.audit.hosts import Hosts, Request
 from hvfilter.osc.compute import Aggregate, Flavor
@@ -62,14 +63,11 @@ def flavors(
         if found is None and names is not None:
             found = _unknown(flavor, names)
         if found is None and len(hosts):
-            # What the policy requires of KVM guests does not concern a guest
-            # that may be emulated, on a host that emulates.
-            emulable = dataclasses.replace(asked, img_hv_type='qemu')
-            kinds = [
-                made.setdefault(each, Request(each, hosts))
-                for each in (asked, emulable)
-            ]
-            found = _impossible(flavor, kinds, len(hosts))
+            if _is_for_emulation(asked):
+                # With other images the policy for KVM guests contradicts it.
+                asked = dataclasses.replace(asked, img_hv_type='qemu')
+            request = made.setdefault(asked, Request(asked, hosts))
+            found = _impossible(flavor, request, len(hosts))
         if found is not None:
             yield found
 
@@ -109,20 +107,22 @@ _NAME_REMEDY = (
 )
 
 
-def _impossible(
-    flavor: Flavor, kinds: Sequence[Request], total: int
-) -> Row | None:
-    """Of a flavor that no host accepts, whatever the image.
+def _is_for_emulation(asked: Asked) -> bool:
+    requirements = requests.requirements(asked, _NO_POLICY)
+    return any(
+        item.capability == 'tcg'
+        for item in requirements.wanting(Demand.REQUIRED)
+    )
 
-    :param kinds: with a plain image, and with the others
-    """
-    if any(request.accepting for request in kinds):
+
+def _impossible(flavor: Flavor, request: Request, total: int) -> Row | None:
+    if request.accepting:
         return None
     return row(
         Kind.FLAVOR,
         Problem.NO_HOST,
         flavor.name,
-        explain.line(kinds[0].rejected(), total),
+        explain.line(request.rejected(), total),
         'Change the flavor or the hosts; see "openstack flavor capability '
         f'show {flavor.name}".',
         uuid=flavor.id,

@@ -7,6 +7,7 @@ import testtools
 from hvfilter.conf.policy_file import SchedulerPolicy
 from hvfilter.model.catalogue import BY_KEY, REPORTED_TRAIT
 from hvfilter.model.nested_registers import Registers
+from hvfilter.model.policy import Policy
 from hvfilter.osc.audit import plan, providers, requests
 from hvfilter.osc.audit.hosts import Hosts
 from hvfilter.osc.audit.requests import Names
@@ -22,6 +23,7 @@ from hvfilter.placement.client import Provider
 from hvfilter.rules import standing
 
 NESTED = {'hvfilter:nested': 'required'}
+KVM = SchedulerPolicy()
 
 
 def traits(*keys):
@@ -42,8 +44,8 @@ def host(name, *keys, vendor='Intel', up=True, **more):
     )
 
 
-def hosts(*listed):
-    return Hosts(listed, Policies(SchedulerPolicy(), lambda text: None))
+def hosts(*listed, policy=KVM):
+    return Hosts(listed, Policies(policy, lambda text: None))
 
 
 def server(where='flat', specs=NESTED, **more):
@@ -144,11 +146,18 @@ class TestServers(testtools.TestCase):
 
 
 class TestFlavors(testtools.TestCase):
-    def problems(self, specs, *there):
+    def problems(self, specs, *there, policy=KVM):
         flavor = Flavor('1', 'small', 1, 1, 1, specs=specs)
         names = Names(frozenset(), frozenset())
-        rows = requests.flavors([flavor], hosts(*there), names)
+        rows = requests.flavors([flavor], hosts(*there, policy=policy), names)
         return [row.problem for row in rows]
+
+    def test_no_host_when_the_policy_leaves_only_emulation(self):
+        """The flavor is for KVM guests, for which there is no host."""
+        policy = SchedulerPolicy(policy=Policy(required=('sev',)))
+        there = (host('intel', 'kvm', 'vtx'), host('tcg', 'tcg'))
+        problems = self.problems({}, *there, policy=policy)
+        self.assertEqual(['no host'], problems)
 
     def test_no_host_when_none_accepts_it_with_any_image(self):
         kvm, emulates = host('intel', 'kvm', 'vtx'), host('tcg', 'tcg')
