@@ -20,6 +20,7 @@ PARTS = {
     'doc8': (
         *(sys.executable, '-m', 'doc8', '-q', '--config', 'pyproject.toml'),
         *('--ignore-path', 'doc/source/asking'),
+        *('--ignore-path', 'doc/source/lab'),
         *('--ignore-path', 'doc/source/probe'),
         *('doc/source', 'README.rst', 'SECURITY.rst'),
     ),
