@@ -36,7 +36,7 @@ class Server:
         """What is in ``data``.
 
         :raises ValueError: Prometheus refuses it, and why
-        :raises OSError: it does not answer
+        :raises OSError: it does not answer, or not yet
         """
         query = urllib.parse.urlencode(parameters)
         try:
@@ -45,6 +45,8 @@ class Server:
             ) as answer:
                 return json.load(answer)['data']
         except urllib.error.HTTPError as error:
+            if error.code == http.HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
             raise ValueError(f'{parameters}: {error.read()!r}') from None
 
     def query(self, expression: str) -> list[Any]:
