@@ -349,8 +349,12 @@ class Cloud:
             self.layout, self.policy, weigher=self.weigher
         )
         begun = self.scheduler_log_size()
-        process = self._nova('nova-scheduler')
-        return lambda: process.wait_until(
+        self._nova('nova-scheduler')
+        return lambda: self._wait_for_workers(begun)
+
+    def _wait_for_workers(self, begun: int) -> None:
+        """Until all that nova-scheduler started since then listen."""
+        self._one['nova-scheduler'].wait_until(
             lambda: (
                 self.scheduler_log(begun).count('Creating RPC server for')
                 >= configuration.WORKERS
@@ -508,12 +512,18 @@ class Cloud:
         return self._one[service].end()
 
     def reload_scheduler(self, options: Mapping[str, object]) -> None:
-        """Change its policy and send SIGHUP."""
+        """Change its policy, send SIGHUP, wait for the new workers.
+
+        On native threads each worker ends at SIGHUP and a new one takes its
+        place. A request that meets a worker which is ending is never answered.
+        """
+        begun = self.scheduler_log_size()
         self.policy = options
         configuration.write_scheduler(
             self.layout, self.policy, weigher=self.weigher
         )
         self._one['nova-scheduler'].send(signal.SIGHUP)
+        self._wait_for_workers(begun)
 
     def scheduler_log_size(self) -> int:
         """Where the log of nova-scheduler ends now."""
