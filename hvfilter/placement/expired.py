@@ -55,8 +55,8 @@ def reports(
 ) -> Expired:
     """The providers whose last report is more than so many weeks away.
 
-    A provider without a week never expires: a release without weeks
-    published to it.
+    A provider without a week never expires: nova-compute alone published to
+    it, from a provider.yaml.
 
     :param now: this week; None: not known, and nothing is stale.
     :param max_age_weeks: 0: nothing ever is.
