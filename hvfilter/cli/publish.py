@@ -79,7 +79,7 @@ class Publish(host_command.HostCommand, placement_command.PublisherCommand):
         max_age_weeks = conf.hvfilter.report_max_age_weeks
         context = base.PublishContext(
             report,
-            traits.wanted(report, week, max_age_weeks),
+            traits.desired(report, week, max_age_weeks),
             identity,
             probed_s=probed_s,
             now_s=time.time(),

@@ -18,8 +18,8 @@ from hvfilter.osc import base, fleet, live_migration
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import nested_sets
 from hvfilter.rules import nested_classes
+from hvfilter.rules.capability_state import CapabilityState
 from hvfilter.rules.nested_classes import Classes
-from hvfilter.rules.standing import Standing
 
 COLUMNS = (
     'Class',
@@ -142,7 +142,7 @@ def _others(
     without: list[str] = []
     for host in hosts:
         if host.name not in sets and host.known.kvm_host:
-            lacks = host.standing('nested') is Standing.LACKS
+            lacks = host.state_of('nested') is CapabilityState.LACKS
             (without if lacks else unknown).append(host.name)
     for label, names in ((UNKNOWN, unknown), (WITHOUT, without)):
         if names:

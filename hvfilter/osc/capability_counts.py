@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from hvfilter.model import catalogue
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import capacity
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Count:
         the capability, are up and are enabled
     """
 
-    hosts: Mapping[Standing, int]
+    hosts: Mapping[CapabilityState, int]
     free: Mapping[str, int]
 
 
@@ -69,12 +69,12 @@ class _Kind:
 
 
 def _count(key: str, kinds: Iterable[_Kind], classes: Iterable[str]) -> Count:
-    hosts = dict.fromkeys(Standing, 0)
+    hosts = dict.fromkeys(CapabilityState, 0)
     free = dict.fromkeys(classes, 0)
     for kind in kinds:
-        state = kind.one.standing(key)
+        state = kind.one.state_of(key)
         hosts[state] += kind.number
-        if state is Standing.HAS:
+        if state is CapabilityState.HAS:
             for name in free:
                 free[name] += kind.free[name]
     return Count(hosts, free)

@@ -132,7 +132,7 @@ class ExplainCapability(base.Lister):
             and not parsed_args.live_migration
             and policies.nested_set_on_move is NestedSetOnMove.REQUIRE
             and nested_move.asks_for_nested(
-                requests.requirements(guest.asked, policies.base)
+                requests.requirements(guest.guest_request, policies.base)
             )
         ):
             self.cloud.notes.append(

@@ -13,7 +13,7 @@ from osc_lib.cli import format_columns
 from hvfilter.model import catalogue
 from hvfilter.osc import base, fleet
 from hvfilter.placement import census, client, errors, expired
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 COLUMNS = ('Host', 'ID')
 LONG = (
@@ -32,18 +32,18 @@ LONG = (
 class Wanted:
     """Which hosts to list: those that match all of it.
 
-    :ivar standings: capability and what hosts are to say of it
+    :ivar states: capability and what hosts are to say of it
     :ivar report: 'stale', 'unreported', or '' for any
     """
 
-    standings: tuple[tuple[str, Standing], ...]
+    states: tuple[tuple[str, CapabilityState], ...]
     report: str
     max_age_weeks: int
 
     def met_by(self, host: fleet.Host) -> bool:
         """Whether a host matches."""
         return self.report in ('', host.report) and all(
-            host.standing(key) is state for key, state in self.standings
+            host.state_of(key) is state for key, state in self.states
         )
 
 
@@ -108,9 +108,7 @@ class ListCapability(base.Lister):
         """Names only cost one list of Placement; the rest reads the fleet."""
         asked = _wanted(parsed_args)
         inside = parsed_args.aggregate or parsed_args.availability_zone
-        if asked.standings and not (
-            asked.report or inside or parsed_args.long
-        ):
+        if asked.states and not (asked.report or inside or parsed_args.long):
             return COLUMNS, self._by_traits(asked)
         everything = fleet.read(
             self.cloud,
@@ -134,7 +132,7 @@ class ListCapability(base.Lister):
         old = expired.reports(
             placement, census.this_week(), asked.max_age_weeks
         )
-        found = with_standings(placement, asked.standings)
+        found = with_states(placement, asked.states)
         valid = [each for each in found if each.uuid not in old.uuids]
         if len(valid) < len(found):
             self.log.warning(
@@ -147,19 +145,19 @@ class ListCapability(base.Lister):
         return ((each.name, each.uuid) for each in valid)
 
 
-def with_standings(
+def with_states(
     placement: client.PlacementClient,
-    standings: Iterable[tuple[str, Standing]],
+    states: Iterable[tuple[str, CapabilityState]],
 ) -> list[client.Provider]:
     """Providers of which all of this is true, if their report is valid.
 
     One request; three or more to a Placement before 1.22, which cannot be
     asked for what a provider does not carry.
 
-    :param standings: capability and HAS, LACKS or UNKNOWN
+    :param states: capability and HAS, LACKS or UNKNOWN
     :raises errors.PlacementError: Placement did not answer
     """
-    required, forbidden = _traits_of(standings)
+    required, forbidden = _traits_of(states)
     if required & forbidden:
         return []
     try:
@@ -193,17 +191,17 @@ def _carrying(placement: client.PlacementClient, name: str) -> frozenset[str]:
 
 
 def _traits_of(
-    standings: Iterable[tuple[str, Standing]],
+    states: Iterable[tuple[str, CapabilityState]],
 ) -> tuple[frozenset[str], frozenset[str]]:
     """What Placement is to require and to forbid: the rule of
-    :func:`hvfilter.rules.standing.standing`, as a query."""
+    :func:`hvfilter.rules.capability_state.state_of`, as a query."""
     required: set[str] = set()
     forbidden: set[str] = set()
-    for key, state in standings:
+    for key, state in states:
         row = catalogue.BY_KEY[key]
-        if state is Standing.HAS:
+        if state is CapabilityState.HAS:
             required.add(row.trait)
-        elif state is Standing.UNKNOWN:
+        elif state is CapabilityState.UNKNOWN:
             required.add(row.unknown_trait)
             forbidden.add(row.trait)
         else:
@@ -216,9 +214,14 @@ def _wanted(parsed_args: argparse.Namespace) -> Wanted:
     return Wanted(
         tuple(
             (key, state)
-            for state in (Standing.HAS, Standing.LACKS, Standing.UNKNOWN)
+            for state in (
+                CapabilityState.HAS,
+                CapabilityState.LACKS,
+                CapabilityState.UNKNOWN,
+            )
             for key in getattr(
-                parsed_args, 'has' if state is Standing.HAS else state.value
+                parsed_args,
+                'has' if state is CapabilityState.HAS else state.value,
             )
         ),
         _report(parsed_args),
@@ -227,7 +230,7 @@ def _wanted(parsed_args: argparse.Namespace) -> Wanted:
 
 
 def _report(parsed_args: argparse.Namespace) -> str:
-    for state in (Standing.STALE, Standing.UNREPORTED):
+    for state in (CapabilityState.STALE, CapabilityState.UNREPORTED):
         if getattr(parsed_args, state.value):
             return str(state.value)
     return ''

@@ -12,8 +12,8 @@ from hvfilter.model.dated import Kind
 from hvfilter.osc import base
 from hvfilter.osc.compute import Hypervisor
 from hvfilter.placement import census, errors, expired
-from hvfilter.rules import beside, infer, standing
-from hvfilter.rules.standing import Standing
+from hvfilter.rules import capability_state, infer, nova_evidence
+from hvfilter.rules.capability_state import CapabilityState
 
 COLUMNS = ('Capability', 'State', 'Report Week', 'Nova', 'Contradiction')
 
@@ -83,14 +83,14 @@ def rows(
     week, stale = report_week(names, max_age_weeks)
     facts = infer.HostFacts() if hypervisor is None else hypervisor.facts
     flags = frozenset() if hypervisor is None else hypervisor.flags
-    known = standing.advertised(names, week if stale else '', facts)
+    known = capability_state.advertised(names, week if stale else '', facts)
     impossible = infer.absent(facts)
     found = []
     for key in catalogue.BY_KEY:
-        state = standing.standing(key, known)
-        seen = beside.observations(key, facts, flags, names)
-        why = beside.contradiction(key, known, state, seen)
-        if everything or state is Standing.HAS or key not in impossible:
+        state = capability_state.state_of(key, known)
+        seen = nova_evidence.observations(key, facts, flags, names)
+        why = nova_evidence.contradiction(key, known, state, seen)
+        if everything or state is CapabilityState.HAS or key not in impossible:
             found.append((key, state.value, week, ', '.join(seen), why))
     return found
 

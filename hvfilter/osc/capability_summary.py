@@ -14,7 +14,7 @@ from hvfilter.osc.compute import Flavor
 from hvfilter.osc.fleet import Host
 from hvfilter.placement import capacity, errors
 from hvfilter.rules import flavor_resources, requests
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 COLUMNS = (
     'Scope',
@@ -112,7 +112,7 @@ class SummarizeCapability(base.Lister):
         scopes: Iterable[tuple[str, Sequence[Host]]],
         policy: policies.Policies,
     ) -> Iterator[tuple[Any, ...]]:
-        wanted = flavor_resources.request(
+        request = flavor_resources.request(
             flavor.vcpus,
             flavor.ram_mb,
             flavor_resources.disk(
@@ -122,7 +122,7 @@ class SummarizeCapability(base.Lister):
         )
         try:
             free = capacity.read(
-                self.cloud.transport, wanted.resources, wanted.required
+                self.cloud.transport, request.resources, request.required
             )
         except errors.UnknownTrait as error:
             self.log.warning(
@@ -131,14 +131,14 @@ class SummarizeCapability(base.Lister):
                 ', '.join(sorted(error.traits)),
             )
             free = {}
-        asked = requests.Asked.of(dict(flavor.specs))
-        judge = verdicts.Judge(asked, policy)
+        guest_request = requests.GuestRequest.of(dict(flavor.specs))
+        judge = verdicts.Judge(guest_request, policy)
         for scope, hosts in scopes:
             fitting = [
-                free[host.uuid].fits(wanted.resources)
+                free[host.uuid].fits(request.resources)
                 for host in hosts
                 if host.uuid in free
-                and not wanted.forbidden & free[host.uuid].traits
+                and not request.forbidden & free[host.uuid].traits
                 and capability_counts.available(host)
                 and judge.verdict(host).accepted
             ]
@@ -147,7 +147,7 @@ class SummarizeCapability(base.Lister):
                 len(hosts),
                 len(fitting),
                 sum(fitting),
-                format_columns.ListColumn(list(wanted.uncounted)),
+                format_columns.ListColumn(list(request.uncounted)),
             )
 
 
@@ -164,11 +164,15 @@ def rows(
     counted = capability_counts.count(hosts, free, ('VCPU', 'MEMORY_MB'))
     for key, found in counted.items():
         states = found.hosts
-        if everything or states[Standing.HAS] or states[Standing.UNKNOWN]:
+        if (
+            everything
+            or states[CapabilityState.HAS]
+            or states[CapabilityState.UNKNOWN]
+        ):
             yield (
                 scope,
                 key,
-                *(states[state] for state in Standing),
+                *(states[state] for state in CapabilityState),
                 *found.free.values(),
             )
 

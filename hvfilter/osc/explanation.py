@@ -151,7 +151,7 @@ class Explainer:
     def _results(
         self, guest: Guest, policies: PolicyOf, hosts: Iterable[Host]
     ) -> Iterator[Result]:
-        judge = Judge(guest.asked, policies)
+        judge = Judge(guest.guest_request, policies)
         needs = guest.needs
         reasons: dict[Reason, Against] = {}
         for host in hosts:
@@ -262,17 +262,20 @@ def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Against]:
 
     Which guests QEMU emulates on a host Nova's API does not show.
     """
-    asked = guest.asked
-    wanted, architecture = asked.img_hv_type, asked.hw_architecture
-    if wanted is not None and wanted not in infer.guest_types(nova.kind):
+    guest_request = guest.guest_request
+    hv_type, architecture = (
+        guest_request.img_hv_type,
+        guest_request.hw_architecture,
+    )
+    if hv_type is not None and hv_type not in infer.guest_types(nova.kind):
         yield Against(
             Stage.NOVA,
             f'hypervisor type {nova.kind} does not suit the image',
-            f'img_hv_type={wanted}',
-            f'Use an image without img_hv_type={wanted}',
+            f'img_hv_type={hv_type}',
+            f'Use an image without img_hv_type={hv_type}',
         )
     native = infer.native_at_most(nova.facts.machine)
-    emulates = infer.may_use_kvm(nova.kind) and wanted != 'kvm'
+    emulates = infer.may_use_kvm(nova.kind) and hv_type != 'kvm'
     if architecture and native and not emulates and architecture not in native:
         yield Against(
             Stage.NOVA,

@@ -23,7 +23,7 @@ from hvfilter.osc.policies import Policies
 from hvfilter.osc.verdicts import Judge
 from hvfilter.placement import errors
 from hvfilter.rules import contradiction, explain, requests
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 LOG = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ _NO_POLICY = SchedulerPolicy(Policy(required=()))
 
 def requested(specs: Mapping[str, str]) -> Requirements:
     """What extra specs ask of hosts, with nothing that a policy adds."""
-    return requests.requirements(Asked.of(specs), _NO_POLICY.policy)
+    return requests.requirements(GuestRequest.of(specs), _NO_POLICY.policy)
 
 
 def check(cloud: Cloud, name: str, specs: Mapping[str, str]) -> None:
@@ -124,7 +124,7 @@ def rejected(
     specs: Mapping[str, str], hosts: Iterable[Host]
 ) -> dict[Verdict, list[str]]:
     """The names of the hosts that could not serve it, by verdict."""
-    judge = Judge(Asked.of(specs), Policies(_NO_POLICY, LOG.debug))
+    judge = Judge(GuestRequest.of(specs), Policies(_NO_POLICY, LOG.debug))
     found: dict[Verdict, list[str]] = {}
     for host in hosts:
         verdict = judge.verdict(host)

@@ -41,9 +41,9 @@ class SetFlavorCapability(base.Action):
 
     def act(self, parsed_args: argparse.Namespace) -> None:
         """One request of Nova's that writes, if all can be written so."""
-        wanted = flavor_capability.given(parsed_args)
+        demands = flavor_capability.given(parsed_args)
         flavor = flavor_capability.flavor(self.cloud, parsed_args.flavor)
-        change = flavor_change.demanding(flavor.specs, wanted.items())
+        change = flavor_change.demanding(flavor.specs, demands.items())
         if not parsed_args.force:
             specs = change.applied_to(flavor.specs)
             flavor_capability.check(self.cloud, flavor.name, specs)

@@ -69,7 +69,7 @@ def _require(flavor: Flavor, given: Mapping[str, Demand]) -> None:
     asked = {
         (item.capability, item.demand)
         for item in requests.requirements(
-            requests.Asked.of(flavor.specs), Policy(required=())
+            requests.GuestRequest.of(flavor.specs), Policy(required=())
         ).items
         # What Nova's own extra specs ask is not removed here.
         if item.explicit

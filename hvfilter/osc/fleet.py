@@ -14,8 +14,8 @@ from hvfilter.model.verdict import HostCapabilities
 from hvfilter.osc.cloud import Cloud
 from hvfilter.osc.compute import Aggregate, Hypervisor
 from hvfilter.placement import census, errors
-from hvfilter.rules import infer, standing
-from hvfilter.rules.standing import Standing
+from hvfilter.rules import capability_state, infer
+from hvfilter.rules.capability_state import CapabilityState
 
 _COMPUTE_NODE = 'COMPUTE_NODE'
 """nova-compute sets this trait on its provider, since Train."""
@@ -53,16 +53,16 @@ class Host:
     def report(self) -> str:
         """'valid', 'stale' or 'unreported'; 'none expected' without KVM."""
         if self.known.expired:
-            return Standing.STALE.value
+            return CapabilityState.STALE.value
         if self.known.reported:
             return 'valid'
         if not self.known.kvm_host:
             return 'none expected'
-        return Standing.UNREPORTED.value
+        return CapabilityState.UNREPORTED.value
 
-    def standing(self, key: str) -> Standing:
+    def state_of(self, key: str) -> CapabilityState:
         """What it says of a capability."""
-        return standing.standing(key, self.known)
+        return capability_state.state_of(key, self.known)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +168,7 @@ class _Reader:
         names = self._census.traits.get(uuid, frozenset())
         kind = names, self._census.stale(uuid), facts
         if kind not in self._kinds:
-            self._kinds[kind] = standing.advertised(*kind)
+            self._kinds[kind] = capability_state.advertised(*kind)
         return self._kinds[kind]
 
 

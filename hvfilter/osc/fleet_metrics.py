@@ -18,7 +18,7 @@ from hvfilter.osc.capability_counts import Count
 from hvfilter.osc.fleet import Fleet, Host
 from hvfilter.placement import capacity
 from hvfilter.publish.metrics import Family, Metric, Sample
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 CPUS = ('VCPU', 'PCPU')
 """Shared and dedicated; a host may have either or both."""
@@ -29,8 +29,8 @@ _WEEK_S = 7 * 24 * 3600
 _NONE_EXPECTED = 'none expected'
 _REPORTS = (
     'valid',
-    Standing.STALE.value,
-    Standing.UNREPORTED.value,
+    CapabilityState.STALE.value,
+    CapabilityState.UNREPORTED.value,
     _NONE_EXPECTED,
 )
 
@@ -167,7 +167,10 @@ def _counted(
 
 
 def _relevant(count: Count) -> bool:
-    return bool(count.hosts[Standing.HAS] or count.hosts[Standing.UNKNOWN])
+    return bool(
+        count.hosts[CapabilityState.HAS]
+        or count.hosts[CapabilityState.UNKNOWN]
+    )
 
 
 def _hosts(counts: _Counts) -> Iterator[Sample]:

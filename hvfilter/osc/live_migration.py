@@ -14,7 +14,7 @@ from hvfilter.model.nested_registers import Registers
 from hvfilter.osc.explanation import Against, Result, Stage
 from hvfilter.osc.fleet import Host
 from hvfilter.rules import nested_move, nested_set
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 OPTION = '--live-migration'
 
@@ -31,7 +31,7 @@ def known_sets(
         host.uuid: registers
         for host in hosts
         if (registers := by_uuid.get(host.uuid)) is not None
-        and host.standing('nested') is Standing.HAS
+        and host.state_of('nested') is CapabilityState.HAS
     }
 
 
@@ -58,7 +58,10 @@ class Comparison:
     def note(self) -> str:
         """What could not be compared, as a sentence; '' if all could."""
         host = self._hosts.get(self._home)
-        if host is not None and host.standing('nested') is Standing.LACKS:
+        if (
+            host is not None
+            and host.state_of('nested') is CapabilityState.LACKS
+        ):
             return ''
         if self._home not in self._sets:
             return (

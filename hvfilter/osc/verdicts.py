@@ -11,7 +11,7 @@ from hvfilter.model.requirement import Requirements
 from hvfilter.model.verdict import Verdict
 from hvfilter.osc.compute import Aggregate
 from hvfilter.osc.fleet import Host
-from hvfilter.rules import requests, standing
+from hvfilter.rules import capability_state, requests
 from hvfilter.rules.judge import judge
 
 
@@ -28,12 +28,14 @@ class Judge:
     Hosts of the same kind under the same policy share one verdict.
     """
 
-    def __init__(self, asked: requests.Asked, policies: PolicyOf) -> None:
+    def __init__(
+        self, request: requests.GuestRequest, policies: PolicyOf
+    ) -> None:
         """Judge nothing yet.
 
-        :param asked: what flavor and image request
+        :param request: what flavor and image request
         """
-        self._asked = asked
+        self._request = request
         self._policies = policies
         self._requirements: dict[Policy, Requirements] = {}
         self._verdicts: dict[tuple[Any, ...], Verdict] = {}
@@ -46,7 +48,7 @@ class Judge:
         """What is required of a host under this policy."""
         if policy not in self._requirements:
             self._requirements[policy] = requests.requirements(
-                self._asked, policy
+                self._request, policy
             )
         return self._requirements[policy]
 
@@ -55,7 +57,7 @@ class Judge:
         policy = self.policy(host)
         kind = host.names, host.known.expired, host.facts, policy
         if kind not in self._verdicts:
-            known = standing.advertised(*kind)
+            known = capability_state.advertised(*kind)
             self._verdicts[kind] = judge(
                 self.requirements(policy), known, policy
             )

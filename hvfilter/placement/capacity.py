@@ -35,28 +35,28 @@ class Free:
         """All that is left of a class."""
         return sum(self.amounts.get(resource_class, ()))
 
-    def fits(self, wanted: Mapping[str, int]) -> int:
+    def fits(self, resources: Mapping[str, int]) -> int:
         """How many times all of this fits, one provider for each class."""
         return min(
             sum(free // amount for free in self.amounts.get(name, ()))
-            for name, amount in wanted.items()
+            for name, amount in resources.items()
         )
 
 
 def read(
     placement: client.Transport,
-    wanted: Mapping[str, int],
+    resources: Mapping[str, int],
     required: Iterable[str] = (),
 ) -> dict[str, Free]:
     """What is left on each tree that can take this, by its root's uuid.
 
-    :param wanted: resource class to amount, at least one
+    :param resources: resource class to amount, at least one
     :param required: traits
     :raises errors.PlacementError: Placement did not answer; ``UnknownTrait``
         where no provider can carry a trait
     """
-    resources = ','.join(f'{key}:{wanted[key]}' for key in sorted(wanted))
-    query = {'resources': resources}
+    encoded = ','.join(f'{key}:{resources[key]}' for key in sorted(resources))
+    query = {'resources': encoded}
     traits = ','.join(sorted(required))
     if traits:
         query['required'] = traits

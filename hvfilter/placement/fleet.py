@@ -148,11 +148,11 @@ def withdraw(
     :param keep_names: delete no name: requests that forbid one remain valid.
     """
     failures: list[tuple[str, errors.PlacementError]] = []
-    wanted = traits.withdrawn()
+    desired = traits.withdrawn()
     for done, uuid in enumerate(sorted(usage.providers), 1):
         ref = reconcile.ProviderRef(uuid=uuid)
         try:
-            reconciler.reconcile(ref, wanted, await_provider=False)
+            reconciler.reconcile(ref, desired, await_provider=False)
         except errors.NotFound:
             pass
         except errors.PlacementError as error:

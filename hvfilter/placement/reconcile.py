@@ -24,7 +24,7 @@ from collections.abc import Callable
 
 from hvfilter.model import catalogue
 from hvfilter.placement import client, errors, ownership
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 
 LOG = logging.getLogger(__name__)
 
@@ -75,26 +75,26 @@ class Plan:
         return not self.added and not self.removed
 
 
-def plan(current: frozenset[str], wanted: Wanted) -> Plan:
+def plan(current: frozenset[str], desired: DesiredTraits) -> Plan:
     """The change that gives a provider the desired hvfilter traits. Pure.
 
     :param current: all traits that the provider has.
     :raises ValueError: a name is not hvfilter's, or both desired and not.
     """
-    named = wanted.present | wanted.absent
+    named = desired.present | desired.absent
     foreign = named - catalogue.own(named)
     if foreign:
         raise ValueError(f'not hvfilter traits: {", ".join(sorted(foreign))}')
-    both = wanted.present & wanted.absent
+    both = desired.present & desired.absent
     if both:
         raise ValueError(f'both desired and not: {", ".join(sorted(both))}')
-    result = wanted.applied_to(current)
+    result = desired.applied_to(current)
     return Plan(
         added=result - current,
         removed=current - result,
         kept=catalogue.own(result & current),
         result=result,
-        unverified=wanted.unverified(result),
+        unverified=desired.unverified(result),
     )
 
 
@@ -191,23 +191,27 @@ class Reconciler:
         self._sleep = sleep
         self._random_number = random_number
 
-    def preview(self, ref: ProviderRef, wanted: Wanted) -> Change:
+    def preview(self, ref: ProviderRef, desired: DesiredTraits) -> Change:
         """Return what :meth:`reconcile` would change, and only read.
 
         :raises errors.PlacementError: at the first failure.
         """
-        run = _Run(self._client, ref, wanted, self._random_number)
+        run = _Run(self._client, ref, desired, self._random_number)
         uuid, _, step = run.read()
         if not step.idle:
             run.check_name()
         return run.change(uuid, step)
 
     def reconcile(
-        self, ref: ProviderRef, wanted: Wanted, *, await_provider: bool = True
+        self,
+        ref: ProviderRef,
+        desired: DesiredTraits,
+        *,
+        await_provider: bool = True,
     ) -> Change:
         """Give the provider the desired hvfilter traits.
 
-        Names in neither set of ``wanted`` and names of others stay as they
+        Names in neither set of ``desired`` and names of others stay as they
         are.
 
         :param await_provider: wait for a provider that does not exist yet.
@@ -215,7 +219,7 @@ class Reconciler:
         :raises errors.PlacementError: the last failure, when the policy ends;
             the provider then has all its old traits or all the new ones.
         """
-        run = _Run(self._client, ref, wanted, self._random_number)
+        run = _Run(self._client, ref, desired, self._random_number)
         began = self._clock()
         while True:
             try:
@@ -263,12 +267,12 @@ class _Run:
         self,
         placement: client.PlacementClient,
         ref: ProviderRef,
-        wanted: Wanted,
+        desired: DesiredTraits,
         random_number: Callable[[], float],
     ) -> None:
         self._client = placement
         self._ref = ref
-        self._wanted = wanted
+        self._desired = desired
         self._random_number = random_number
         self._first: frozenset[str] | None = None
         self._creating = False
@@ -306,7 +310,7 @@ class _Run:
             raise
         if self._first is None:
             self._first = now.traits
-        return uuid, now, plan(now.traits, self._wanted)
+        return uuid, now, plan(now.traits, self._desired)
 
     def check_name(self) -> None:
         """Refuse a provider that has none of this host's names."""
@@ -392,7 +396,7 @@ class _Run:
         """What this run has changed, or would change, so far."""
         before = catalogue.own(self._first or frozenset())
         after = catalogue.own(step.result)
-        returning = self._wanted.returning(before)
+        returning = self._desired.returning(before)
         return Change(
             uuid,
             added=after - before,
@@ -402,7 +406,7 @@ class _Run:
             conflicts=self.conflicts,
             created=self.created,
             unverified=step.unverified,
-            unknown_for_too_long=self._wanted.unverified(before - after)
+            unknown_for_too_long=self._desired.unverified(before - after)
             - returning,
             returning=returning,
         )

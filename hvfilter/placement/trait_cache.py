@@ -186,7 +186,7 @@ class TraitCache:
         self._state_lock = threading.Lock()
         self._refresh_lock = threading.Lock()
         self._current = CachedTraits(0, None, False, clock())
-        self._wanted_s: dict[str, float] = {}
+        self._requested_s: dict[str, float] = {}
         self._retry_at_s = clock()
         self._failed_in_a_row = 0
         self._refreshing_since_s: float | None = None
@@ -204,18 +204,18 @@ class TraitCache:
 
         :param traits: names from the catalogue; others are ignored
         """
-        wanted = catalogue.own(traits) | {catalogue.REPORTED_TRAIT}
+        needed = catalogue.own(traits) | {catalogue.REPORTED_TRAIT}
         now_s = self._clock()
         with self._state_lock:
-            self._wanted_s.update(dict.fromkeys(wanted, now_s))
+            self._requested_s.update(dict.fromkeys(needed, now_s))
             current = self._current
-            if self._fresh(current, wanted, now_s, times):
+            if self._fresh(current, needed, now_s, times):
                 self.counters.hits += 1
                 return current
         if self._backing_off(now_s):
             return self._unless_expired(now_s, times)
         wait_s = 0.0
-        if not self._usable(current, wanted, now_s, times):
+        if not self._usable(current, needed, now_s, times):
             wait_s = self._wait_s(now_s, times)
         if not self._refresh_lock.acquire(timeout=wait_s):
             if wait_s:
@@ -224,7 +224,7 @@ class TraitCache:
         try:
             self._refreshing_since_s = self._clock()
             with time_limit.within(times.wait_s, self._clock):
-                return self._refresh(wanted, times)
+                return self._refresh(needed, times)
         finally:
             self._refreshing_since_s = None
             self._refresh_lock.release()
@@ -276,12 +276,12 @@ class TraitCache:
         return self._current
 
     def _refresh(
-        self, wanted: frozenset[str], times: CacheTimes
+        self, needed: frozenset[str], times: CacheTimes
     ) -> CachedTraits:
         """Refresh, unless another caller did meanwhile."""
         now_s = self._clock()
         current = self._current
-        if self._fresh(current, wanted, now_s, times):
+        if self._fresh(current, needed, now_s, times):
             self.counters.hits += 1
             return current
         if self._backing_off(now_s):
@@ -289,11 +289,11 @@ class TraitCache:
         uuids_by_trait = current.uuids_by_trait
         recent = now_s - current.fetched_s < self.every_s(times)
         if uuids_by_trait is not None and recent:
-            missing = wanted - uuids_by_trait.keys()
+            missing = needed - uuids_by_trait.keys()
             kept, epoch = uuids_by_trait, current.epoch
             attempt = _Attempt(current.fetched_s, {}, current.expired)
         else:
-            missing = self._recently_wanted(now_s, times)
+            missing = self._recently_requested(now_s, times)
             kept, epoch = {}, current.epoch + 1
             attempt = self._attempt(now_s, times)
         failure: errors.PlacementError | None = None
@@ -425,34 +425,34 @@ class TraitCache:
             )
             return self._current
 
-    def _recently_wanted(
+    def _recently_requested(
         self, now_s: float, times: CacheTimes
     ) -> frozenset[str]:
         with self._state_lock:
-            self._wanted_s = {
+            self._requested_s = {
                 trait: at_s
-                for trait, at_s in self._wanted_s.items()
+                for trait, at_s in self._requested_s.items()
                 if now_s - at_s <= times.hard_s
             }
-            return frozenset(self._wanted_s)
+            return frozenset(self._requested_s)
 
     def _fresh(
         self,
         cached: CachedTraits,
-        wanted: frozenset[str],
+        needed: frozenset[str],
         now_s: float,
         times: CacheTimes,
     ) -> bool:
         every_s = self.every_s(times)
-        return not cached.stale and cached.answers(wanted, now_s - every_s)
+        return not cached.stale and cached.answers(needed, now_s - every_s)
 
     def _usable(
         self,
         cached: CachedTraits,
-        wanted: frozenset[str],
+        needed: frozenset[str],
         now_s: float,
         times: CacheTimes,
     ) -> bool:
         """Whether it may be used while another caller refreshes it."""
         age_s = min(2 * self.every_s(times), times.hard_s)
-        return cached.answers(wanted, now_s - age_s)
+        return cached.answers(needed, now_s - age_s)

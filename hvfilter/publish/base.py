@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from hvfilter.model.finding import HostReport
 from hvfilter.model.problem import Problem
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 
 NAMESPACE = 'hvfilter.publishers'
 
@@ -82,7 +82,7 @@ class PublishContext:
     """What to publish, and when.
 
     :ivar report: the report on the host
-    :ivar wanted: the traits that follow from it; a name in neither of its
+    :ivar desired: the traits that follow from it; a name in neither of its
         sets is left unchanged
     :ivar identity: which host it is
     :ivar probed_s: when it was probed, in seconds since the epoch
@@ -91,7 +91,7 @@ class PublishContext:
     """
 
     report: HostReport
-    wanted: Wanted
+    desired: DesiredTraits
     identity: Identity
     probed_s: float
     now_s: float

@@ -18,7 +18,7 @@ from hvfilter.model.problem import Problem
 from hvfilter.placement import client, connect, errors, ownership, reconcile
 from hvfilter.publish import base, left_over
 from hvfilter.rules import traits
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 
 
 class PlacementPublisher(base.Publisher):
@@ -39,19 +39,19 @@ class PlacementPublisher(base.Publisher):
         self, context: base.PublishContext, *, dry_run: bool = False
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
-        return self._run(context.identity, context.wanted, dry_run=dry_run)
+        return self._run(context.identity, context.desired, dry_run=dry_run)
 
     def withdraw(
         self, identity: base.Identity, *, dry_run: bool = False
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.withdraw`."""
-        wanted = traits.withdrawn()
-        return self._run(identity, wanted, dry_run=dry_run, withdrawing=True)
+        desired = traits.withdrawn()
+        return self._run(identity, desired, dry_run=dry_run, withdrawing=True)
 
     def _run(
         self,
         identity: base.Identity,
-        wanted: Wanted,
+        desired: DesiredTraits,
         *,
         dry_run: bool,
         withdrawing: bool = False,
@@ -63,10 +63,10 @@ class PlacementPublisher(base.Publisher):
         try:
             reconciler = self._reconciler()
             change = (
-                reconciler.preview(ref, wanted)
+                reconciler.preview(ref, desired)
                 if dry_run
                 else reconciler.reconcile(
-                    ref, wanted, await_provider=not withdrawing
+                    ref, desired, await_provider=not withdrawing
                 )
             )
         except errors.NotFound as error:
@@ -91,7 +91,7 @@ class PlacementPublisher(base.Publisher):
             kept=change.kept,
             changed=not change.idle,
             notes=(
-                *_notes(change, wanted),
+                *_notes(change, desired),
                 *(_dateless(change) if withdrawing else ()),
                 *notes,
             ),
@@ -139,7 +139,9 @@ def _may_be(identified: str, ref: reconcile.ProviderRef) -> bool:
     return ref.uuid in (None, uuid)
 
 
-def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
+def _notes(
+    change: reconcile.Change, desired: DesiredTraits
+) -> tuple[str, ...]:
     notes = []
     if change.created:
         notes.append(
@@ -157,7 +159,7 @@ def _notes(change: reconcile.Change, wanted: Wanted) -> tuple[str, ...]:
         notes.append(
             f'{", ".join(sorted(change.unknown_for_too_long))}: removed, '
             'because its state has been unknown for more than '
-            f'{wanted.max_age_weeks} weeks ([hvfilter] '
+            f'{desired.max_age_weeks} weeks ([hvfilter] '
             'report_max_age_weeks).'
         )
     return tuple(notes)

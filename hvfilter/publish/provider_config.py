@@ -21,7 +21,7 @@ from hvfilter.model.nested_registers import is_trait as is_nested_set
 from hvfilter.model.problem import Problem
 from hvfilter.publish import atomic_file, base, small_yaml
 from hvfilter.publish.left_over import EVERY_NODE
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 
 LEFT_BEHIND = 'hvfilter_left_behind'
 """A key under ``meta``, where Nova allows any: names that were in the file
@@ -63,7 +63,7 @@ class ProviderConfigPublisher(base.Publisher):
         _refuse_rivals(path, others, context.identity)
         raw = atomic_file.read(path)
         old = Content() if raw is None else parse(raw, path)
-        new = merge(old, context.wanted, removed=_removed(context, raw))
+        new = merge(old, context.desired, removed=_removed(context, raw))
         text = render(new)
         changed = raw != text.encode()
         if changed and not dry_run:
@@ -81,7 +81,7 @@ class ProviderConfigPublisher(base.Publisher):
                 *((_RESTART,) if old.traits != new.traits else ()),
                 *_left_behind(new.left_behind, 'publish'),
             ),
-            unverified=context.wanted.unverified(new.traits),
+            unverified=context.desired.unverified(new.traits),
             returning=new.left_behind,
         )
 
@@ -122,7 +122,7 @@ _NEVER_ADDED = catalogue.UNKNOWN_TRAITS
 
 
 def merge(
-    old: Content, wanted: Wanted, *, removed: frozenset[str] | None
+    old: Content, desired: DesiredTraits, *, removed: frozenset[str] | None
 ) -> Content:
     """The new content of the file. Pure.
 
@@ -132,7 +132,7 @@ def merge(
     What had to be removed was added by a nova-compute that read an older
     file, if there was one.
     """
-    after = wanted.applied_to(old.traits | old.unknown_since)
+    after = desired.applied_to(old.traits | old.unknown_since)
     marks = {name: dated.parse(name) for name in after}
     names = (
         frozenset(name for name, mark in marks.items() if mark is None)

@@ -82,7 +82,7 @@ def families(
     :param before: what the run before wrote
     """
     yield from _about_findings(context.report, before)
-    sets = filter(is_nested_set, context.wanted.present)
+    sets = filter(is_nested_set, context.desired.present)
     yield metrics.NESTED_SET, [((name,), 1) for name in sets]
     yield metrics.PROBED, [((), context.probed_s)]
     failed = context.report.failed_probes

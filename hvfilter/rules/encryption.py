@@ -71,18 +71,18 @@ def by_flavor(
 
 
 def by_image(
-    wanted: bool,
+    encrypted: bool,
     model: str | None,
     flavor_model: str | None,
     traits: Iterable[str],
 ) -> Iterable[Requirement]:
     """What an image asks with Nova's properties.
 
-    :param wanted: its ``hw_mem_encryption``
+    :param encrypted: its ``hw_mem_encryption``
     :param model: its ``hw_mem_encryption_model``
     :param traits: names that it requires
     """
-    if wanted:
+    if encrypted:
         words = f'{IMAGE_PROPERTY}=true'
         yield from _by_model(model or flavor_model, Origin.IMAGE, words)
     for trait in traits:

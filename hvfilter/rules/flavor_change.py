@@ -45,15 +45,15 @@ class Change:
 
 
 def demanding(
-    specs: Mapping[str, str], wanted: Iterable[tuple[str, Demand]]
+    specs: Mapping[str, str], demands: Iterable[tuple[str, Demand]]
 ) -> Change:
     """Ask for capabilities; what is asked of others stays.
 
-    :param wanted: keys of the catalogue, each once
+    :param demands: keys of the catalogue, each once
     """
     put: dict[str, str] = {}
     remove: list[str] = []
-    for key, demand in wanted:
+    for key, demand in demands:
         put[f'{SCOPE}:{key}'] = demand.value
         trait = _trait_spec(key)
         if trait not in specs:

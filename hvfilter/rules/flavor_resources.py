@@ -25,7 +25,7 @@ _COUNTED_ELSEWHERE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class ResourceRequest:
     """What a flavor takes.
 
     :ivar resources: resource class to amount, none of them 0
@@ -42,7 +42,7 @@ class Request:
 
 def request(
     vcpus: int, memory_mb: int, disk_gb: int, specs: Mapping[str, str]
-) -> Request:
+) -> ResourceRequest:
     """The unnumbered request group of a flavor.
 
     :param disk_gb: with ephemeral and swap, as from :func:`disk`
@@ -60,7 +60,7 @@ def request(
             resources[rest] = int(value)
         elif scope == 'trait' and value in traits:
             traits[value].add(rest)
-    return Request(
+    return ResourceRequest(
         {name: amount for name, amount in resources.items() if amount},
         frozenset(traits['required']),
         frozenset(traits['forbidden']),

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from hvfilter.rules import flavor_resources, image
-from hvfilter.rules.requests import Asked, shorten
+from hvfilter.rules.requests import GuestRequest, shorten
 
 _TRAIT = 'trait:'
 
@@ -51,12 +51,12 @@ class Guest:
     waived: frozenset[str] = frozenset()
 
     @property
-    def asked(self) -> Asked:
+    def guest_request(self) -> GuestRequest:
         """What hvfilter takes from it."""
-        return image.asked(self.specs, self.properties)
+        return image.guest_request(self.specs, self.properties)
 
     @property
-    def request(self) -> flavor_resources.Request:
+    def request(self) -> flavor_resources.ResourceRequest:
         """What its flavor takes."""
         return flavor_resources.request(
             self.vcpus, self.memory_mb, self.disk_gb, self.specs
@@ -96,7 +96,7 @@ class Guest:
                 f'{name}:{amount}',
                 dataclasses.replace(self, waived=self.waived | {name}),
             )
-        read = {name for name, _ in self.asked.extra_specs}
+        read = {name for name, _ in self.guest_request.extra_specs}
         for name, value in sorted(self.specs.items()):
             if name in read or name.startswith(_TRAIT):
                 yield (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hvfilter.rules import encryption, spelling
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 _TRAIT = 'trait:'
 _HV_TYPE = 'img_hv_type'
@@ -41,9 +41,9 @@ def matters(name: str) -> bool:
     )
 
 
-def asked(
+def guest_request(
     extra_specs: Mapping[str, str], properties: Mapping[str, str]
-) -> Asked:
+) -> GuestRequest:
     """What a server of such a flavor and image requests.
 
     Nova keeps no forbidden trait of an image.
@@ -55,7 +55,7 @@ def asked(
         legacy = _LEGACY.get(name, '')
         return properties.get(name, properties.get(legacy))
 
-    return Asked.of(
+    return GuestRequest.of(
         extra_specs,
         {
             name[len(_TRAIT) :]: 'required'

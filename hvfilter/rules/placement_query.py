@@ -48,7 +48,9 @@ class Reports:
 
 
 def query(
-    asked: requests.Asked, policies: Collection[Policy], reports: Reports
+    request: requests.GuestRequest,
+    policies: Collection[Policy],
+    reports: Reports,
 ) -> Query:
     """What leaves out only hosts that :func:`~hvfilter.rules.judge.judge`
     would reject for certain, whichever of the policies they are under.
@@ -65,7 +67,7 @@ def query(
         or the sum of what they require and reserve.
     """
     judged = [
-        (policy, requests.requirements(asked, policy)) for policy in policies
+        (policy, requests.requirements(request, policy)) for policy in policies
     ]
     if any(policy.mode is Mode.PERMISSIVE for policy, _ in judged):
         return Query()

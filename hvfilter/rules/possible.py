@@ -29,7 +29,7 @@ _NEVER_TOGETHER = (frozenset({'kvm', 'tcg'}),)
 
 def together(keys: Collection[str]) -> bool:
     """Whether there are hosts with all of these keys of the catalogue."""
-    wanted = frozenset(keys)
-    if any(pair <= wanted for pair in _NEVER_TOGETHER):
+    required = frozenset(keys)
+    if any(pair <= required for pair in _NEVER_TOGETHER):
         return False
-    return any(not wanted & lacking for lacking in _LACKING)
+    return any(not required & lacking for lacking in _LACKING)

@@ -30,7 +30,7 @@ _LONGEST_WORDS = 120
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class GuestRequest:
     """The parts of a request that can matter here; see :meth:`of`.
 
     Requests that say the same are equal, whatever else they say, so that
@@ -66,7 +66,7 @@ class Asked:
         emulation_architecture: str | None = None,
         encrypted: bool | None = None,
         encryption_model: str | None = None,
-    ) -> Asked:
+    ) -> GuestRequest:
         """From all that a flavor and an image say."""
         return cls(
             tuple(
@@ -108,18 +108,18 @@ def _matters(name: str) -> bool:
     )
 
 
-def requirements(asked: Asked, policy: Policy) -> Requirements:
+def requirements(request: GuestRequest, policy: Policy) -> Requirements:
     """All that one guest asks, in the order flavor, image, policy.
 
     The policy's default is for KVM guests: an image that names another
     hypervisor type than QEMU is left alone, and a default never contradicts
     what the flavor or the image says of the same capability.
     """
-    items, invalid = _sorted([*_flavor(asked), *_image(asked)])
-    return _complete(asked, policy, items, invalid, items)
+    items, invalid = _sorted([*_flavor(request), *_image(request)])
+    return _complete(request, policy, items, invalid, items)
 
 
-def image_requirements(asked: Asked, policy: Policy) -> Requirements:
+def image_requirements(request: GuestRequest, policy: Policy) -> Requirements:
     """What the image asks, and what the policy asks of such an image: all
     that a rebuild can change.
 
@@ -129,18 +129,18 @@ def image_requirements(asked: Asked, policy: Policy) -> Requirements:
     guest, and with the new one it is emulated and gets less than its flavor
     asks.
     """
-    stated, _ = _sorted([*_flavor(asked), *_image(asked)])
-    items, invalid = _sorted(_image(asked))
-    if asked.emulation_architecture:
+    stated, _ = _sorted([*_flavor(request), *_image(request)])
+    items, invalid = _sorted(_image(request))
+    if request.emulation_architecture:
         items += tuple(
             each for each in stated if each.needs_kvm and each not in items
         )
-    needed = _complete(asked, policy, items, invalid, stated)
+    needed = _complete(request, policy, items, invalid, stated)
     return dataclasses.replace(needed, in_place=True)
 
 
 def _complete(
-    asked: Asked,
+    request: GuestRequest,
     policy: Policy,
     items: tuple[Requirement, ...],
     invalid: tuple[InvalidRequest, ...],
@@ -150,15 +150,15 @@ def _complete(
 
     :param stated: what goes instead of the policy's default
     """
-    hv_type = (asked.img_hv_type or '').strip().lower()
+    hv_type = (request.img_hv_type or '').strip().lower()
     if hv_type in _QEMU:
         items += tuple(_defaults(policy, stated))
     return Requirements(
         items,
         invalid,
-        _architecture(asked, items),
-        emulable=hv_type == 'qemu' or bool(asked.emulation_architecture),
-        emulation_architecture=asked.emulation_architecture,
+        _architecture(request, items),
+        emulable=hv_type == 'qemu' or bool(request.emulation_architecture),
+        emulation_architecture=request.emulation_architecture,
     )
 
 
@@ -169,20 +169,24 @@ the image says; libvirt offers both types on hosts with KVM, so Nova's
 ImagePropertiesFilter passes either there."""
 
 
-def _architecture(asked: Asked, items: Iterable[Requirement]) -> str | None:
+def _architecture(
+    request: GuestRequest, items: Iterable[Requirement]
+) -> str | None:
     """KVM executes guests of the host's own kind only; QEMU emulates all.
 
     Nova takes ``hw_emulation_architecture`` where an image has both.
     """
-    requested = asked.emulation_architecture or asked.hw_architecture
+    requested = request.emulation_architecture or request.hw_architecture
     for item in items:
         if item.needs_kvm:
             return requested or None
     return None
 
 
-def _flavor(asked: Asked) -> Iterator[Requirement | InvalidRequest]:
-    for name, value in asked.extra_specs:
+def _flavor(
+    request: GuestRequest,
+) -> Iterator[Requirement | InvalidRequest]:
+    for name, value in request.extra_specs:
         scope, _, rest = name.partition(':')
         words = shorten(f'{name}={value}')
         if scope == SCOPE:
@@ -195,7 +199,7 @@ def _flavor(asked: Asked) -> Iterator[Requirement | InvalidRequest]:
             problem = 'it would have no effect: write hvfilter:<capability>'
             yield InvalidRequest(Origin.FLAVOR, words, problem)
     yield from encryption.by_flavor(
-        dict(asked.extra_specs), asked.encryption_model
+        dict(request.extra_specs), request.encryption_model
     )
 
 
@@ -241,18 +245,24 @@ def _trait(
     yield Requirement(catalogue.BY_TRAIT[trait].key, demand, origin, words)
 
 
-def _image(asked: Asked) -> Iterator[Requirement | InvalidRequest]:
-    for trait, value in asked.image_traits:
+def _image(
+    request: GuestRequest,
+) -> Iterator[Requirement | InvalidRequest]:
+    for trait, value in request.image_traits:
         if trait.startswith(catalogue.TRAIT_PREFIX):
             words = shorten(f'trait:{trait}={value}')
             yield from _trait(trait, value, Origin.IMAGE, words)
     yield from encryption.by_image(
-        asked.encrypted,
-        asked.encryption_model,
-        dict(asked.extra_specs).get(encryption.FLAVOR_MODEL),
-        [trait for trait, value in asked.image_traits if value == 'required'],
+        request.encrypted,
+        request.encryption_model,
+        dict(request.extra_specs).get(encryption.FLAVOR_MODEL),
+        [
+            trait
+            for trait, value in request.image_traits
+            if value == 'required'
+        ],
     )
-    hv_type = asked.img_hv_type
+    hv_type = request.img_hv_type
     if hv_type is not None and hv_type.strip().lower() == 'kvm':
         words = 'img_hv_type=kvm'
         yield Requirement(

@@ -16,7 +16,7 @@ _NESTED = catalogue.BY_KEY['nested'].trait
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class DesiredTraits:
     """What a report says of our own trait names, and of no other name.
 
     :ivar present: to be there
@@ -160,9 +160,9 @@ def _subjects(marks: Iterable[Dated], *kinds: Kind) -> frozenset[str]:
     return frozenset(mark.subject for mark in marks if mark.kind in kinds)
 
 
-def wanted(
+def desired(
     report: HostReport, week: Week | None = None, max_age_weeks: int = 0
-) -> Wanted:
+) -> DesiredTraits:
     """The traits that follow from a report.
 
     The marker says that a missing trait means "lacks it". While it is not
@@ -191,7 +191,7 @@ def wanted(
         registers = nested_evidence.registers(report)
         if registers is not None and registers.trait:
             by_state[State.PRESENT].add(registers.trait)
-    return Wanted(
+    return DesiredTraits(
         frozenset(by_state[State.PRESENT]),
         frozenset(by_state[State.ABSENT] | catalogue.RETIRED_TRAITS),
         week,
@@ -199,9 +199,9 @@ def wanted(
     )
 
 
-def withdrawn() -> Wanted:
+def withdrawn() -> DesiredTraits:
     """Nothing of ours is left behind."""
-    return Wanted(frozenset(), catalogue.OWN_TRAITS)
+    return DesiredTraits(frozenset(), catalogue.OWN_TRAITS)
 
 
 def capabilities(traits: frozenset[str]) -> frozenset[str]:

@@ -81,5 +81,5 @@ def scores(
     return results
 
 
-def _share(wanted: frozenset[str], has: frozenset[str]) -> float:
-    return len(wanted & has) / len(wanted) if wanted else 0.0
+def _share(preferred: frozenset[str], has: frozenset[str]) -> float:
+    return len(preferred & has) / len(preferred) if preferred else 0.0

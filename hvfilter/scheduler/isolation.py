@@ -61,8 +61,8 @@ def _with_traits(spec: Any) -> Any:
     flavor = spec.flavor if 'flavor' in spec else None
     if flavor is None:
         return spec
-    asked = request.from_spec(spec)
-    needed = requests.requirements(asked, policies.configured())
+    guest_request = request.from_spec(spec)
+    needed = requests.requirements(guest_request, policies.configured())
     have = dict(flavor.extra_specs) if 'extra_specs' in flavor else {}
     more = {
         f'trait:{catalogue.BY_KEY[item.capability].trait}': 'required'

@@ -131,11 +131,11 @@ class Prefilter:
         if request.forced(spec):
             return False
         base = policies.configured()
-        asked = request.from_spec(spec)
+        guest_request = request.from_spec(spec)
         cloud = self._cloud_state(base)
         if cloud is None:
             return False
-        query = combined(asked, cloud)
+        query = combined(guest_request, cloud)
         if query.required:
             spec.root_required.update(query.required)
         if query.forbidden:
@@ -186,10 +186,10 @@ class Prefilter:
 
 
 def combined(
-    asked: requests.Asked, cloud: CloudState
+    guest_request: requests.GuestRequest, cloud: CloudState
 ) -> placement_query.Query:
     """The traits that are right under each of the policies."""
-    query = placement_query.query(asked, cloud.policies, cloud.reports)
+    query = placement_query.query(guest_request, cloud.policies, cloud.reports)
     return query.known(cloud.known)
 
 

@@ -6,17 +6,17 @@ from __future__ import annotations
 from typing import Any
 
 from hvfilter.rules import encryption
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 
-def from_spec(spec: Any) -> Asked:
+def from_spec(spec: Any) -> GuestRequest:
     """What flavor and image say; ``spec`` is a nova.objects.RequestSpec.
 
     Nova keeps neither unknown image properties nor forbidden image traits.
     """
     properties = _image_properties(spec)
     traits = _get(properties, 'traits_required') or ()
-    return Asked.of(
+    return GuestRequest.of(
         extra_specs=_extra_specs(spec),
         image_traits=dict.fromkeys(traits, 'required'),
         img_hv_type=_get(properties, 'img_hv_type'),

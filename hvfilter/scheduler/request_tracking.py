@@ -196,10 +196,13 @@ def _limits(spec: Any) -> str:
 
     if spec is None or utils.request_is_rebuild(spec):
         return ''
-    asked = request.from_spec(spec)
+    guest_request = request.from_spec(spec)
     traits = [
         (name.removeprefix('trait:'), value)
-        for name, value in (*asked.extra_specs, *asked.image_traits)
+        for name, value in (
+            *guest_request.extra_specs,
+            *guest_request.image_traits,
+        )
     ]
     required = {trait for trait, value in traits if value == 'required'}
     forbidden = {trait for trait, value in traits if value == 'forbidden'}

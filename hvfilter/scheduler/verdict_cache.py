@@ -43,7 +43,7 @@ class RequestKey:
     :ivar rebuild: the guest stays where it is and gets another image
     """
 
-    asked: requests.Asked
+    guest_request: requests.GuestRequest
     rebuild: bool
     policy: Policy
 
@@ -59,8 +59,8 @@ class RequestKey:
         guest was placed, and a rebuild does not move it.
         """
         if self.rebuild:
-            return requests.image_requirements(self.asked, self.policy)
-        return requests.requirements(self.asked, self.policy)
+            return requests.image_requirements(self.guest_request, self.policy)
+        return requests.requirements(self.guest_request, self.policy)
 
 
 class PolicyJudge:

@@ -75,7 +75,7 @@ def context(
     made = report(present, absent, nested_set)
     return base.PublishContext(
         made,
-        traits.wanted(made, Week.parse(week), max_age_weeks=2),
+        traits.desired(made, Week.parse(week), max_age_weeks=2),
         identity or base.Identity(),
         probed_s=1_700_000_000.0,
         now_s=now_s,

@@ -38,7 +38,7 @@ from hvfilter.model import catalogue, dated
 from hvfilter.model.dated import Kind
 from hvfilter.model.week import Week
 from hvfilter.placement import client, errors, keystone, reconcile
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 from tests.fleet import database, service
 
 FOREIGN = ('OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD')
@@ -115,9 +115,9 @@ class Counting:
         return answer
 
 
-def wanted(present: frozenset[str], week: Week) -> Wanted:
+def desired(present: frozenset[str], week: Week) -> DesiredTraits:
     """These are there, all others are not, and it is that week."""
-    return Wanted(present, catalogue.OWN_TRAITS - present, week, 2)
+    return DesiredTraits(present, catalogue.OWN_TRAITS - present, week, 2)
 
 
 def names(present: frozenset[str], week: Week) -> frozenset[str]:
@@ -242,7 +242,7 @@ class Cloud:
 
 
 def publish(
-    cloud: Cloud, target: str, present: Wanted, due: float
+    cloud: Cloud, target: str, present: DesiredTraits, due: float
 ) -> Published:
     """As the agent of one host does that came when it was due."""
     transport = cloud.transport()
@@ -289,7 +289,7 @@ def phase(
             time.sleep(max(0.0, moment - time.monotonic()))
             waiting.append(
                 pool.submit(
-                    publish, cloud, each, wanted(present(each), week), moment
+                    publish, cloud, each, desired(present(each), week), moment
                 )
             )
         for each in progress(title, waiting):

@@ -32,8 +32,8 @@ from hvfilter.publish.base import Identity, Outcome, PublishContext
 from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.rules import infer
 from hvfilter.rules.judge import judge
-from hvfilter.rules.requests import Asked, requirements
-from hvfilter.rules.traits import capabilities, unknown, wanted
+from hvfilter.rules.requests import GuestRequest, requirements
+from hvfilter.rules.traits import capabilities, desired, unknown
 from tests import functional
 from tests.fakes.compute import ComputeDrivers, ComputeHost
 from tests.fakes.native_threads import NativeThreads
@@ -199,7 +199,7 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         publisher = PlacementPublisher(self.agent_conf(host))
         return publisher.publish(
             PublishContext(
-                report, wanted(report, week, 2), Identity(), 0.0, 0.0
+                report, desired(report, week, 2), Identity(), 0.0, 0.0
             )
         )
 
@@ -213,7 +213,7 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         :param specs: the flavor's extra specs
         :param image: the image's properties
         """
-        found = requirements(asked(specs, image), Policy())
+        found = requirements(guest_request(specs, image), Policy())
         return {
             host: judge(found, self.advertised(host), Policy())
             for host in self.machines
@@ -437,17 +437,17 @@ class CloudTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         )
 
 
-def asked(
+def guest_request(
     specs: Mapping[str, str] | None = None,
     image: Mapping[str, str] | None = None,
-) -> Asked:
+) -> GuestRequest:
     """What the rules are given of a flavor and of an image's properties.
 
     Of an image's traits Nova keeps those that are required.
     """
     properties = image or {}
     prefix = 'trait:'
-    return Asked.of(
+    return GuestRequest.of(
         specs,
         {
             name.removeprefix(prefix): value

@@ -14,7 +14,7 @@ from hvfilter.model.week import Week
 from hvfilter.publish.base import Identity, Outcome, PublishContext
 from hvfilter.publish.placement import PlacementPublisher
 from hvfilter.publish.provider_config import ProviderConfigPublisher
-from hvfilter.rules.traits import wanted
+from hvfilter.rules.traits import desired
 from tests.functional import findings, landing
 
 NESTED = {'hvfilter:nested': 'required'}
@@ -31,7 +31,7 @@ def context(
     """The time to publish a report."""
     return PublishContext(
         report,
-        wanted(report, WEEK, 2),
+        desired(report, WEEK, 2),
         identity or Identity(),
         0.0,
         0.0,

@@ -16,7 +16,7 @@ from hvfilter.osc.compute import Aggregate, Hypervisor
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.report_page.content import About, document
 from hvfilter.placement.capacity import Free
-from hvfilter.rules import standing
+from hvfilter.rules import capability_state
 
 MADE_AT = 1_795_000_000.0
 """The same in every picture."""
@@ -171,7 +171,7 @@ def host(number: int, model: Model, name: str = '') -> Host:
     return Host(
         made,
         name,
-        standing.advertised(names, week, hypervisor.facts),
+        capability_state.advertised(names, week, hypervisor.facts),
         names,
         hypervisor,
         zone,
@@ -211,11 +211,11 @@ def kinds(count: int) -> dict[str, Any]:
     """As :func:`content`, with each host of a kind of its own."""
     usual = content(count)
     first = usual['kinds'][0]
-    keys = len(first['standings'])
+    keys = len(first['states'])
     usual['kinds'] = [
         {
             **first,
-            'standings': ''.join(
+            'states': ''.join(
                 '01'[number >> place & 1] for place in range(keys)
             ),
         }

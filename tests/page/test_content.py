@@ -40,7 +40,7 @@ _CELLS = """
 
 
 class ContentTest(base.PageTestCase):
-    def test_each_cell_is_the_standing_of_its_host(self) -> None:
+    def test_each_cell_is_the_state_of_its_host(self) -> None:
         self.show(fleet.content(HOSTS), 'fold=0&all=1')
         heads = self.page.texts('#head th.capability')
         self.assertEqual(list(BY_KEY), heads)
@@ -50,11 +50,11 @@ class ContentTest(base.PageTestCase):
         seen = set()
         for host, cells in zip(hosts, rows, strict=True):
             for key, (sign, words) in zip(heads, cells, strict=True):
-                standing = host.standing(key).value
+                state = host.state_of(key).value
                 # Of another processor: it lacks that, with a fainter sign.
                 plain = sign.replace('·', '✕').removesuffix('!')
-                self.assertEqual(SIGNS[standing], plain, (host.name, key))
-                self.assertTrue(words.startswith(WORDS[standing]), words)
+                self.assertEqual(SIGNS[state], plain, (host.name, key))
+                self.assertTrue(words.startswith(WORDS[state]), words)
                 self.assertEqual('!' in sign, 'contradiction' in words)
                 seen.add(sign)
         self.assertLessEqual({*SIGNS.values(), '·', '✓!', '✕!'}, seen)
@@ -93,7 +93,7 @@ class ContentTest(base.PageTestCase):
         hosts = [
             each.name
             for each in fleet.hosts(HOSTS)
-            if each.standing('sev').value == 'unknown'
+            if each.state_of('sev').value == 'unknown'
         ]
         self.page.click('#body button.row')
         self.assertEqual(

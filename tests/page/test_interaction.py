@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hvfilter.osc.fleet import Host
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 from tests.page import base, fleet
 
 HOSTS = 100
@@ -14,14 +14,17 @@ MANY = 260
 """More rows than are shown at first."""
 
 CHOSEN = (
-    ('has=nested', lambda host: _is(host, 'nested', Standing.HAS)),
-    ('lacks=sev', lambda host: _is(host, 'sev', Standing.LACKS)),
-    ('unknown=sev_es', lambda host: _is(host, 'sev_es', Standing.UNKNOWN)),
+    ('has=nested', lambda host: _is(host, 'nested', CapabilityState.HAS)),
+    ('lacks=sev', lambda host: _is(host, 'sev', CapabilityState.LACKS)),
+    (
+        'unknown=sev_es',
+        lambda host: _is(host, 'sev_es', CapabilityState.UNKNOWN),
+    ),
     (
         'has=nested&lacks=mbec',
         lambda host: (
-            _is(host, 'nested', Standing.HAS)
-            and _is(host, 'mbec', Standing.LACKS)
+            _is(host, 'nested', CapabilityState.HAS)
+            and _is(host, 'mbec', CapabilityState.LACKS)
         ),
     ),
     ('zone=az-west', lambda host: host.zone == 'az-west'),
@@ -43,8 +46,8 @@ CHOSEN = (
 )
 
 
-def _is(host: Host, key: str, state: Standing) -> bool:
-    return host.standing(key) is state
+def _is(host: Host, key: str, state: CapabilityState) -> bool:
+    return host.state_of(key) is state
 
 
 def _read(host: Host, *words: str) -> bool:
@@ -67,7 +70,7 @@ class SelectionTest(base.PageTestCase):
     def test_controls_select_hosts_and_change_the_address(self) -> None:
         self.show(fleet.content(HOSTS))
         self.page.click('#fold')
-        self.page.choose('#standing', 'has')
+        self.page.choose('#state', 'has')
         self.page.choose('#capability', 'nested')
         self.page.choose('#zone', 'az-west')
         self.page.choose('#aggregate', fleet.aggregate('general').uuid)
@@ -75,7 +78,7 @@ class SelectionTest(base.PageTestCase):
         self.page.write('r01')
         expected = self.expected(
             lambda host: (
-                _is(host, 'nested', Standing.HAS)
+                _is(host, 'nested', CapabilityState.HAS)
                 and host.zone == 'az-west'
                 and any(each.name == 'general' for each in host.aggregates)
                 and 'r01' in host.name
@@ -98,7 +101,7 @@ class SelectionTest(base.PageTestCase):
         self.assertEqual(stale, sorted(self.names()))
         self.page.click('#tile-stale')
         self.page.click('#chart [data-key="tdx"]')
-        tdx = self.expected(lambda host: _is(host, 'tdx', Standing.HAS))
+        tdx = self.expected(lambda host: _is(host, 'tdx', CapabilityState.HAS))
         self.assertEqual(tdx, sorted(self.names()))
         self.assertEqual(['has tdx ✕'], self.page.texts('#wants button'))
 
@@ -148,7 +151,11 @@ class TableTest(base.PageTestCase):
         self.page.click('#head [data-key="sev"] button')
         self.assertIsNone(self.sorted('name'))
         self.assertEqual('ascending', self.sorted('sev'))
-        have = [each.name for each in hosts if _is(each, 'sev', Standing.HAS)]
+        have = [
+            each.name
+            for each in hosts
+            if _is(each, 'sev', CapabilityState.HAS)
+        ]
         self.assertEqual(have, self.names()[: len(have)])
         self.page.click('#head [data-key="vcpus"] button')
         self.assertEqual('descending', self.sorted('vcpus'))

@@ -27,7 +27,7 @@ from hvfilter.publish import (
     metrics,
     textfile,
 )
-from hvfilter.rules import override, standing, traits
+from hvfilter.rules import capability_state, override, traits
 from tests.prometheus import tool
 
 RECORDED = (
@@ -60,7 +60,7 @@ def _text(
 ) -> bytes:
     context = base.PublishContext(
         found,
-        traits.wanted(found, Week.at(now_s), _MAX_AGE_WEEKS),
+        traits.desired(found, Week.at(now_s), _MAX_AGE_WEEKS),
         base.Identity(),
         probed_s=now_s,
         now_s=now_s,
@@ -102,7 +102,9 @@ def pages() -> Mapping[str, bytes]:
 def _fleet(reports: Mapping[str, HostReport], now_s: float) -> Iterator[bytes]:
     week = Week.at(now_s)
     names = {
-        name: traits.wanted(each, week, _MAX_AGE_WEEKS).applied_to(frozenset())
+        name: traits.desired(each, week, _MAX_AGE_WEEKS).applied_to(
+            frozenset()
+        )
         for name, each in reports.items()
     }
     names['silent'] = frozenset()
@@ -110,7 +112,7 @@ def _fleet(reports: Mapping[str, HostReport], now_s: float) -> Iterator[bytes]:
         fleet.Host(
             name,
             name,
-            standing.advertised(names[name]),
+            capability_state.advertised(names[name]),
             catalogue.own(names[name]),
             zone='east' if name.startswith('intel') else 'west',
             aggregates=(Aggregate('lab', 'lab', '', frozenset()),),

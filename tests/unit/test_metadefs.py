@@ -62,8 +62,10 @@ class MetadefsTest(testtools.TestCase):
         made = generator()
         for name, value in offered(made.FOLDER / made.IMAGES):
             trait = name.removeprefix('trait:')
-            asked = requests.Asked.of({}, image_traits={trait: value})
-            found = requests.requirements(asked, Policy())
+            guest_request = requests.GuestRequest.of(
+                {}, image_traits={trait: value}
+            )
+            found = requests.requirements(guest_request, Policy())
             self.assertEqual((), found.invalid)
             self.assertIn(
                 (catalogue.BY_TRAIT[trait].key, Demand.REQUIRED),

@@ -15,7 +15,7 @@ from hvfilter.model.verdict import Verdict
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.policies import Policies
 from hvfilter.osc.verdicts import Judge
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 _Kind = tuple[Any, ...]
 
@@ -78,12 +78,12 @@ def service(host: Host) -> str:
     return '' if host.hypervisor is None else host.hypervisor.host
 
 
-class Request:
+class RequestVerdicts:
     """What servers of one kind ask, and the verdicts on all kinds of hosts."""
 
-    def __init__(self, asked: Asked, hosts: Hosts) -> None:
-        self.asked = asked
-        self._judge = Judge(asked, hosts.policies)
+    def __init__(self, guest_request: GuestRequest, hosts: Hosts) -> None:
+        self.guest_request = guest_request
+        self._judge = Judge(guest_request, hosts.policies)
         self._hosts = hosts
         self._verdicts: dict[str, Verdict] = {}
         self._accepting: list[Host] | None = None

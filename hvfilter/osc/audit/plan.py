@@ -119,9 +119,9 @@ class Planner:
         status = each.server.status
         if status != _STOPPED and status not in _RUNNING:
             return Move(each, None, note=f'a server in {status} cannot move')
-        wanted = resources(each)
+        request = resources(each)
         for kinds in _kinds(each):
-            target = self._target(each, kinds, wanted)
+            target = self._target(each, kinds, request)
             if target is not None:
                 live, note = _way(each, target)
                 return Move(each, target, live, note)
@@ -131,31 +131,31 @@ class Planner:
         self,
         each: Misplaced,
         kinds: Sequence[Host],
-        wanted: flavor_resources.Request,
+        request: flavor_resources.ResourceRequest,
     ) -> Host | None:
         zone = each.server.pinned
         if zone is None:
             # Nova does not say if the server may leave its zone.
             zone = each.server.zone
         for kind in kinds:
-            queue = self._queue(kind, zone, wanted)
+            queue = self._queue(kind, zone, request)
             while queue:
-                if self._room.take(queue[-1].uuid, wanted):
+                if self._room.take(queue[-1].uuid, request):
                     return queue[-1]
                 # What is left only becomes less.
                 queue.pop()
         return None
 
     def _queue(
-        self, kind: Host, zone: str, wanted: flavor_resources.Request
+        self, kind: Host, zone: str, request: flavor_resources.ResourceRequest
     ) -> list[Host]:
         """Hosts that may still have room, the emptiest last."""
         key = (
             kind.uuid,
             zone,
-            wanted.required,
-            wanted.forbidden,
-            tuple(sorted(wanted.resources.items())),
+            request.required,
+            request.forbidden,
+            tuple(sorted(request.resources.items())),
         )
         if key not in self._queues:
             self._queues[key] = sorted(
@@ -164,14 +164,14 @@ class Planner:
                     for host in self._hosts.members(kind)
                     if _usable(host)
                     and (not zone or host.zone == zone)
-                    and self._room.suits(host.uuid, wanted)
+                    and self._room.suits(host.uuid, request)
                 ),
                 key=lambda host: (self._room.memory(host.uuid), host.name),
             )
         return self._queues[key]
 
 
-def resources(each: Misplaced) -> flavor_resources.Request:
+def resources(each: Misplaced) -> flavor_resources.ResourceRequest:
     """What Nova will ask Placement for on behalf of a server."""
     flavor = each.flavor
     # A root disk on a volume takes nothing of the host.

@@ -10,7 +10,7 @@ from hvfilter.model.week import Week
 from hvfilter.osc.audit.finding import Kind, Problem, Row, row
 from hvfilter.osc.fleet import Fleet, Host
 from hvfilter.placement import client, ownership
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 _PUBLISH = (
     'Run "hvfilter publish" on it and see why hvfilter-publish.timer did not.'
@@ -31,7 +31,7 @@ def reports(hosts: Iterable[Host]) -> Iterator[Row]:
                 uuid=host.uuid,
                 host=host.name,
             )
-        elif host.report == Standing.STALE.value:
+        elif host.report == CapabilityState.STALE.value:
             yield row(
                 Kind.PROVIDER,
                 Problem.STALE,
@@ -42,7 +42,7 @@ def reports(hosts: Iterable[Host]) -> Iterator[Row]:
                 uuid=host.uuid,
                 host=host.name,
             )
-        elif host.report == Standing.UNREPORTED.value:
+        elif host.report == CapabilityState.UNREPORTED.value:
             yield row(
                 Kind.PROVIDER,
                 Problem.UNREPORTED,

@@ -11,7 +11,7 @@ from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
 from hvfilter.model.requirement import Demand
 from hvfilter.osc.audit.finding import Kind, Problem, Row, row
-from hvfilter.osc.audit.hosts import Hosts, Request
+from hvfilter.osc.audit.hosts import Hosts, RequestVerdicts
 from hvfilter.osc.compute import Aggregate, Flavor
 from hvfilter.osc.images import Image
 from hvfilter.rules import (
@@ -21,7 +21,7 @@ from hvfilter.rules import (
     requests,
     spelling,
 )
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 _TRAIT = re.compile(rf'trait:({catalogue.TRAIT_PREFIX}[A-Z0-9_]+)')
 _NO_POLICY = Policy(required=())
@@ -54,26 +54,30 @@ def flavors(
     :param hosts: none where they could not be read
     :param names: None, likewise
     """
-    made: dict[Asked, Request] = {}
+    made: dict[GuestRequest, RequestVerdicts] = {}
     for flavor in listed:
         if not flavor.specs_shown:
             continue
-        asked = Asked.of(dict(flavor.specs))
-        found = _contradiction(flavor, asked)
+        guest_request = GuestRequest.of(dict(flavor.specs))
+        found = _contradiction(flavor, guest_request)
         if found is None and names is not None:
             found = _unknown(flavor, names)
         if found is None and len(hosts):
-            if _is_for_emulation(asked):
+            if _is_for_emulation(guest_request):
                 # With other images the policy for KVM guests contradicts it.
-                asked = dataclasses.replace(asked, img_hv_type='qemu')
-            request = made.setdefault(asked, Request(asked, hosts))
+                guest_request = dataclasses.replace(
+                    guest_request, img_hv_type='qemu'
+                )
+            request = made.setdefault(
+                guest_request, RequestVerdicts(guest_request, hosts)
+            )
             found = _impossible(flavor, request, len(hosts))
         if found is not None:
             yield found
 
 
-def _contradiction(flavor: Flavor, asked: Asked) -> Row | None:
-    requirements = requests.requirements(asked, _NO_POLICY)
+def _contradiction(flavor: Flavor, guest_request: GuestRequest) -> Row | None:
+    requirements = requests.requirements(guest_request, _NO_POLICY)
     clauses = contradiction.contradictions(requirements)
     if not clauses:
         return None
@@ -107,15 +111,17 @@ _NAME_REMEDY = (
 )
 
 
-def _is_for_emulation(asked: Asked) -> bool:
-    requirements = requests.requirements(asked, _NO_POLICY)
+def _is_for_emulation(guest_request: GuestRequest) -> bool:
+    requirements = requests.requirements(guest_request, _NO_POLICY)
     return any(
         item.capability == 'tcg'
         for item in requirements.wanting(Demand.REQUIRED)
     )
 
 
-def _impossible(flavor: Flavor, request: Request, total: int) -> Row | None:
+def _impossible(
+    flavor: Flavor, request: RequestVerdicts, total: int
+) -> Row | None:
     if request.accepting:
         return None
     return row(

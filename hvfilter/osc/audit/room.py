@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from hvfilter.osc import cloud
 from hvfilter.placement import capacity
-from hvfilter.rules.flavor_resources import Request
+from hvfilter.rules.flavor_resources import ResourceRequest
 
 _DISK = 'DISK_GB'
 
@@ -35,20 +35,20 @@ class Room:
         """
         return cls(capacity.with_any(where.transport, classes))
 
-    def suits(self, uuid: str, wanted: Request) -> bool:
+    def suits(self, uuid: str, request: ResourceRequest) -> bool:
         """Whether a host has the traits, and not those forbidden."""
         traits = self._traits.get(uuid)
         return (
             traits is not None
-            and wanted.required <= traits
-            and not wanted.forbidden & traits
+            and request.required <= traits
+            and not request.forbidden & traits
         )
 
-    def take(self, uuid: str, wanted: Request) -> bool:
+    def take(self, uuid: str, request: ResourceRequest) -> bool:
         """Take what a server needs, if all of it is left on a host."""
         left = self._left[uuid]
         places = {}
-        for name, amount in wanted.resources.items():
+        for name, amount in request.resources.items():
             amounts = left.get(name)
             if amounts is None and name == _DISK:
                 # Storage that hosts share belongs to no host's provider.
@@ -61,7 +61,7 @@ class Room:
                 return False
             places[name] = place
         for name, place in places.items():
-            left[name][place] -= wanted.resources[name]
+            left[name][place] -= request.resources[name]
         return True
 
     def memory(self, uuid: str) -> int:

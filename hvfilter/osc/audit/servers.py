@@ -10,7 +10,7 @@ from typing import Any
 
 from hvfilter.model.verdict import Cause, Verdict
 from hvfilter.osc.audit.finding import Kind, Problem, Row, row
-from hvfilter.osc.audit.hosts import Hosts, Request
+from hvfilter.osc.audit.hosts import Hosts, RequestVerdicts
 from hvfilter.osc.compute import Flavor
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.servers import Server
@@ -35,7 +35,7 @@ class Misplaced:
     server: Server
     flavor: Flavor
     source: Host
-    request: Request
+    request: RequestVerdicts
 
 
 class ServerAudit:
@@ -57,7 +57,9 @@ class ServerAudit:
         """
         self._hosts = hosts
         self._images = properties
-        self._requests: dict[tuple[Any, ...], tuple[Flavor, Request]] = {}
+        self._requests: dict[
+            tuple[Any, ...], tuple[Flavor, RequestVerdicts]
+        ] = {}
         self._remarks: collections.Counter[str] = collections.Counter()
         self.skipped = 0
         self.misplaced: list[Misplaced] = []
@@ -119,7 +121,7 @@ class ServerAudit:
     def _homeless(
         self,
         server: Server,
-        request: Request,
+        request: RequestVerdicts,
         host: Host | None = None,
         verdict: Verdict | None = None,
     ) -> Row:
@@ -140,7 +142,7 @@ class ServerAudit:
 
     def _request(
         self, server: Server, flavor: Flavor
-    ) -> tuple[Flavor, Request]:
+    ) -> tuple[Flavor, RequestVerdicts]:
         """What it asks, and its flavor; one of each for all servers alike."""
         properties = self._properties(server)
         key = (
@@ -154,10 +156,10 @@ class ServerAudit:
         )
         found = self._requests.get(key)
         if found is None:
-            asked = image.asked(flavor.specs, properties)
+            guest_request = image.guest_request(flavor.specs, properties)
             found = self._requests[key] = (
                 flavor,
-                Request(asked, self._hosts),
+                RequestVerdicts(guest_request, self._hosts),
             )
         return found
 

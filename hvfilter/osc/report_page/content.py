@@ -23,16 +23,16 @@ from hvfilter.osc.capability_counts import available
 from hvfilter.osc.compute import Aggregate
 from hvfilter.osc.fleet import Host
 from hvfilter.placement.capacity import Free
-from hvfilter.rules import beside, infer
-from hvfilter.rules.standing import Standing
+from hvfilter.rules import infer, nova_evidence
+from hvfilter.rules.capability_state import CapabilityState
 
-_STANDINGS = tuple(Standing)
+_STATES = tuple(CapabilityState)
 
 _CAUSES = {
-    Standing.LACKS: Cause.LACKS,
-    Standing.UNKNOWN: Cause.UNKNOWN,
-    Standing.STALE: Cause.STALE,
-    Standing.UNREPORTED: Cause.UNREPORTED,
+    CapabilityState.LACKS: Cause.LACKS,
+    CapabilityState.UNKNOWN: Cause.UNKNOWN,
+    CapabilityState.STALE: Cause.STALE,
+    CapabilityState.UNREPORTED: Cause.UNREPORTED,
 }
 
 
@@ -61,7 +61,7 @@ class Kind:
     :ivar report: as :attr:`hvfilter.osc.fleet.Host.report`
     :ivar stale_weeks: of the stale reports, '' where the report is not stale
     :ivar processor: maker and architecture, '' when not known
-    :ivar standings: in the order of the catalogue
+    :ivar states: in the order of the catalogue
     :ivar ruled_out: capabilities that such a processor cannot have
     :ivar seen: what Nova shows of a capability, by key
     :ivar contradictions: how that disagrees with the report, by key
@@ -70,19 +70,19 @@ class Kind:
     report: str
     stale_weeks: str
     processor: str
-    standings: tuple[Standing, ...]
+    states: tuple[CapabilityState, ...]
     ruled_out: frozenset[str] = frozenset()
     seen: tuple[tuple[str, str], ...] = ()
     contradictions: tuple[tuple[str, str], ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """For the page; a standing is its number in ``standings``."""
+        """For the page; a state is its number in ``states``."""
         return {
             'report': self.report,
             'stale_weeks': self.stale_weeks,
             'processor': self.processor,
-            'standings': ''.join(
-                str(_STANDINGS.index(each)) for each in self.standings
+            'states': ''.join(
+                str(_STATES.index(each)) for each in self.states
             ),
             'ruled_out': sorted(self.ruled_out),
             'seen': dict(self.seen),
@@ -167,7 +167,7 @@ def _about(about: About) -> dict[str, Any]:
         'max_age_weeks': about.max_age_weeks,
         'selection': plain(about.selection),
         'notes': [plain(each) for each in about.notes],
-        'standings': [each.value for each in Standing],
+        'states': [each.value for each in CapabilityState],
         'advice': {
             state.value: explanation.CHANGES[cause]
             for state, cause in _CAUSES.items()
@@ -188,12 +188,12 @@ def kind(host: Host, more_traits: frozenset[str] = frozenset()) -> Kind:
     facts = host.facts or infer.HostFacts()
     flags = host.hypervisor.flags if host.hypervisor else frozenset[str]()
     names = host.names | more_traits
-    standings = {key: host.standing(key) for key in catalogue.BY_KEY}
+    states = {key: host.state_of(key) for key in catalogue.BY_KEY}
     seen: dict[str, str] = {}
     contradictions: dict[str, str] = {}
-    for key, state in standings.items():
-        shown = beside.observations(key, facts, flags, names)
-        why = beside.contradiction(key, host.known, state, shown)
+    for key, state in states.items():
+        shown = nova_evidence.observations(key, facts, flags, names)
+        why = nova_evidence.contradiction(key, host.known, state, shown)
         if shown:
             seen[key] = ', '.join(shown)
         if why:
@@ -202,7 +202,7 @@ def kind(host: Host, more_traits: frozenset[str] = frozenset()) -> Kind:
         host.report,
         host.known.expired,
         _processor(host, facts),
-        tuple(standings.values()),
+        tuple(states.values()),
         infer.absent(facts) if facts.kvm_host else frozenset(),
         tuple(seen.items()),
         tuple(contradictions.items()),

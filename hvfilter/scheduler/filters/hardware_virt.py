@@ -31,7 +31,7 @@ from hvfilter.scheduler.host_classes import uuid_of
 
 LOG = logging.getLogger(__name__)
 
-_MOST_ASKED = 100
+_MOST_READ = 100
 
 
 # Nova has no types to check against.
@@ -252,5 +252,5 @@ def _by_aggregates(changed: str, rejected: Iterable[list[Any]]) -> str:
     """
     if not changed:
         return ''
-    some = (host for hosts in rejected for host in hosts[:_MOST_ASKED])
+    some = (host for hosts in rejected for host in hosts[:_MOST_READ])
     return f'; by {changed} ({policies.aggregates_of(some)})'

@@ -116,7 +116,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
 
     def _terms(self, hosts: list[Any], spec: Any) -> list[_Terms]:
         """What counts for each host, as its aggregates change it."""
-        asked = request.from_spec(spec)
+        guest_request = request.from_spec(spec)
         now = settings.current()
         # Nova gives hosts of an aggregate one and the same object.
         known: dict[tuple[int, ...], _Terms] = {}
@@ -126,16 +126,18 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             which = tuple(map(id, aggregates))
             terms = known.get(which)
             if terms is None:
-                terms = known[which] = _terms(asked, aggregates, now)
+                terms = known[which] = _terms(guest_request, aggregates, now)
             found.append(terms)
         return found
 
 
 def _terms(
-    asked: requests.Asked, aggregates: Iterable[Any], now: settings.Settings
+    guest_request: requests.GuestRequest,
+    aggregates: Iterable[Any],
+    now: settings.Settings,
 ) -> _Terms:
     policy = policies.for_host(aggregates, now.policy, policies.complain)
-    needed = requests.requirements(asked, policy)
+    needed = requests.requirements(guest_request, policy)
     preferred, scarce = (
         policies.multiplier(aggregates, name, configured, policies.complain)
         for name, configured in (

@@ -184,7 +184,7 @@ class OpenStackTestCase(base.CloudTestCase):
         self.publish(host, report, week(weeks_ago))
 
 
-class StandingsTestCase(OpenStackTestCase):
+class CapabilityStatesTestCase(OpenStackTestCase):
     """Six hosts: ``intel`` and ``amd`` have nested, ``flat`` lacks it and
     ``doubt`` could not find out; the report of ``old`` is stale, and
     ``silent`` never reported."""

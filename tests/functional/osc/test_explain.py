@@ -8,7 +8,7 @@ from typing import Any
 from tests.functional.osc import base
 
 
-class ExplainTest(base.StandingsTestCase):
+class ExplainTest(base.CapabilityStatesTestCase):
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         ran = self.capability('explain', *arguments, '-f', 'json')
         self.err = ran.err

@@ -5,12 +5,12 @@ from hvfilter.model.catalogue import BY_KEY
 from tests.functional.osc import base
 
 
-class ListTest(base.StandingsTestCase):
+class ListTest(base.CapabilityStatesTestCase):
     def names(self, *arguments: str, user: str = 'admin') -> list[str]:
         ran = self.capability('list', *arguments, '-f', 'json', user=user)
         return [each['Host'] for each in ran.json]
 
-    def test_list_has_each_standing_when_asked(self) -> None:
+    def test_list_has_each_state_when_asked(self) -> None:
         for expected, arguments in (
             (['amd', 'intel'], ['--has', 'nested']),
             (['flat'], ['--lacks', 'nested']),

@@ -15,7 +15,7 @@ RATIO = 4
 """Nova's initial_cpu_allocation_ratio."""
 
 
-class MetricsTest(base.StandingsTestCase):
+class MetricsTest(base.CapabilityStatesTestCase):
     def samples(
         self, *arguments: str, user: str = 'admin'
     ) -> dict[tuple[str, ...], float]:

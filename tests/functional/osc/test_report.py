@@ -28,14 +28,14 @@ def as_listed(data: Any) -> list[dict[str, Any]]:
     for values in zip(*data['hosts'].values(), strict=True):
         host = dict(zip(data['hosts'], values, strict=True))
         kind = data['kinds'][host['kind']]
-        standings = [data['standings'][int(x)] for x in kind['standings']]
-        by_standing = {
+        states = [data['states'][int(x)] for x in kind['states']]
+        by_state = {
             state: sorted(
                 key
-                for key, standing in zip(keys, standings, strict=True)
-                if standing == state
+                for key, state in zip(keys, states, strict=True)
+                if state == state
             )
-            for state in data['standings']
+            for state in data['states']
         }
         groups = host['aggregates']
         rows.append(
@@ -43,8 +43,8 @@ def as_listed(data: Any) -> list[dict[str, Any]]:
                 'Host': host['name'],
                 'ID': host['uuid'],
                 'Report': kind['report'],
-                'Capabilities': by_standing['has'],
-                'Unknown Capabilities': by_standing['unknown'],
+                'Capabilities': by_state['has'],
+                'Unknown Capabilities': by_state['unknown'],
                 'State': host['state'] or 'n/a',
                 'Status': host['status'] or 'n/a',
                 'Availability Zone': data['zones'][host['zone']] or 'n/a',
@@ -56,7 +56,7 @@ def as_listed(data: Any) -> list[dict[str, Any]]:
     return rows
 
 
-class ReportTest(base.StandingsTestCase):
+class ReportTest(base.CapabilityStatesTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.file = self.folder / 'fleet.html'
@@ -101,11 +101,11 @@ class ReportTest(base.StandingsTestCase):
         hosts, kinds = data['hosts'], data['kinds']
         for place, capability in enumerate(data['capabilities']):
             states = [
-                data['standings'][int(kinds[kind]['standings'][place])]
+                data['states'][int(kinds[kind]['states'][place])]
                 for kind in hosts['kind']
             ]
             row = summary[capability['key']]
-            for state in data['standings']:
+            for state in data['states']:
                 self.assertEqual(row[state.capitalize()], states.count(state))
             for column, total in (
                 ('vcpus', row['Free vCPUs']),

@@ -19,7 +19,7 @@ class ShowTest(base.OpenStackTestCase):
         ran = self.capability('show', *arguments, '-f', 'json', user=user)
         return {each['Capability']: each for each in ran.json}
 
-    def test_every_standing_is_shown_beside_what_nova_says(self) -> None:
+    def test_every_state_is_shown_beside_what_nova_says(self) -> None:
         present = findings.INTEL - NESTED - {'vtx'}
         self.has('intel', present, frozenset({'vpid'}))
         rows = self.rows('intel')

@@ -8,7 +8,7 @@ from tests.functional import findings
 from tests.functional.osc import base
 
 
-class SummaryTest(base.StandingsTestCase):
+class SummaryTest(base.CapabilityStatesTestCase):
     def row(self, *arguments: str, **which: str) -> dict[str, Any]:
         ran = self.capability('summary', *arguments, '-f', 'json')
         found = [

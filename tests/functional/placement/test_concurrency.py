@@ -7,7 +7,7 @@ import time
 
 from hvfilter.model import catalogue
 from hvfilter.placement import errors, reconcile
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 from tests.functional.placement import base
 
 PUBLISHERS = 50
@@ -68,9 +68,9 @@ class ConcurrencyTest(base.PlacementTestCase):
         for _ in range(TURNS):
             present = frozenset(chance.sample(self.own, 9))
             absent = frozenset(self.own[:20]) - present
-            wanted = Wanted(present, absent)
+            desired = DesiredTraits(present, absent)
             try:
-                changes.append(reconciler.reconcile(target, wanted))
+                changes.append(reconciler.reconcile(target, desired))
             except errors.PlacementError as error:
                 failures.append(error)
 
@@ -90,7 +90,9 @@ class ConcurrencyTest(base.PlacementTestCase):
         for thread in threads:
             thread.join()
         took_s = time.monotonic() - began
-        last = Wanted(frozenset(self.own[::2]), frozenset(self.own[1::2]))
+        last = DesiredTraits(
+            frozenset(self.own[::2]), frozenset(self.own[1::2])
+        )
         reconciler = reconcile.Reconciler(self.client())
         target = reconcile.ProviderRef(uuid=self.uuid)
         changes.append(reconciler.reconcile(target, last))

@@ -8,7 +8,7 @@ import fixtures
 
 from hvfilter.model import catalogue
 from hvfilter.placement import client, errors, reconcile
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 from tests.fakes import proxy
 from tests.functional.placement import base
 
@@ -18,7 +18,7 @@ SEV = 'CUSTOM_HVFILTER_SEV'
 MARKER = catalogue.REPORTED_TRAIT
 
 OLD = frozenset({EPT, SEV, MARKER})
-WANTED = Wanted(frozenset({KVM, MARKER}), frozenset({EPT}))
+DESIRED = DesiredTraits(frozenset({KVM, MARKER}), frozenset({EPT}))
 NEW = frozenset({KVM, SEV, MARKER})
 SHORT_S = 0.5
 LONG_S = 60
@@ -59,7 +59,7 @@ class FaultTestCase(base.PlacementTestCase):
             reconcile.RetryPolicy(**bounds),
         )
         return reconciler.reconcile(
-            reconcile.ProviderRef(uuid=self.uuid), WANTED
+            reconcile.ProviderRef(uuid=self.uuid), DESIRED
         )
 
     def check(self, *allowed):

@@ -12,7 +12,7 @@ from placement import deploy
 
 from hvfilter.model import catalogue
 from hvfilter.placement import client, errors, keystone, reconcile
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 from tests import functional
 from tests.fakes.native_threads import NativeThreads
 from tests.functional import base
@@ -83,13 +83,13 @@ class NovaComputeTest(libvirt_base.ServersTestBase):
         manager.reportclient.clear_provider_cache()
         manager.update_available_resource(context.get_admin_context())
 
-    def publish(self, wanted, changes, failures):
+    def publish(self, desired, changes, failures):
         reconciler = reconcile.Reconciler(
             self.client(), reconcile.RetryPolicy(conflicts=100)
         )
         target = reconcile.ProviderRef(uuid=self.uuid)
         try:
-            changes.append(reconciler.reconcile(target, wanted))
+            changes.append(reconciler.reconcile(target, desired))
         except errors.PlacementError as error:
             failures.append(error)
 
@@ -101,10 +101,10 @@ class NovaComputeTest(libvirt_base.ServersTestBase):
         changes, failures, threads = [], [], []
         for number in range(PUBLISHERS):
             present = frozenset(own[number % 7 :: 7])
-            wanted = Wanted(present, catalogue.OWN_TRAITS - present)
+            desired = DesiredTraits(present, catalogue.OWN_TRAITS - present)
             threads.append(
                 threading.Thread(
-                    target=self.publish, args=(wanted, changes, failures)
+                    target=self.publish, args=(desired, changes, failures)
                 )
             )
         for thread in threads:
@@ -117,7 +117,7 @@ class NovaComputeTest(libvirt_base.ServersTestBase):
         for thread in threads:
             thread.join()
         # The last word of each.
-        last = Wanted(frozenset(own[::2]), frozenset(own[1::2]))
+        last = DesiredTraits(frozenset(own[::2]), frozenset(own[1::2]))
         self.publish(last, changes, failures)
         self.update()
         after = self.client().traits_of(self.uuid).traits

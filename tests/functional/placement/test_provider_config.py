@@ -42,8 +42,8 @@ class LoaderTest(testtools.TestCase):
     def test_load_when_all_is_there(self):
         keys = [each.key for each in CATALOGUE]
         self.publish(keys)
-        wanted = traits.wanted(reports.report(keys))
-        self.assertEqual(wanted.present, self.loaded())
+        desired = traits.desired(reports.report(keys))
+        self.assertEqual(desired.present, self.loaded())
 
     def test_load_when_something_was_left_behind(self):
         self.publish(['kvm', 'ept'])

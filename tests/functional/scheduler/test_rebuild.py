@@ -12,7 +12,9 @@ class RebuildTest(landing.LandingTestCase):
 
     def accepts(self, host: str, **properties: str) -> bool:
         """What the rules say of a rebuild on a host."""
-        found = image_requirements(base.asked(image=properties), Policy())
+        found = image_requirements(
+            base.guest_request(image=properties), Policy()
+        )
         return judge(found, self.advertised(host), Policy()).accepted
 
     def test_guest_stays_when_new_image_asks_nothing(self) -> None:

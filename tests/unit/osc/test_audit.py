@@ -20,7 +20,7 @@ from hvfilter.osc.servers import Server
 from hvfilter.placement.capacity import Free
 from hvfilter.placement.census import Census
 from hvfilter.placement.client import Provider
-from hvfilter.rules import standing
+from hvfilter.rules import capability_state
 
 NESTED = {'hvfilter:nested': 'required'}
 KVM = SchedulerPolicy()
@@ -36,7 +36,7 @@ def host(name, *keys, vendor='Intel', up=True, **more):
     return Host(
         f'uuid-{name}',
         name,
-        standing.advertised(names),
+        capability_state.advertised(names),
         names,
         Hypervisor(f'uuid-{name}', name, name, 'QEMU', up, True, info),
         'nova',

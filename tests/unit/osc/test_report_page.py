@@ -13,7 +13,7 @@ from hvfilter.osc.compute import Hypervisor
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.report_page import content, page
 from hvfilter.placement.capacity import Free
-from hvfilter.rules import standing
+from hvfilter.rules import capability_state
 
 ABOUT = content.About('Hosts', 1_795_000_000.0, '1.0.0', 2)
 
@@ -29,7 +29,7 @@ def host(name, *keys, week='', vendor='Intel', flags=('vmx',), **more):
     return Host(
         f'uuid-{name}',
         name,
-        standing.advertised(names, week, hypervisor.facts),
+        capability_state.advertised(names, week, hypervisor.facts),
         names,
         hypervisor,
         **more,
@@ -101,14 +101,12 @@ class ContentTest(testtools.TestCase):
         found = self.document(host('a', 'kvm', week='2026W40'))
         self.assertEqual('stale', found['kinds'][0]['report'])
         self.assertEqual('2026W40', found['kinds'][0]['stale_weeks'])
-        number = str(found['standings'].index('stale'))
-        self.assertEqual({number}, set(found['kinds'][0]['standings']))
+        number = str(found['states'].index('stale'))
+        self.assertEqual({number}, set(found['kinds'][0]['states']))
 
-    def test_advice_exists_for_each_standing_but_has(self):
+    def test_advice_exists_for_each_state_but_has(self):
         found = self.document()
-        self.assertEqual(
-            set(found['standings']) - {'has'}, set(found['advice'])
-        )
+        self.assertEqual(set(found['states']) - {'has'}, set(found['advice']))
 
     def test_nothing_is_free_on_a_host_that_may_not_be_used(self):
         free = {'uuid-a': Free({'VCPU': (4,), 'MEMORY_MB': (8,)}, frozenset())}

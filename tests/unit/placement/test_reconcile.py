@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hvfilter.model import catalogue
 from hvfilter.placement import client, errors, reconcile
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 from tests.fakes.transport import MemoryPlacement, answer, problem
 
 KVM = 'CUSTOM_HVFILTER_KVM'
@@ -19,7 +19,7 @@ MARKER = catalogue.REPORTED_TRAIT
 FOREIGN = frozenset({'OWNER_NOVA', 'HW_CPU_X86_VMX', 'CUSTOM_GOLD'})
 OWN = catalogue.OWN_TRAITS
 PREPARED = catalogue.STATE_TRAITS
-WANTED = Wanted(frozenset({KVM, MARKER}), frozenset({EPT}))
+DESIRED = DesiredTraits(frozenset({KVM, MARKER}), frozenset({EPT}))
 TARGET = reconcile.ProviderRef(uuid=MemoryPlacement.UUID)
 BY_NAME = reconcile.ProviderRef(names=('other', MemoryPlacement.NAME))
 
@@ -32,7 +32,9 @@ foreign_names = st.sets(
 @st.composite
 def wanteds(draw):
     present = draw(own_names)
-    return Wanted(frozenset(present), frozenset(draw(own_names) - present))
+    return DesiredTraits(
+        frozenset(present), frozenset(draw(own_names) - present)
+    )
 
 
 class Time:
@@ -52,29 +54,29 @@ class Time:
 
 class PlanTest(testtools.TestCase):
     @given(own_names, foreign_names, wanteds())
-    def test_plan_when_anything_is_wanted(self, own, foreign, wanted):
+    def test_plan_when_anything_is_wanted(self, own, foreign, desired):
         current = frozenset(own | foreign)
-        plan = reconcile.plan(current, wanted)
+        plan = reconcile.plan(current, desired)
         self.assertEqual(current - OWN, plan.result - OWN)
-        self.assertTrue(wanted.present <= plan.result)
-        self.assertFalse(wanted.absent & plan.result)
-        undecided = OWN - wanted.present - wanted.absent
+        self.assertTrue(desired.present <= plan.result)
+        self.assertFalse(desired.absent & plan.result)
+        undecided = OWN - desired.present - desired.absent
         self.assertEqual(current & undecided, plan.result & undecided)
         self.assertEqual(plan.result, current - plan.removed | plan.added)
         self.assertEqual(plan.kept, plan.result & current & OWN)
-        self.assertTrue(reconcile.plan(plan.result, wanted).idle)
+        self.assertTrue(reconcile.plan(plan.result, desired).idle)
 
     def test_plan_when_name_is_not_ours(self):
-        for wanted in (
-            Wanted(frozenset({'CUSTOM_GOLD'}), frozenset()),
-            Wanted(frozenset(), frozenset({'OWNER_NOVA'})),
+        for desired in (
+            DesiredTraits(frozenset({'CUSTOM_GOLD'}), frozenset()),
+            DesiredTraits(frozenset(), frozenset({'OWNER_NOVA'})),
         ):
-            self.assertRaises(ValueError, reconcile.plan, frozenset(), wanted)
+            self.assertRaises(ValueError, reconcile.plan, frozenset(), desired)
 
     def test_plan_when_wanted_and_unwanted(self):
         both = frozenset({KVM})
         self.assertRaises(
-            ValueError, reconcile.plan, frozenset(), Wanted(both, both)
+            ValueError, reconcile.plan, frozenset(), DesiredTraits(both, both)
         )
 
 
@@ -93,8 +95,10 @@ class ReconcilerTest(testtools.TestCase):
             random_number=lambda: 1.0,
         )
 
-    def reconcile(self, placement, target=TARGET, wanted=WANTED, **patience):
-        return self.reconciler(placement, **patience).reconcile(target, wanted)
+    def reconcile(self, placement, target=TARGET, desired=DESIRED, **patience):
+        return self.reconciler(placement, **patience).reconcile(
+            target, desired
+        )
 
     def test_reconcile_when_nothing_changed(self):
         placement = MemoryPlacement(FOREIGN | {KVM, MARKER, SEV})
@@ -301,7 +305,7 @@ class ReconcilerTest(testtools.TestCase):
 
     def test_preview_when_something_would_change(self):
         placement = MemoryPlacement(FOREIGN | {EPT, SEV}, known=OWN)
-        change = self.reconciler(placement).preview(BY_NAME, WANTED)
+        change = self.reconciler(placement).preview(BY_NAME, DESIRED)
         self.assertEqual(frozenset({KVM, MARKER}), change.added)
         self.assertEqual(frozenset({EPT}), change.removed)
         self.assertEqual(frozenset({SEV}), change.kept)
@@ -320,7 +324,7 @@ class ReconcilerTest(testtools.TestCase):
                 random_number=lambda number=chance: number,
             )
             self.assertRaises(
-                errors.Unavailable, reconciler.reconcile, TARGET, WANTED
+                errors.Unavailable, reconciler.reconcile, TARGET, DESIRED
             )
             pauses.append(self.time.slept[0])
         self.assertEqual(0.5, pauses[0])
@@ -336,7 +340,7 @@ class ReconcilerTest(testtools.TestCase):
         ),
     )
     def test_reconcile_when_anything_goes_wrong(
-        self, own, foreign, wanted, turns
+        self, own, foreign, desired, turns
     ):
         def turn(sent):
             what = turns.pop(0) if turns else 'serve'
@@ -358,9 +362,9 @@ class ReconcilerTest(testtools.TestCase):
             frozenset({'OWNER_NOVA'}) if races % 2 else frozenset()
         )
         placement = MemoryPlacement(before, known=OWN, before=turn)
-        change = self.reconcile(placement, wanted=wanted, deadline_s=9999)
+        change = self.reconcile(placement, desired=desired, deadline_s=9999)
         self.assertEqual(
-            wanted.applied_to(before) & OWN, placement.traits & OWN
+            desired.applied_to(before) & OWN, placement.traits & OWN
         )
         left = turns.count('race')
         if not left:
@@ -381,7 +385,7 @@ class WhoseTest(testtools.TestCase):
             client.PlacementClient(self.placement),
             reconcile.RetryPolicy(0),
         )
-        return reconciler.reconcile(target, WANTED, **more)
+        return reconciler.reconcile(target, DESIRED, **more)
 
     def refused(self, target, *providers):
         error = self.assertRaises(
@@ -420,7 +424,7 @@ class WhoseTest(testtools.TestCase):
         reconciler = reconcile.Reconciler(
             client.PlacementClient(self.placement)
         )
-        change = reconciler.preview(self.target('clone7'), WANTED)
+        change = reconciler.preview(self.target('clone7'), DESIRED)
         self.assertTrue(change.idle)
 
     def test_uuid_when_it_is_an_operators_word(self):

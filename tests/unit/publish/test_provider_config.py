@@ -15,7 +15,7 @@ from hvfilter.model.nested_registers import Registers
 from hvfilter.model.problem import Problem
 from hvfilter.publish import base, provider_config, small_yaml
 from hvfilter.publish.provider_config import Content
-from hvfilter.rules.traits import Wanted
+from hvfilter.rules.traits import DesiredTraits
 from tests.fakes import reports
 
 KVM = 'CUSTOM_HVFILTER_KVM'
@@ -39,11 +39,11 @@ class ContentTest(testtools.TestCase):
     def test_merge_when_anything_is_wanted(
         self, old, left_behind, present, absent, removed
     ):
-        wanted = Wanted(present | UNKNOWN_TRAITS, absent - present)
+        desired = DesiredTraits(present | UNKNOWN_TRAITS, absent - present)
         new = provider_config.merge(
-            Content(old, left_behind), wanted, removed=removed
+            Content(old, left_behind), desired, removed=removed
         )
-        self.assertEqual(wanted.applied_to(old) - UNKNOWN_TRAITS, new.traits)
+        self.assertEqual(desired.applied_to(old) - UNKNOWN_TRAITS, new.traits)
         gone = old | (left_behind if removed is None else removed)
         self.assertEqual(gone - new.traits, new.left_behind)
 

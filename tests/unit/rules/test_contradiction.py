@@ -11,11 +11,11 @@ from hvfilter.rules.contradiction import contradictions
 
 
 def found(**specs):
-    asked = requests.Asked.of(
+    guest_request = requests.GuestRequest.of(
         {name.replace('__', ':'): value for name, value in specs.items()}
     )
     policy = Policy(required=())
-    return contradictions(requests.requirements(asked, policy))
+    return contradictions(requests.requirements(guest_request, policy))
 
 
 class TestContradictions(testtools.TestCase):

@@ -23,8 +23,8 @@ SPECS = strategies.dictionaries(
 
 
 def demands(specs):
-    asked = requests.Asked.of(specs)
-    found = requests.requirements(asked, Policy(required=()))
+    guest_request = requests.GuestRequest.of(specs)
+    found = requests.requirements(guest_request, Policy(required=()))
     return {(item.capability, item.demand) for item in found.items}
 
 

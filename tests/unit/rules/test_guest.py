@@ -36,9 +36,11 @@ class GuestTest(testtools.TestCase):
         )
 
     def test_what_hvfilter_takes_from_it(self):
-        asked = GUEST.asked
-        self.assertEqual((('hvfilter:nested', 'required'),), asked.extra_specs)
-        self.assertEqual('kvm', asked.img_hv_type)
+        guest_request = GUEST.guest_request
+        self.assertEqual(
+            (('hvfilter:nested', 'required'),), guest_request.extra_specs
+        )
+        self.assertEqual('kvm', guest_request.img_hv_type)
 
     def test_each_wish_can_be_taken_away(self):
         found = dict(GUEST.with_one_wish_fewer())
@@ -62,9 +64,9 @@ class GuestTest(testtools.TestCase):
             self.assertEqual(gone, gone & {words})
         self.assertEqual('', found['availability zone east'].zone)
         self.assertEqual(
-            (), found['hvfilter:nested=required'].asked.extra_specs
+            (), found['hvfilter:nested=required'].guest_request.extra_specs
         )
-        self.assertIsNone(found['img_hv_type=kvm'].asked.img_hv_type)
+        self.assertIsNone(found['img_hv_type=kvm'].guest_request.img_hv_type)
 
     def test_no_zone_is_no_wish(self):
         guest = Guest(1, 1, 0, {}, {})

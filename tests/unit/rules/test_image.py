@@ -3,12 +3,14 @@
 import testtools
 
 from hvfilter.rules import image
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 
-class TestAsked(testtools.TestCase):
+class TestGuestRequest(testtools.TestCase):
     def test_nothing_when_nothing_matters(self):
-        self.assertEqual(Asked(), image.asked({}, {'os_distro': 'debian'}))
+        self.assertEqual(
+            GuestRequest(), image.guest_request({}, {'os_distro': 'debian'})
+        )
         self.assertFalse(image.matters('os_distro'))
 
     def test_properties_as_nova_reads_them(self):
@@ -22,7 +24,7 @@ class TestAsked(testtools.TestCase):
             'hw_mem_encryption_model': 'amd-sev-es',
         }
         self.assertEqual(
-            Asked.of(
+            GuestRequest.of(
                 {'hvfilter:sev': 'required'},
                 {'CUSTOM_HVFILTER_NESTED': 'required'},
                 'kvm',
@@ -31,13 +33,13 @@ class TestAsked(testtools.TestCase):
                 True,
                 'amd-sev-es',
             ),
-            image.asked({'hvfilter:sev': 'required'}, properties),
+            image.guest_request({'hvfilter:sev': 'required'}, properties),
         )
         for name in (*properties, 'hvfilter:nested'):
             self.assertTrue(image.matters(name), name)
 
     def test_names_of_today_win_over_those_of_the_past(self):
-        asked = image.asked(
+        guest_request = image.guest_request(
             {}, {'architecture': 's390x', 'hw_architecture': 'i586'}
         )
-        self.assertEqual('i686', asked.hw_architecture)
+        self.assertEqual('i686', guest_request.hw_architecture)

@@ -59,9 +59,9 @@ class ApplyTest(testtools.TestCase):
         self.assertIs(State.ABSENT, overruled['kvm'].found)
         self.assertEqual(found['kvm'].stages, overruled['kvm'].stages)
         self.assertEqual(ORIGIN, overruled['kvm'].override.origin)
-        wanted = traits.wanted(overruled)
-        self.assertIn('CUSTOM_HVFILTER_KVM', wanted.present)
-        self.assertIn('CUSTOM_HVFILTER_EPT', wanted.absent)
+        desired = traits.desired(overruled)
+        self.assertIn('CUSTOM_HVFILTER_KVM', desired.present)
+        self.assertIn('CUSTOM_HVFILTER_EPT', desired.absent)
 
     def test_apply_when_nothing_is_overruled(self):
         found = reports.report(['ept'])

@@ -11,9 +11,9 @@ def trait(*keys):
     return {catalogue.BY_KEY[key].trait for key in keys}
 
 
-def query(specs, *policies, complete=False, doubted=(), stale=False, **asked):
+def query(specs, *policies, complete=False, doubted=(), stale=False, **image):
     return placement_query.query(
-        requests.Asked.of(specs, **asked),
+        requests.GuestRequest.of(specs, **image),
         policies or (Policy(),),
         placement_query.Reports(complete, frozenset(doubted), stale),
     )
@@ -49,12 +49,12 @@ class QueryTest(testtools.TestCase):
 
     def test_words_of_nova_do_not_concern_hosts_without_kvm(self):
         policy = Policy(required=(), unreported=WhenUnknown.REJECT)
-        for asked in (
+        for image in (
             {'encrypted': True},
             {'image_traits': {'HW_CPU_X86_AMD_SEV': 'required'}},
         ):
-            self.assertEqual(frozenset(), query({}, policy, **asked).required)
-            found = query({}, policy, complete=True, **asked)
+            self.assertEqual(frozenset(), query({}, policy, **image).required)
+            found = query({}, policy, complete=True, **image)
             self.assertEqual(trait('sev'), found.required)
 
     def test_reserved_is_forbidden_when_guest_asks_for_none_of_it(self):
@@ -100,11 +100,10 @@ class QueryTest(testtools.TestCase):
         lenient = Policy(unreported=WhenUnknown.ACCEPT)
         for doubted, expected in ((), trait('nested')), (('nested',), set()):
             found = query(nested, lenient, complete=True, doubted=doubted)
-            asked = found.required & trait('nested')
-            self.assertEqual(expected, asked)
+            self.assertEqual(expected, found.required & trait('nested'))
 
     def test_stale_traits_are_forbidden_only_if_unreported_are_rejected(self):
-        asked = {'hvfilter:tdx': 'forbidden'}
+        specs = {'hvfilter:tdx': 'forbidden'}
         policies = {
             ignorance: Policy(
                 reserved=frozenset({'nested'}), unreported=ignorance
@@ -116,9 +115,9 @@ class QueryTest(testtools.TestCase):
             (WhenUnknown.INFER, set()),
             (WhenUnknown.REJECT, trait('tdx')),
         ):
-            found = query(asked, policies[ignorance], stale=True)
+            found = query(specs, policies[ignorance], stale=True)
             self.assertEqual(forbidden, found.forbidden, ignorance)
-        found = query(asked, *policies.values(), stale=True)
+        found = query(specs, *policies.values(), stale=True)
         self.assertEqual(frozenset(), found.forbidden)
 
     def test_only_what_each_policy_reserves_is_forbidden(self):

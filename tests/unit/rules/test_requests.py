@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hvfilter.model.policy import Policy
 from hvfilter.model.requirement import Demand, InvalidRequest, Origin
 from hvfilter.rules import requests
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 NOTHING = Policy(required=())
 KVM = Policy()
@@ -40,7 +40,7 @@ def said(found):
 
 class FlavorTest(testtools.TestCase):
     def requirements(self, policy=NOTHING, **specs):
-        return requests.requirements(Asked.of(specs), policy)
+        return requests.requirements(GuestRequest.of(specs), policy)
 
     def test_each_demand_is_taken_when_well_spelt(self):
         found = self.requirements(
@@ -105,7 +105,9 @@ class FlavorTest(testtools.TestCase):
         for value in ('required', 'forbidden'):
             found = self.requirements(**{'trait:CUSTOM_HVFILTER_NESTD': value})
             self.assertEqual((), found.invalid)
-        image = Asked.of(image_traits={'CUSTOM_HVFILTER_NESTD': 'required'})
+        image = GuestRequest.of(
+            image_traits={'CUSTOM_HVFILTER_NESTD': 'required'}
+        )
         self.assertEqual((), requests.requirements(image, KVM).invalid)
         self.assertEqual((), requests.image_requirements(image, KVM).invalid)
 
@@ -164,13 +166,13 @@ class FlavorTest(testtools.TestCase):
                 {'tdx'},
             ),
         ):
-            asked = Asked.of(specs, **image)
-            found = requests.requirements(asked, Policy(required=()))
+            guest_request = GuestRequest.of(specs, **image)
+            found = requests.requirements(guest_request, Policy(required=()))
             self.assertEqual(keys, found.capabilities, (specs, image))
             self.assertTrue(
                 all(not item.explicit for item in found.items), specs
             )
-            self.assertFalse(asked.explicit)
+            self.assertFalse(guest_request.explicit)
 
     def test_trait_is_a_misfit_when_it_is_malformed(self):
         found = self.requirements(
@@ -227,8 +229,8 @@ class FlavorTest(testtools.TestCase):
 
 
 class ImageTest(testtools.TestCase):
-    def requirements(self, policy=KVM, **asked):
-        return requests.requirements(Asked.of(**asked), policy)
+    def requirements(self, policy=KVM, **guest_request):
+        return requests.requirements(GuestRequest.of(**guest_request), policy)
 
     def test_policy_holds_when_image_says_nothing(self):
         found = self.requirements()
@@ -268,13 +270,17 @@ class ImageTest(testtools.TestCase):
             self.assertEqual({'kvm', 'tcg'}, found.capabilities)
             self.assertEqual({'kvm', 'tcg'}, found.doubtful)
         # Whether it is the wrong architecture hangs on it as well.
-        asked = Asked.of(img_hv_type='kvm', emulation_architecture='x86_64')
-        found = requests.requirements(asked, NOTHING)
+        guest_request = GuestRequest.of(
+            img_hv_type='kvm', emulation_architecture='x86_64'
+        )
+        found = requests.requirements(guest_request, NOTHING)
         self.assertEqual({'kvm', 'tcg'}, found.capabilities)
         self.assertEqual({'kvm', 'tcg'}, found.doubtful)
         self.assertFalse(self.requirements().emulable)
         # Nothing hangs on it where the policy asks for nothing.
-        found = requests.requirements(Asked.of(img_hv_type='qemu'), NOTHING)
+        found = requests.requirements(
+            GuestRequest.of(img_hv_type='qemu'), NOTHING
+        )
         self.assertEqual(frozenset(), found.capabilities)
 
     def test_flavor_is_judged_when_image_is_of_another_kind(self):
@@ -300,7 +306,9 @@ class ImageTest(testtools.TestCase):
         found = self.requirements(hw_architecture='aarch64')
         self.assertEqual('aarch64', found.architecture)
         found = requests.requirements(
-            Asked.of({'hvfilter:kvm': 'required'}, hw_architecture='aarch64'),
+            GuestRequest.of(
+                {'hvfilter:kvm': 'required'}, hw_architecture='aarch64'
+            ),
             NOTHING,
         )
         self.assertEqual('aarch64', found.architecture)
@@ -313,7 +321,7 @@ class ImageTest(testtools.TestCase):
             {'hvfilter:vtx': 'required'},
         ):
             found = requests.requirements(
-                Asked.of(specs, hw_architecture='aarch64'), NOTHING
+                GuestRequest.of(specs, hw_architecture='aarch64'), NOTHING
             )
             self.assertIsNone(found.architecture, specs)
 
@@ -325,7 +333,7 @@ class ImageTest(testtools.TestCase):
 
 
 class RebuildTest(testtools.TestCase):
-    ASKED = Asked.of(
+    ASKED = GuestRequest.of(
         {'hvfilter:nested': 'required', 'hvfilter:x': 'y'},
         {'CUSTOM_HVFILTER_SLAT': 'required'},
         'kvm',
@@ -341,7 +349,7 @@ class RebuildTest(testtools.TestCase):
                 [('kvm', 'required', 'policy')],
             ),
         ):
-            found = requests.image_requirements(Asked.of(specs), KVM)
+            found = requests.image_requirements(GuestRequest.of(specs), KVM)
             self.assertEqual(expected, said(found), specs)
 
     def test_what_kvm_guests_get_counts_when_image_allows_emulation(self):
@@ -360,8 +368,10 @@ class RebuildTest(testtools.TestCase):
                 ],
             ),
         ):
-            asked = Asked.of(specs, emulation_architecture=emulation)
-            found = requests.image_requirements(asked, KVM)
+            guest_request = GuestRequest.of(
+                specs, emulation_architecture=emulation
+            )
+            found = requests.image_requirements(guest_request, KVM)
             self.assertEqual(expected, said(found), emulation)
 
     def test_only_the_image_counts_when_rebuilt(self):
@@ -379,15 +389,19 @@ class AskedTest(testtools.TestCase):
     def test_explicit_when_flavor_or_image_speak_of_us(self):
         nested = {'hvfilter:nested': 'required'}
         slat = {'CUSTOM_HVFILTER_SLAT': 'required'}
-        self.assertTrue(Asked.of(nested).explicit)
-        self.assertTrue(Asked.of(image_traits=slat).explicit)
-        self.assertTrue(Asked.of(nested, slat).explicit)
-        self.assertFalse(Asked.of({'hw:x': 'y'}, {'HW_X': 'y'}).explicit)
-        self.assertFalse(Asked.of(img_hv_type='kvm').explicit)
+        self.assertTrue(GuestRequest.of(nested).explicit)
+        self.assertTrue(GuestRequest.of(image_traits=slat).explicit)
+        self.assertTrue(GuestRequest.of(nested, slat).explicit)
+        self.assertFalse(
+            GuestRequest.of({'hw:x': 'y'}, {'HW_X': 'y'}).explicit
+        )
+        self.assertFalse(GuestRequest.of(img_hv_type='kvm').explicit)
 
     def test_nothing_is_asked_when_nothing_is_said(self):
-        self.assertEqual(Asked(), Asked.of())
-        self.assertEqual(Asked(), Asked.of(emulation_architecture=''))
+        self.assertEqual(GuestRequest(), GuestRequest.of())
+        self.assertEqual(
+            GuestRequest(), GuestRequest.of(emulation_architecture='')
+        )
 
 
 class AnythingTest(testtools.TestCase):
@@ -400,14 +414,16 @@ class AnythingTest(testtools.TestCase):
     def test_never_raises_and_never_ignores_words_of_ours(
         self, specs, traits, hv_type, policy
     ):
-        asked = Asked.of(specs, traits, hv_type)
+        guest_request = GuestRequest.of(specs, traits, hv_type)
         self.assertEqual(
-            asked,
-            Asked.of(
-                dict(asked.extra_specs), dict(asked.image_traits), hv_type
+            guest_request,
+            GuestRequest.of(
+                dict(guest_request.extra_specs),
+                dict(guest_request.image_traits),
+                hv_type,
             ),
         )
-        found = requests.requirements(asked, policy)
+        found = requests.requirements(guest_request, policy)
         mine = [name for name in specs if name.startswith('hvfilter:')]
         from_flavor = [
             part

@@ -5,7 +5,7 @@ import testtools
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy
 from hvfilter.rules import requests, supply
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 
 
 def holders(**names):
@@ -21,8 +21,10 @@ FLEET = holders(reported='abcdef', kvm='abcde', nested='cdex', sev='e')
 
 class SupplyTest(testtools.TestCase):
     def found(self, specs, policy=KVM, fleet=FLEET):
-        asked = Asked.of({f'hvfilter:{k}': v for k, v in specs.items()})
-        needed = requests.requirements(asked, policy)
+        guest_request = GuestRequest.of(
+            {f'hvfilter:{k}': v for k, v in specs.items()}
+        )
+        needed = requests.requirements(guest_request, policy)
         return supply.supply(needed, policy, fleet)
 
     def test_each_and_all_are_counted(self):
@@ -65,7 +67,7 @@ class SupplyTest(testtools.TestCase):
             ({}, ('kvm', 5), 'abcde'),
             ({'img_hv_type': 'qemu'}, ('kvm or tcg', 6), 'abcdef'),
         ):
-            needed = requests.requirements(Asked.of(**image), KVM)
+            needed = requests.requirements(GuestRequest.of(**image), KVM)
             found = supply.supply(needed, KVM, fleet)
             self.assertEqual((each,), found.each)
             self.assertEqual(set(capable), found.capable)
@@ -111,16 +113,16 @@ class SupplyTest(testtools.TestCase):
 
 
 class RequestedTest(testtools.TestCase):
-    def words(self, asked, policy=KVM, rebuild=False):
+    def words(self, guest_request, policy=KVM, rebuild=False):
         needed = (
-            requests.image_requirements(asked, policy)
+            requests.image_requirements(guest_request, policy)
             if rebuild
-            else requests.requirements(asked, policy)
+            else requests.requirements(guest_request, policy)
         )
         return supply.requested(needed, policy)
 
     def test_words_name_who_asks(self):
-        asked = Asked.of(
+        guest_request = GuestRequest.of(
             {'hvfilter:nested': 'required', 'hvfilter:nestd': 'required'},
             {'CUSTOM_HVFILTER_SLAT': 'required'},
             hw_architecture='x86_64',
@@ -133,21 +135,23 @@ class RequestedTest(testtools.TestCase):
             'hvfilter:nestd=required (flavor), '
             'hw_architecture=x86_64 (image), '
             '[hvfilter] reserved = sev,tdx (policy)',
-            self.words(asked, policy),
+            self.words(guest_request, policy),
         )
         self.assertIn(
             'hw_emulation_architecture=aarch64 (image)',
-            self.words(Asked.of(emulation_architecture='aarch64')),
+            self.words(GuestRequest.of(emulation_architecture='aarch64')),
         )
 
     def test_reservations_do_not_concern_a_rebuild(self):
         policy = Policy(reserved=frozenset({'sev'}))
-        self.assertNotIn('reserved', self.words(Asked(), policy, rebuild=True))
+        self.assertNotIn(
+            'reserved', self.words(GuestRequest(), policy, rebuild=True)
+        )
 
     def test_words_are_bounded(self):
-        asked = Asked.of(
+        guest_request = GuestRequest.of(
             {f'hvfilter:{key}': 'required' for key in catalogue.BY_KEY}
         )
-        words = self.words(asked)
+        words = self.words(guest_request)
         self.assertLess(len(words), 500)
         self.assertTrue(words.endswith(' more'))

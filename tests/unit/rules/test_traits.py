@@ -46,12 +46,12 @@ def names(*listed):
     return frozenset(listed)
 
 
-class TestWanted(testtools.TestCase):
+class TestDesired(testtools.TestCase):
     def test_nothing_when_nothing_is_known(self):
         """Not even the marker: it would make of "unknown" a "lacks it"."""
-        wanted = traits.wanted(combine.report('sw_64', '', '', []))
-        self.assertEqual(catalogue.UNKNOWN_TRAITS, wanted.present)
-        self.assertEqual(catalogue.RETIRED_TRAITS, wanted.absent)
+        desired = traits.desired(combine.report('sw_64', '', '', []))
+        self.assertEqual(catalogue.UNKNOWN_TRAITS, desired.present)
+        self.assertEqual(catalogue.RETIRED_TRAITS, desired.absent)
 
     def test_marker_when_an_operator_knows_of_kvm(self):
         report = combine.report('sw_64', '', '', [])
@@ -60,42 +60,42 @@ class TestWanted(testtools.TestCase):
             (State.ABSENT, {catalogue.REPORTED_TRAIT}),
         ):
             told = override.apply(report, {'kvm': Override(state, 'x')})
-            found = traits.wanted(told).present - catalogue.UNKNOWN_TRAITS
+            found = traits.desired(told).present - catalogue.UNKNOWN_TRAITS
             self.assertEqual(present, found)
 
     def test_absent_traits_when_the_architecture_has_them_not(self):
-        wanted = traits.wanted(combine.report('s390x', '', '', []))
-        self.assertIn('CUSTOM_HVFILTER_EPT', wanted.absent)
-        self.assertNotIn('CUSTOM_HVFILTER_KVM', wanted.absent)
+        desired = traits.desired(combine.report('s390x', '', '', []))
+        self.assertIn('CUSTOM_HVFILTER_EPT', desired.absent)
+        self.assertNotIn('CUSTOM_HVFILTER_KVM', desired.absent)
 
     @given(strategies.reports())
     def test_each_state_when_a_report_is_turned_into_traits(self, report):
-        wanted = traits.wanted(report)
-        self.assertEqual(frozenset(), wanted.present & wanted.absent)
+        desired = traits.desired(report)
+        self.assertEqual(frozenset(), desired.present & desired.absent)
         self.assertEqual(
             report['kvm'].state is not State.UNKNOWN,
-            catalogue.REPORTED_TRAIT in wanted.present,
+            catalogue.REPORTED_TRAIT in desired.present,
         )
-        self.assertNotIn(catalogue.REPORTED_TRAIT, wanted.absent)
+        self.assertNotIn(catalogue.REPORTED_TRAIT, desired.absent)
         for finding in report.findings:
             trait = catalogue.BY_KEY[finding.capability].trait
             self.assertEqual(
-                finding.state is State.PRESENT, trait in wanted.present
+                finding.state is State.PRESENT, trait in desired.present
             )
             self.assertEqual(
-                finding.state is State.ABSENT, trait in wanted.absent
+                finding.state is State.ABSENT, trait in desired.absent
             )
             doubt = catalogue.BY_KEY[finding.capability].unknown_trait
             unknown = finding.state is State.UNKNOWN
-            self.assertEqual(unknown, doubt in wanted.present)
-            self.assertEqual(not unknown, doubt in wanted.absent)
+            self.assertEqual(unknown, doubt in desired.present)
+            self.assertEqual(not unknown, doubt in desired.absent)
 
     @given(strategies.reports(), FOREIGN, OWN)
     def test_foreign_traits_stay_when_applied(self, report, foreign, own):
-        wanted = traits.wanted(report)
-        after = wanted.applied_to(foreign | own)
+        desired = traits.desired(report)
+        after = desired.applied_to(foreign | own)
         self.assertEqual(foreign, after - catalogue.OWN_TRAITS)
-        self.assertEqual(after, wanted.applied_to(after))
+        self.assertEqual(after, desired.applied_to(after))
         for finding in report.findings:
             trait = catalogue.BY_KEY[finding.capability].trait
             expected = {
@@ -117,9 +117,9 @@ class TestWanted(testtools.TestCase):
                 'hvfilter.model.catalogue.RETIRED_TRAITS', retired
             )
         )
-        wanted = traits.wanted(combine.report('x86_64', '', '', []))
-        self.assertLessEqual(retired, wanted.absent)
-        self.assertNotIn('CUSTOM_HVFILTER_OLD', wanted.applied_to(retired))
+        desired = traits.desired(combine.report('x86_64', '', '', []))
+        self.assertLessEqual(retired, desired.absent)
+        self.assertNotIn('CUSTOM_HVFILTER_OLD', desired.applied_to(retired))
 
     @given(FOREIGN, OWN)
     def test_nothing_of_ours_stays_when_withdrawn(self, foreign, own):
@@ -148,7 +148,7 @@ class TestNestedSet(testtools.TestCase):
 
     def after(self, before, *args, **more):
         report = reports.report(*args, **more)
-        return traits.wanted(report).applied_to(before)
+        return traits.desired(report).applied_to(before)
 
     def sets(self, *args, **more):
         found = self.after(self.BEFORE, *args, **more)
@@ -173,7 +173,7 @@ class TestNestedSet(testtools.TestCase):
     def test_gone_when_an_operator_says_that_nested_is_absent(self):
         report = reports.report(['nested'], nested_set=self.OTHER)
         ruled = override.apply(report, {'nested': Override(State.ABSENT, 'x')})
-        found = traits.wanted(ruled).applied_to(self.BEFORE)
+        found = traits.desired(ruled).applied_to(self.BEFORE)
         self.assertEqual({'CUSTOM_X'}, found - catalogue.OWN_TRAITS)
 
     def test_stays_while_nested_is_unknown(self):
@@ -181,8 +181,8 @@ class TestNestedSet(testtools.TestCase):
 
     def test_gone_when_nested_is_unknown_for_too_long(self):
         before = self.BEFORE | {unknown(NESTED, 40)}
-        wanted = traits.wanted(reports.report(['kvm']), week(48), 2)
-        after = wanted.applied_to(before)
+        desired = traits.desired(reports.report(['kvm']), week(48), 2)
+        after = desired.applied_to(before)
         self.assertNotIn(NESTED, after)
         self.assertNotIn(self.OTHER.trait, after)
 
@@ -210,8 +210,8 @@ class TestDates(testtools.TestCase):
 
     def after(self, before, present, absent, number, most=2):
         made = reports.report(present, absent)
-        wanted = traits.wanted(made, number and week(number), most)
-        after = catalogue.own(wanted.applied_to(frozenset(before)))
+        desired = traits.desired(made, number and week(number), most)
+        after = catalogue.own(desired.applied_to(frozenset(before)))
         return after - catalogue.UNKNOWN_TRAITS
 
     def test_week_when_reported(self):
@@ -303,12 +303,12 @@ class TestDates(testtools.TestCase):
         now = names(KVM, MARKER, reported(48), removed(NESTED, 48))
         self.assertEqual(now, self.after(before, ['kvm'], ['nested'], 48))
         lost = reports.report(['kvm'], ['nested'])
-        wanted = traits.wanted(lost, week(48), 2)
-        self.assertEqual(names(), wanted.returning(frozenset(before)))
-        self.assertEqual(names(), wanted.returning(now))
+        desired = traits.desired(lost, week(48), 2)
+        self.assertEqual(names(), desired.returning(frozenset(before)))
+        self.assertEqual(names(), desired.returning(now))
         again = now | {NESTED}
-        self.assertEqual(names(NESTED), wanted.returning(again))
-        after = wanted.applied_to(again)
+        self.assertEqual(names(NESTED), desired.returning(again))
+        after = desired.applied_to(again)
         self.assertEqual(now, after - catalogue.UNKNOWN_TRAITS)
         # In another week, too, as long as it comes back.
         self.assertEqual(
@@ -330,8 +330,8 @@ class TestDates(testtools.TestCase):
         gone = names(KVM, MARKER, reported(50), removed(NESTED, 50))
         self.assertEqual(gone, self.after(before, ['kvm'], [], 50))
         self.assertEqual(gone, self.after(gone | {NESTED}, ['kvm'], [], 50))
-        wanted = traits.wanted(reports.report(['kvm'], []), week(50), 2)
-        self.assertEqual(names(NESTED), wanted.returning(gone | {NESTED}))
+        desired = traits.desired(reports.report(['kvm'], []), week(50), 2)
+        self.assertEqual(names(NESTED), desired.returning(gone | {NESTED}))
 
     def test_nothing_stays_when_withdrawn(self):
         dates = names(reported(48), unknown(KVM, 47), KVM, MARKER)
@@ -353,14 +353,14 @@ class TestDates(testtools.TestCase):
         dates |= {unknown(trait, now) for trait in own & STATE}
         dates |= {removed(trait, 7) for trait in own & STATE}
         before = foreign | own | dates
-        wanted = traits.wanted(report, week(now), most)
-        after = wanted.applied_to(before)
+        desired = traits.desired(report, week(now), most)
+        after = desired.applied_to(before)
         self.assertEqual(foreign, after - catalogue.own(after))
-        self.assertEqual(after, wanted.applied_to(after))
+        self.assertEqual(after, desired.applied_to(after))
         found = {name for name in after if name.startswith(f'{MARKER}_2')}
-        if MARKER in wanted.present:
+        if MARKER in desired.present:
             self.assertEqual({reported(now)}, found)
         else:
             self.assertLessEqual(len(found), MARKER in after)
-        for trait in wanted.present:
+        for trait in desired.present:
             self.assertNotIn(unknown(trait, now), after)

@@ -10,8 +10,8 @@ from hvfilter.rules.weigh import Score, Wishes
 
 
 def wishes(specs, scarce=('nested', 'tdx')):
-    asked = requests.Asked.of(specs)
-    return weigh.wishes(requests.requirements(asked, Policy()), scarce)
+    guest_request = requests.GuestRequest.of(specs)
+    return weigh.wishes(requests.requirements(guest_request, Policy()), scarce)
 
 
 def alike(wished, hosts):

@@ -273,7 +273,7 @@ class SoundTest(testtools.TestCase):
         reserved=st.frozensets(st.sampled_from(KEYS)),
     )
     ASKED = st.builds(
-        requests.Asked.of,
+        requests.GuestRequest.of,
         st.dictionaries(NAMES, DEMANDS, max_size=2),
         encrypted=st.booleans(),
         encryption_model=st.sampled_from([None, 'intel-tdx']),
@@ -295,16 +295,16 @@ class SoundTest(testtools.TestCase):
 
     @given(ASKED, POLICIES, METADATA, st.data())
     def test_no_host_is_hidden_that_the_judge_accepts(
-        self, asked, base_policy, metadata, data
+        self, guest_request, base_policy, metadata, data
     ):
         aggregates = [
             aggregate(f'number {number}', **each)
             for number, each in enumerate(metadata)
         ]
         hosts = data.draw(st.lists(self.HOSTS, min_size=1, max_size=4))
-        # Documented: hosts without KVM do not report where this is used.
+        # Documented: hosts without KVM never report where this is used.
         hosts = [
-            each for each in hosts if each[3].kvm_host or each[2] != 'now'
+            each for each in hosts if each[3].kvm_host or each[2] == 'never'
         ]
         cloud = prefilter.CloudState(
             catalogue.OWN_TRAITS,
@@ -320,9 +320,9 @@ class SoundTest(testtools.TestCase):
                 for each in ([], *([one] for one in aggregates))
             ),
         )
-        query = prefilter.combined(asked, cloud)
+        query = prefilter.combined(guest_request, cloud)
         for has, unknown, when, facts in hosts:
-            if asked.img_hv_type == 'kvm' and not facts.kvm_host:
+            if guest_request.img_hv_type == 'kvm' and not facts.kvm_host:
                 # Nova's ImagePropertiesFilter leaves no such host.
                 continue
             mine = (
@@ -341,7 +341,7 @@ class SoundTest(testtools.TestCase):
                 expired='2026W40' if stale else '',
             )
             verdict = judge(
-                requests.requirements(asked, policy), known, policy
+                requests.requirements(guest_request, policy), known, policy
             )
             traits = {catalogue.BY_KEY[key].trait for key in has}
             hidden = query.required - traits or query.forbidden & traits
@@ -388,10 +388,10 @@ class InstallTest(PrefilterTestCase):
 
 class UnreportedTest(base.SchedulerTestCase):
     def test_compute_nodes_without_the_marker_are_looked_for(self):
-        asked = {}
+        guest_request = {}
 
         def providers(client, **traits):
-            asked.update(traits)
+            guest_request.update(traits)
             return ()
 
         self.useFixture(
@@ -401,8 +401,8 @@ class UnreportedTest(base.SchedulerTestCase):
             )
         )
         self.assertFalse(prefilter._any_unreported())
-        self.assertEqual(['COMPUTE_NODE'], asked['required'])
-        self.assertEqual([nova_client.REPORTED], asked['forbidden'])
+        self.assertEqual(['COMPUTE_NODE'], guest_request['required'])
+        self.assertEqual([nova_client.REPORTED], guest_request['forbidden'])
 
     def test_some_are_taken_to_be_there_when_trait_is_unknown(self):
         def providers(client, **traits):

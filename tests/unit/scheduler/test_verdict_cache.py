@@ -5,7 +5,7 @@ from unittest import mock
 
 from hvfilter.model.policy import Policy
 from hvfilter.placement.trait_cache import CacheTimes, TraitCache
-from hvfilter.rules.requests import Asked
+from hvfilter.rules.requests import GuestRequest
 from hvfilter.scheduler import host_classes, verdict_cache
 from tests.unit.scheduler import base
 from tests.unit.scheduler.base import host, spec
@@ -15,7 +15,7 @@ TIMES = CacheTimes(soft_s=30, hard_s=600, retry_s=5)
 
 def key(**specs):
     named = {f'hvfilter:{key}': value for key, value in specs.items()}
-    return verdict_cache.RequestKey(Asked.of(named), False, Policy())
+    return verdict_cache.RequestKey(GuestRequest.of(named), False, Policy())
 
 
 class VerdictCacheTest(base.SchedulerTestCase):
@@ -107,9 +107,11 @@ class VerdictCacheTest(base.SchedulerTestCase):
 
     def test_cases_are_not_kept_without_end(self):
         for number in range(200):
-            asked = Asked.of({f'hvfilter:odd{number}': 'required'})
+            guest_request = GuestRequest.of(
+                {f'hvfilter:odd{number}': 'required'}
+            )
             self.verdict_cache.verdicts_for(
-                verdict_cache.RequestKey(asked, False, Policy()), TIMES
+                verdict_cache.RequestKey(guest_request, False, Policy()), TIMES
             )
         self.assertEqual(64, len(self.verdict_cache._entries))
 
@@ -200,8 +202,12 @@ class VerdictCacheTest(base.SchedulerTestCase):
                     for bit, key in enumerate(keys)
                     if number >> bit & 1
                 }
-                asked = Asked.of({}, traits, hw_architecture=f'a{number}')
-                asking = verdict_cache.RequestKey(asked, False, Policy())
+                guest_request = GuestRequest.of(
+                    {}, traits, hw_architecture=f'a{number}'
+                )
+                asking = verdict_cache.RequestKey(
+                    guest_request, False, Policy()
+                )
                 self.filter_hosts(
                     self.verdict_cache.verdicts_for(asking, TIMES), *states
                 )
@@ -233,7 +239,7 @@ class RequestTest(base.SchedulerTestCase):
             )
         )
         self.assertEqual(
-            Asked(
+            GuestRequest(
                 (('hvfilter:nested', 'required'),),
                 (('CUSTOM_HVFILTER_TDX', 'required'),),
                 'kvm',

@@ -14,10 +14,10 @@ function counted(selectedHosts) {
     perKind.set(host.kind, sum);
   }
   for (const [kind, sum] of perKind) {
-    kind.standings.forEach((standing, place) => {
+    kind.states.forEach((state, place) => {
       const count = counts[place];
-      count.hosts.set(standing, (count.hosts.get(standing) ?? 0) + sum.hosts);
-      if (standing === 'has') {
+      count.hosts.set(state, (count.hosts.get(state) ?? 0) + sum.hosts);
+      if (state === 'has') {
         count.vcpus += sum.vcpus;
         count.memory += sum.memory;
       }
@@ -27,7 +27,7 @@ function counted(selectedHosts) {
 }
 
 function bar() {
-  const parts = PARTS.map((standing) => element('span', { class: `part ${standing}` }));
+  const parts = PARTS.map((state) => element('span', { class: `part ${state}` }));
   return element('span', { class: 'bar', 'aria-hidden': 'true' }, ...parts);
 }
 
@@ -54,8 +54,8 @@ function drawItem(item, capability, count, total) {
   const unknown = count.hosts.get('unknown') ?? 0;
   const [button, parts, figures, free] = item.children;
   button.setAttribute('aria-pressed', String(isWanted(capability.key, 'has')));
-  PARTS.forEach((standing, place) => {
-    const share = total ? (count.hosts.get(standing) ?? 0) / total : 0;
+  PARTS.forEach((state, place) => {
+    const share = total ? (count.hosts.get(state) ?? 0) / total : 0;
     parts.children[place].style.setProperty('--share', `${share * 100}%`);
   });
   setText(figures.children[0], number(has));
@@ -73,10 +73,10 @@ function drawKey(selectedHosts) {
     unreported: `never reported (${number(count('unreported'))})`,
   };
   find('chart-key').replaceChildren(
-    ...PARTS.map((standing) => {
-      const part = element('span', { class: `part ${standing}` });
+    ...PARTS.map((state) => {
+      const part = element('span', { class: `part ${state}` });
       part.style.setProperty('--share', '100%');
-      return element('li', null, element('span', { class: 'bar', 'aria-hidden': 'true' }, part), ` ${words[standing]}`);
+      return element('li', null, element('span', { class: 'bar', 'aria-hidden': 'true' }, part), ` ${words[state]}`);
     }),
     element('li', null, element('span', { class: 'bar', 'aria-hidden': 'true' }), ' lacks it'),
   );

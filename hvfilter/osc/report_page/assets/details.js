@@ -3,9 +3,9 @@
 
 const FIRST_HOSTS = 50;
 
-// What to do about each standing, as "explain" words it.
-function advice(standing, keys) {
-  const text = data.advice[standing];
+// What to do about each state, as "explain" words it.
+function advice(state, keys) {
+  const text = data.advice[state];
   return keys.length === 1 ? text.replace('{subject}', keys[0]) : text.replace('{subject}', 'CAPABILITY');
 }
 

@@ -8,7 +8,7 @@ const capabilityOf = new Map(capabilities.map((each) => [each.key, each]));
 const kinds = data.kinds.map((kind) => ({
   ...kind,
   processor: kind.processor || 'not known',
-  standings: [...kind.standings].map((each) => data.standings[each]),
+  states: [...kind.states].map((each) => data.states[each]),
   ruledOut: new Set(kind.ruled_out),
   count: 0,
 }));
@@ -54,12 +54,12 @@ const WORDS = {
 };
 
 function looks(kind, capability) {
-  const standing = kind.standings[capability.place];
-  const ruledOut = standing === 'lacks' && kind.ruledOut.has(capability.key);
-  return ruledOut ? 'cannot' : standing;
+  const state = kind.states[capability.place];
+  const ruledOut = state === 'lacks' && kind.ruledOut.has(capability.key);
+  return ruledOut ? 'cannot' : state;
 }
 
 // Capabilities that some host has or could not determine, as in "summary".
 const common = capabilities.filter((each) =>
-  kinds.some((kind) => ['has', 'unknown'].includes(kind.standings[each.place])),
+  kinds.some((kind) => ['has', 'unknown'].includes(kind.states[each.place])),
 );

@@ -16,8 +16,8 @@ function fillControls() {
     ...aggregates.map((each) => option(each.uuid, each.name)),
   );
   const verbs = { has: 'have', lacks: 'lack', unknown: 'could not determine' };
-  find('standing').replaceChildren(
-    ...Object.entries(verbs).map(([standing, verb]) => option(standing, verb)),
+  find('state').replaceChildren(
+    ...Object.entries(verbs).map(([state, verb]) => option(state, verb)),
   );
   find('capability').replaceChildren(
     option('', 'choose'),
@@ -68,20 +68,20 @@ function drawControls() {
   find('fold').checked = selection.fold;
   find('all').checked = selection.all;
   find('wants').replaceChildren(
-    ...selection.wants.map(({ key, standing }) =>
+    ...selection.wants.map(({ key, state }) =>
       element(
         'button',
         {
           type: 'button',
           class: 'want',
-          'aria-label': `Remove: ${standing} ${key}`,
+          'aria-label': `Remove: ${state} ${key}`,
           click: () => {
-            toggleWant(key, standing);
+            toggleWant(key, state);
             changed();
             (find('wants').querySelector('button') ?? find('capability')).focus();
           },
         },
-        `${standing} ${key} `,
+        `${state} ${key} `,
         element('span', { 'aria-hidden': 'true' }, '✕'),
       ),
     ),
@@ -196,7 +196,7 @@ function wireControls() {
   set('all', 'change', 'all', 'checked');
   on('capability', 'change', () => {
     const key = find('capability').value;
-    if (key && !isWanted(key, find('standing').value)) toggleWant(key, find('standing').value);
+    if (key && !isWanted(key, find('state').value)) toggleWant(key, find('state').value);
     find('capability').value = '';
     changed();
   });

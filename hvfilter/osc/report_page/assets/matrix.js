@@ -50,7 +50,7 @@ const COLUMNS = {
 const columnsBefore = () => ['name', ...(selection.fold ? ['hosts'] : ['zone']), 'processor', 'report'];
 const COLUMNS_AFTER = ['vcpus', 'memory'];
 
-const standingOrder = ['has', 'unknown', 'stale', 'unreported', 'lacks', 'cannot'];
+const stateOrder = ['has', 'unknown', 'stale', 'unreported', 'lacks', 'cannot'];
 
 function sortKey() {
   return selection.sort || (selection.fold ? 'hosts' : 'name');
@@ -60,7 +60,7 @@ function orderOf(key) {
   if (columnsBefore().includes(key) || COLUMNS_AFTER.includes(key)) return COLUMNS[key];
   const capability = capabilityOf.get(key);
   return capability
-    ? { order: (row) => standingOrder.indexOf(looks(row.kind, capability)) }
+    ? { order: (row) => stateOrder.indexOf(looks(row.kind, capability)) }
     : COLUMNS.name;
 }
 

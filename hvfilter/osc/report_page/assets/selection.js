@@ -17,25 +17,25 @@ function reset() {
   Object.assign(selection, ANY_HOST, { wants: [] });
 }
 
-function toggleWant(key, standing) {
+function toggleWant(key, state) {
   const before = selection.wants.length;
-  selection.wants = selection.wants.filter((each) => each.key !== key || each.standing !== standing);
-  if (selection.wants.length === before) selection.wants.push({ key, standing });
+  selection.wants = selection.wants.filter((each) => each.key !== key || each.state !== state);
+  if (selection.wants.length === before) selection.wants.push({ key, state });
 }
 
 const shownCapabilities = () => (selection.all ? capabilities : common);
 
-const isWanted = (key, standing) =>
-  selection.wants.some((each) => each.key === key && each.standing === standing);
+const isWanted = (key, state) =>
+  selection.wants.some((each) => each.key === key && each.state === state);
 
 function selected() {
   const words = selection.text.toLowerCase().split(/\s+/).filter(Boolean);
-  const wants = selection.wants.map(({ key, standing }) => [capabilityOf.get(key).place, standing]);
+  const wants = selection.wants.map(({ key, state }) => [capabilityOf.get(key).place, state]);
   const suits = new Map(
     kinds.map((kind) => [
       kind,
       (!selection.report || kind.report === selection.report) &&
-        wants.every(([place, standing]) => kind.standings[place] === standing),
+        wants.every(([place, state]) => kind.states[place] === state),
     ]),
   );
   return hosts.filter(
@@ -55,9 +55,9 @@ const quoted = (text) => (/^[\w.:@%+=/-]+$/.test(text) ? text : `'${text.replace
 function commandLine() {
   if (selection.text || selection.unusable) return '';
   const options = [];
-  for (const { key, standing } of selection.wants) {
-    if (!['has', 'lacks', 'unknown'].includes(standing)) return '';
-    options.push(`--${standing} ${key}`);
+  for (const { key, state } of selection.wants) {
+    if (!['has', 'lacks', 'unknown'].includes(state)) return '';
+    options.push(`--${state} ${key}`);
   }
   if (selection.aggregate) options.push(`--aggregate ${selection.aggregate}`);
   if (selection.zone) options.push(`--availability-zone ${quoted(selection.zone)}`);
@@ -77,7 +77,7 @@ function saved() {
     if (selection[name]) fields.set(name, '1');
   }
   if (!selection.fold) fields.set('fold', '0');
-  for (const { key, standing } of selection.wants) fields.append(standing, key);
+  for (const { key, state } of selection.wants) fields.append(state, key);
   return fields.toString();
 }
 
@@ -91,9 +91,9 @@ function restore(text) {
     selection[name] = fields.get(name) === '1';
   }
   selection.fold = fields.get('fold') !== '0';
-  for (const standing of data.standings) {
-    for (const key of fields.getAll(standing)) {
-      if (capabilityOf.has(key)) selection.wants.push({ key, standing });
+  for (const state of data.states) {
+    for (const key of fields.getAll(state)) {
+      if (capabilityOf.has(key)) selection.wants.push({ key, state });
     }
   }
 }

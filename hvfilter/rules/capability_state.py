@@ -9,7 +9,6 @@ but what the filter goes by.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 
 from hvfilter.model import catalogue
 from hvfilter.model.policy import Policy, WhenUnknown
@@ -21,7 +20,7 @@ _NOTHING_INFERRED = Policy(
 )
 
 
-class Standing(enum.Enum):
+class CapabilityState(enum.Enum):
     """The values are frozen: scripts read them from the commands' output.
 
     HAS: the provider carries the trait, and the report is valid.
@@ -63,28 +62,17 @@ def advertised(
     )
 
 
-def standing(key: str, known: HostCapabilities) -> Standing:
+def state_of(key: str, known: HostCapabilities) -> CapabilityState:
     """That of one capability.
 
     :param key: of the catalogue
     """
     if key in known.capabilities:
-        return Standing.HAS
+        return CapabilityState.HAS
     if key in known.unknown:
-        return Standing.UNKNOWN
+        return CapabilityState.UNKNOWN
     if key not in known.undecided:
-        return Standing.LACKS
-    return Standing.STALE if known.expired else Standing.UNREPORTED
-
-
-def standings(
-    names: frozenset[str],
-    expired: str = '',
-    facts: infer.HostFacts | None = None,
-) -> Mapping[str, Standing]:
-    """That of every capability, in the order of the catalogue.
-
-    The parameters are those of :func:`advertised`.
-    """
-    known = advertised(names, expired, facts)
-    return {key: standing(key, known) for key in catalogue.BY_KEY}
+        return CapabilityState.LACKS
+    return (
+        CapabilityState.STALE if known.expired else CapabilityState.UNREPORTED
+    )

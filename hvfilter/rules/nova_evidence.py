@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from hvfilter.model.verdict import HostCapabilities
 from hvfilter.rules import infer
-from hvfilter.rules.standing import Standing
+from hvfilter.rules.capability_state import CapabilityState
 
 _FLAGS: Mapping[str, tuple[str, ...]] = {
     'hvm': ('vmx', 'svm'),
@@ -70,7 +70,10 @@ def _observations(
 
 
 def contradiction(
-    key: str, known: HostCapabilities, state: Standing, seen: tuple[str, ...]
+    key: str,
+    known: HostCapabilities,
+    state: CapabilityState,
+    seen: tuple[str, ...],
 ) -> str:
     """How the two disagree and what follows, '' where they do not."""
     if key in known.denied:
@@ -79,7 +82,7 @@ def contradiction(
             'missing; run "hvfilter publish" on the host'
         )
     shown = [each for each in seen if not each.startswith('ruled out')]
-    if state is not Standing.LACKS or not shown:
+    if state is not CapabilityState.LACKS or not shown:
         return ''
     if key in _FLAGS:
         return (

@@ -3,54 +3,61 @@
 import testtools
 
 from hvfilter.model import catalogue
-from hvfilter.rules import beside, infer, standing
-from hvfilter.rules.standing import Standing
+from hvfilter.rules import capability_state, infer, nova_evidence
+from hvfilter.rules.capability_state import CapabilityState
 
 MARKER = catalogue.REPORTED_TRAIT
 NESTED = catalogue.BY_KEY['nested'].trait
 UNKNOWN = catalogue.BY_KEY['nested'].unknown_trait
 
 
-class TestStanding(testtools.TestCase):
+class TestCapabilityState(testtools.TestCase):
     def assert_nested(self, expected, *names, **more):
-        states = standing.standings(frozenset(names), **more)
-        self.assertEqual(list(catalogue.BY_KEY), list(states))
-        self.assertIs(expected, states['nested'])
+        known = capability_state.advertised(frozenset(names), **more)
+        self.assertIs(expected, capability_state.state_of('nested', known))
 
-    def test_each_standing(self):
-        self.assert_nested(Standing.HAS, NESTED, MARKER)
-        self.assert_nested(Standing.LACKS, MARKER)
-        self.assert_nested(Standing.UNKNOWN, MARKER, UNKNOWN)
-        self.assert_nested(Standing.UNREPORTED)
-        self.assert_nested(Standing.STALE, NESTED, MARKER, expired='2026W40')
+    def test_each_state(self):
+        self.assert_nested(CapabilityState.HAS, NESTED, MARKER)
+        self.assert_nested(CapabilityState.LACKS, MARKER)
+        self.assert_nested(CapabilityState.UNKNOWN, MARKER, UNKNOWN)
+        self.assert_nested(CapabilityState.UNREPORTED)
+        self.assert_nested(
+            CapabilityState.STALE, NESTED, MARKER, expired='2026W40'
+        )
 
     def test_what_is_carried_counts_more_than_what_is_not_known(self):
-        self.assert_nested(Standing.HAS, NESTED, UNKNOWN, MARKER)
+        self.assert_nested(CapabilityState.HAS, NESTED, UNKNOWN, MARKER)
 
     def test_host_without_kvm_lacks_what_nobody_reports(self):
         facts = infer.HostFacts(kvm_host=False)
-        self.assert_nested(Standing.LACKS, facts=facts)
+        self.assert_nested(CapabilityState.LACKS, facts=facts)
 
     def test_nothing_is_inferred_when_a_host_never_reported(self):
         facts = infer.HostFacts(vendor='AMD', machine='x86_64')
-        states = standing.standings(frozenset(), facts=facts)
-        self.assertEqual({Standing.UNREPORTED}, set(states.values()))
+        known = capability_state.advertised(frozenset(), facts=facts)
+        self.assertEqual(
+            {CapabilityState.UNREPORTED},
+            {
+                capability_state.state_of(key, known)
+                for key in catalogue.BY_KEY
+            },
+        )
 
 
-class TestBeside(testtools.TestCase):
+class TestNovaEvidence(testtools.TestCase):
     def seen(self, key, vendor='Intel', flags=(), names=(), virtual=False):
         facts = infer.HostFacts(
             machine='x86_64', vendor=vendor, virtual=virtual
         )
-        return beside.observations(
+        return nova_evidence.observations(
             key, facts, frozenset(flags), frozenset(names)
         )
 
     def contradiction(self, key, seen, *names, facts=None):
         names = frozenset({MARKER, *names})
-        known = standing.advertised(names, facts=facts)
-        state = standing.standing(key, known)
-        return beside.contradiction(key, known, state, seen)
+        known = capability_state.advertised(names, facts=facts)
+        state = capability_state.state_of(key, known)
+        return nova_evidence.contradiction(key, known, state, seen)
 
     def test_what_nova_shows(self):
         self.assertEqual(
