@@ -17,7 +17,7 @@ extensions = [
     'monitoring',
     'oslo_config.sphinxext',
     'remedies',
-    'rooms',
+    'package_imports',
     'sphinx.ext.autodoc',
     'supported',
 ]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all commands have in common.
 
-A command derives from :class:`Lister` or :class:`ShowOne` and writes
-``answer`` instead of ``take_action``, or from :class:`Action` and ``act``: a
+A command derives from :class:`Lister`, or from :class:`Command` if it prints
+no table, and has ``execute`` instead of ``take_action``: a
 :class:`~hvfilter.model.problem.Problem` it raises becomes one line with the
 remedy, and ``openstack`` exits with 1.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import abc
 import argparse
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 from osc_lib import exceptions
 from osc_lib.command import command
@@ -27,13 +27,14 @@ from hvfilter.rules import spelling
 MAX_AGE_WEEKS = 2
 """The default of ``[hvfilter] report_max_age_weeks`` in nova-scheduler."""
 
+Table: TypeAlias = tuple[Sequence[str], Iterable[Sequence[Any]]]
+"""The column names and the rows."""
+
 UNAVAILABLE = 'n/a'
 """In a column that this user may not see."""
 
-_Result = TypeVar('_Result')
 
-
-class _Command(command.Command):
+class Command(command.Command):
     """Reads the cloud, and says what it could not read."""
 
     max_age = False
@@ -82,10 +83,14 @@ class _Command(command.Command):
             self.cloud.notes.append if warn else self.log.debug,
         )
 
-    def answered(self, ask: Callable[[], _Result]) -> _Result:
-        """Run a command; add what the user should know of its output."""
+    @abc.abstractmethod
+    def execute(self, parsed_args: argparse.Namespace) -> Any:
+        """What cliff's ``take_action`` returns for a command of this kind."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        """Called by cliff: add what the user should know of the output."""
         try:
-            result = ask()
+            result = self.execute(parsed_args)
         except Problem as problem:
             raise exceptions.CommandError(str(problem)) from None
         for sentence in dict.fromkeys(self.cloud.notes):
@@ -93,48 +98,8 @@ class _Command(command.Command):
         return result
 
 
-class Lister(_Command, command.Lister):
-    """A command that prints a table."""
-
-    @abc.abstractmethod
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-        """The column names and the rows."""
-
-    def take_action(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-        """Called by cliff."""
-        return self.answered(lambda: self.answer(parsed_args))
-
-
-class ShowOne(_Command, command.ShowOne):
-    """A command that prints one object's fields."""
-
-    @abc.abstractmethod
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Sequence[Any]]:
-        """The field names and the values."""
-
-    def take_action(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Sequence[Any]]:
-        """Called by cliff."""
-        return self.answered(lambda: self.answer(parsed_args))
-
-
-class Action(_Command):
-    """A command without a table: it changes or writes something."""
-
-    @abc.abstractmethod
-    def act(self, parsed_args: argparse.Namespace) -> None:
-        """Change it."""
-
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """Called by cliff."""
-        self.answered(lambda: self.act(parsed_args))
+class Lister(Command, command.Lister):
+    """A command that prints a table: column names and rows."""
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

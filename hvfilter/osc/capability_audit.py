@@ -12,8 +12,8 @@ from hvfilter.model import catalogue
 from hvfilter.osc import base, fleet, images, progress, servers
 from hvfilter.osc.audit import nested, plan, providers, requests
 from hvfilter.osc.audit.finding import COLUMNS, Row
+from hvfilter.osc.audit.free_resources import FreeResources
 from hvfilter.osc.audit.hosts import Hosts
-from hvfilter.osc.audit.room import Room
 from hvfilter.osc.audit.servers import ServerAudit
 from hvfilter.placement import census, errors, nested_sets
 
@@ -68,9 +68,7 @@ class AuditCapability(base.Lister):
             self.app.stdout.write(f'{move.line}\n')
         return 0
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """About 40 requests, and one for each thousand hosts, flavors,
         images and servers."""
         policies = self.policies(parsed_args)
@@ -94,8 +92,8 @@ class AuditCapability(base.Lister):
         if not parsed_args.plan:
             return COLUMNS, rows
         if audit is not None and audit.misplaced:
-            room = Room.of(cloud, plan.processors(audit.misplaced))
-            planner = plan.Planner(hosts, room)
+            free = FreeResources.of(cloud, plan.processors(audit.misplaced))
+            planner = plan.Planner(hosts, free)
             self._moves = list(planner.moves(audit.misplaced))
         return plan.COLUMNS, [move.row for move in self._moves]
 
@@ -148,7 +146,7 @@ class AuditCapability(base.Lister):
                 each.uuid: each for each in images.images(self.cloud.glance)
             }
         except errors.PlacementError as error:
-            self.cloud.lose('images', error)
+            self.cloud.note_missing('images', error)
             return None
 
     def _servers(self, hosts: Hosts, rows: list[Row]) -> ServerAudit:

@@ -68,9 +68,7 @@ class ClassesOfCapability(base.Lister):
         )
         return parser
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """The fleet, and one request for each set in use."""
         everything = fleet.read(
             self.cloud,

@@ -21,7 +21,7 @@ from hvfilter.osc import (
     servers,
 )
 from hvfilter.osc.compute import Flavor
-from hvfilter.osc.explanation import Against, Result
+from hvfilter.osc.explanation import Rejection, Result
 from hvfilter.osc.fleet import Host
 from hvfilter.osc.placement_stage import PlacementStage
 from hvfilter.osc.servers import Server
@@ -115,9 +115,7 @@ class ExplainCapability(base.Lister):
         )
         return parser
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """Read the request, then the fleet, then Placement's part."""
         policies = self.policies(parsed_args)
         if parsed_args.live_migration and not parsed_args.server:
@@ -131,7 +129,7 @@ class ExplainCapability(base.Lister):
             server is not None
             and not parsed_args.live_migration
             and policies.nested_set_on_move is NestedSetOnMove.REQUIRE
-            and nested_move.asks_for_nested(
+            and nested_move.requests_nested(
                 requests.requirements(guest.guest_request, policies.base)
             )
         ):
@@ -142,7 +140,7 @@ class ExplainCapability(base.Lister):
             )
         guest = self._in_its_zone(guest, everything.hosts)
         hosts = _named(everything.hosts, parsed_args.host)
-        home = _home(everything.hosts, server)
+        home = _current_host(everything.hosts, server)
         explainer = explanation.Explainer(
             guest, policies, PlacementStage(self.cloud.transport), home
         )
@@ -168,11 +166,11 @@ class ExplainCapability(base.Lister):
                 )
             }
             rejected = [host for host in rejected if host.uuid not in held]
-        back = explainer.back(rejected)
-        self._summarize(label, guest, results, back)
+        regained = explainer.regained(rejected)
+        self._summarize(label, guest, results, regained)
         if parsed_args.long or parsed_args.host:
             return LONG, [_long(each) for each in results]
-        return COLUMNS, _rows(results, back)
+        return COLUMNS, _rows(results, regained)
 
     def _guest(
         self, parsed_args: argparse.Namespace
@@ -283,15 +281,17 @@ class ExplainCapability(base.Lister):
         label: str,
         guest: Guest,
         results: Sequence[Result],
-        back: Mapping[str, frozenset[str]],
+        regained: Mapping[str, frozenset[str]],
     ) -> None:
         """What is worth knowing first, on standard error."""
         fitting = sum(each.fits for each in results)
         text = f'Hosts that fit {label}: {fitting} of {len(results)}.'
-        ranked = sorted(back.items(), key=lambda item: (-len(item[1]), item))
+        ranked = sorted(
+            regained.items(), key=lambda item: (-len(item[1]), item)
+        )
         for words, uuids in ranked[:_MOST_BACK]:
             text += f' Without {words}: {len(uuids)} more.'
-        if fitting < len(results) and not back:
+        if fitting < len(results) and not regained:
             text += (
                 ' No single requirement, if taken away, would give a host '
                 'back.'
@@ -342,7 +342,7 @@ def _named(hosts: Sequence[Host], names: Sequence[str]) -> Sequence[Host]:
     return found
 
 
-def _home(hosts: Iterable[Host], server: Server | None) -> str:
+def _current_host(hosts: Iterable[Host], server: Server | None) -> str:
     """The uuid of the host that a server is on, '' if on none."""
     if server is None or not server.node:
         return ''
@@ -370,11 +370,11 @@ def _long(result: Result) -> tuple[Any, ...]:
 
 
 def _rows(
-    results: Sequence[Result], back: Mapping[str, frozenset[str]]
+    results: Sequence[Result], regained: Mapping[str, frozenset[str]]
 ) -> list[tuple[Any, ...]]:
     """Hosts that fit first, then each reason, most hosts first."""
     fitting = [each.host for each in results if not each.against]
-    by_reason: dict[tuple[str, Against], list[Result]] = {}
+    by_reason: dict[tuple[str, Rejection], list[Result]] = {}
     for result in results:
         for each in result.against:
             key = _verdict(result), each
@@ -393,7 +393,7 @@ def _rows(
                 against.stage.value,
                 against.reason,
                 against.requirement,
-                _back(against, found, back),
+                _regained(against, found, regained),
                 _names([each.host for each in found]),
                 against.change,
             )
@@ -401,14 +401,14 @@ def _rows(
     return rows
 
 
-def _back(
-    against: Against,
+def _regained(
+    against: Rejection,
     results: Sequence[Result],
-    back: Mapping[str, frozenset[str]],
+    regained: Mapping[str, frozenset[str]],
 ) -> int:
     """How many hosts this alone stands between and the guest."""
     if against.requirement:
-        uuids = back.get(against.requirement, frozenset())
+        uuids = regained.get(against.requirement, frozenset())
         return sum(each.host.uuid in uuids for each in results)
     return sum(len(each.against) == 1 and not each.fits for each in results)
 

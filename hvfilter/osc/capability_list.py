@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from osc_lib.cli import format_columns
@@ -29,7 +29,7 @@ LONG = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Which hosts to list: those that match all of it.
 
     :ivar states: capability and what hosts are to say of it
@@ -40,7 +40,7 @@ class Wanted:
     report: str
     max_age_weeks: int
 
-    def met_by(self, host: fleet.Host) -> bool:
+    def includes(self, host: fleet.Host) -> bool:
         """Whether a host matches."""
         return self.report in ('', host.report) and all(
             host.state_of(key) is state for key, state in self.states
@@ -102,11 +102,9 @@ class ListCapability(base.Lister):
         )
         return parser
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """Names only cost one list of Placement; the rest reads the fleet."""
-        asked = _wanted(parsed_args)
+        asked = _selection(parsed_args)
         inside = parsed_args.aggregate or parsed_args.availability_zone
         if asked.states and not (asked.report or inside or parsed_args.long):
             return COLUMNS, self._by_traits(asked)
@@ -120,13 +118,13 @@ class ListCapability(base.Lister):
             for host in everything.inside(
                 parsed_args.aggregate, parsed_args.availability_zone
             )
-            if asked.met_by(host)
+            if asked.includes(host)
         ]
         if parsed_args.long:
             return LONG, (_long(host) for host in hosts)
         return COLUMNS, ((host.name, host.uuid) for host in hosts)
 
-    def _by_traits(self, asked: Wanted) -> Iterator[tuple[str, str]]:
+    def _by_traits(self, asked: Selection) -> Iterator[tuple[str, str]]:
         """Placement finds the hosts, however many there are."""
         placement = self.cloud.placement
         old = expired.reports(
@@ -210,8 +208,8 @@ def _traits_of(
     return frozenset(required), frozenset(forbidden)
 
 
-def _wanted(parsed_args: argparse.Namespace) -> Wanted:
-    return Wanted(
+def _selection(parsed_args: argparse.Namespace) -> Selection:
+    return Selection(
         tuple(
             (key, state)
             for state in (

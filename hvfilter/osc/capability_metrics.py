@@ -17,7 +17,7 @@ from hvfilter.publish.metrics import Family
 _MODE = 0o644
 
 
-class MetricsOfCapability(base.Action):
+class MetricsOfCapability(base.Command):
     """Print metrics of the fleet for Prometheus.
 
     Counts compute hosts by report and capability, in each availability zone
@@ -41,7 +41,7 @@ class MetricsOfCapability(base.Action):
         )
         return parser
 
-    def act(self, parsed_args: argparse.Namespace) -> None:
+    def execute(self, parsed_args: argparse.Namespace) -> None:
         """The fleet and its places, and one request for each kind of CPU."""
         policy = self.policies(parsed_args, warn=False)
         read_s = time.time()

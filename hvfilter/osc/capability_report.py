@@ -16,7 +16,7 @@ from hvfilter.publish import output_file
 TITLE = 'Virtualization capabilities of compute hosts'
 
 
-class ReportCapability(base.Action):
+class ReportCapability(base.Command):
     """Write one HTML file that shows all compute hosts by capability.
 
     The file needs no network and no server: open it in a browser, attach it
@@ -47,7 +47,7 @@ class ReportCapability(base.Action):
         base.add_places(parser)
         return parser
 
-    def act(self, parsed_args: argparse.Namespace) -> None:
+    def execute(self, parsed_args: argparse.Namespace) -> None:
         """Read what "summary" reads, and write the page."""
         everything = fleet.read(self.cloud, parsed_args.max_age_weeks)
         hosts = everything.inside(

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from hvfilter.model import catalogue, dated
 from hvfilter.model.dated import Kind
@@ -43,9 +42,7 @@ class ShowCapability(base.Lister):
         )
         return parser
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """Two requests; one more where Nova does not show hypervisors."""
         cloud, name = self.cloud, parsed_args.host
         hypervisor = cloud.permitted(

@@ -74,9 +74,7 @@ class SummarizeCapability(base.Lister):
         )
         return parser
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """At most 21 requests, one for each page of a thousand hosts or
         flavors, and what :func:`hvfilter.placement.census.read` adds where
         many kinds of hosts have no free memory."""
@@ -98,7 +96,7 @@ class SummarizeCapability(base.Lister):
         )
         scopes = _scopes(hosts, parsed_args.by)
         if flavor is not None:
-            return FLAVOR_COLUMNS, list(self._room(flavor, scopes, policy))
+            return FLAVOR_COLUMNS, list(self._fitting(flavor, scopes, policy))
         free = capacity.read(cloud.transport, {'VCPU': 1})
         return COLUMNS, [
             row
@@ -106,7 +104,7 @@ class SummarizeCapability(base.Lister):
             for row in rows(scope, inside, free, parsed_args.long)
         ]
 
-    def _room(
+    def _fitting(
         self,
         flavor: Flavor,
         scopes: Iterable[tuple[str, Sequence[Host]]],

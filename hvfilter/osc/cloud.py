@@ -78,18 +78,20 @@ class Cloud:
             }
         return self._hypervisors
 
-    def permitted(self, ask: Callable[[], _Value], lost: str) -> _Value | None:
+    def permitted(
+        self, ask: Callable[[], _Value], missing: str
+    ) -> _Value | None:
         """What a question returns, None where this user may not ask it.
 
-        :param lost: what the output lacks then, as in ``availability zones``
+        :param missing: what the output lacks then: ``availability zones``
         """
         try:
             return ask()
         except errors.Forbidden as error:
-            self.lose(lost, error)
+            self.note_missing(missing, error)
             return None
 
-    def lose(self, lost: str, error: errors.PlacementError) -> None:
+    def note_missing(self, missing: str, error: errors.PlacementError) -> None:
         """Say what the output lacks, and why."""
-        self.notes.append(f'Not shown: {lost}. {error}')
+        self.notes.append(f'Not shown: {missing}. {error}')
         self.incomplete = True

@@ -29,7 +29,7 @@ class Stage(enum.Enum):
     KVM = 'KVM'
 
 
-class Against(NamedTuple):
+class Rejection(NamedTuple):
     """One reason against a host.
 
     :ivar requirement: what asks for it, in the words used; '' if nothing of
@@ -55,7 +55,7 @@ class Result:
     """
 
     host: Host
-    against: tuple[Against, ...]
+    against: tuple[Rejection, ...]
     permissive: bool = False
 
     @property
@@ -67,7 +67,7 @@ class Result:
         )
 
 
-class _Changed:
+class _ChangedPolicies:
     """Policies of which each is changed in the same way."""
 
     def __init__(
@@ -92,18 +92,18 @@ class Explainer:
         guest: Guest,
         policies: Policies,
         placement: PlacementStage,
-        at_home: str = '',
+        current_host: str = '',
     ) -> None:
         """Read what Placement says of the guest's requirements.
 
-        :param at_home: the uuid of the host that the server is on: what it
-            uses there is its own
+        :param current_host: the uuid of the host that the server is on: what
+            it uses there is its own
         :raises hvfilter.placement.errors.PlacementError: it did not answer
         """
         self._guest = guest
         self._policies = policies
         self._placement = placement
-        self._at_home = at_home
+        self._current_host = current_host
         placement.read(guest.needs)
         self._candidates = placement.candidates(guest.needs)
 
@@ -111,7 +111,7 @@ class Explainer:
         """One for each host, in their order."""
         return list(self._results(self._guest, self._policies, hosts))
 
-    def back(self, hosts: Sequence[Host]) -> dict[str, frozenset[str]]:
+    def regained(self, hosts: Sequence[Host]) -> dict[str, frozenset[str]]:
         """The uuids of the hosts that fit with one requirement fewer.
 
         :param hosts: those that do not fit now
@@ -120,19 +120,19 @@ class Explainer:
         """
         found = {}
         for words, guest, policies in self._variants(hosts):
-            back = frozenset(
+            regained = frozenset(
                 each.host.uuid
                 for each in self._results(guest, policies, hosts)
                 if each.fits
             )
-            if back:
-                found[words] = back
+            if regained:
+                found[words] = regained
         return found
 
     def _variants(
         self, hosts: Iterable[Host]
     ) -> Iterator[tuple[str, Guest, PolicyOf]]:
-        for words, guest in self._guest.with_one_wish_fewer():
+        for words, guest in self._guest.with_one_requirement_fewer():
             yield words, guest, self._policies
         under = {self._policies.under(host.aggregates) for host in hosts}
         required = {
@@ -141,19 +141,27 @@ class Explainer:
             for key in policy.required
         }
         for words, key in sorted(required):
-            yield words, self._guest, _Changed(self._policies, _less(key))
+            yield (
+                words,
+                self._guest,
+                _ChangedPolicies(self._policies, _without_required(key)),
+            )
         reserved = {
             policy.reserved_words for policy in under if policy.reserved
         }
         for words in sorted(reserved):
-            yield words, self._guest, _Changed(self._policies, _unreserved)
+            yield (
+                words,
+                self._guest,
+                _ChangedPolicies(self._policies, _unreserved),
+            )
 
     def _results(
         self, guest: Guest, policies: PolicyOf, hosts: Iterable[Host]
     ) -> Iterator[Result]:
         judge = Judge(guest.guest_request, policies)
         needs = guest.needs
-        reasons: dict[Reason, Against] = {}
+        reasons: dict[Reason, Rejection] = {}
         for host in hosts:
             against = [*self._by_placement(guest, needs, host)]
             against.extend(_by_nova(guest, host))
@@ -166,7 +174,7 @@ class Explainer:
 
     def _by_placement(
         self, guest: Guest, needs: Iterable[Need], host: Host
-    ) -> Iterator[Against]:
+    ) -> Iterator[Rejection]:
         if host.orphan:
             yield _ORPHAN
             return
@@ -175,7 +183,7 @@ class Explainer:
             return
         found = False
         for need in needs:
-            if need.resource and host.uuid == self._at_home:
+            if need.resource and host.uuid == self._current_host:
                 found = True
             elif self._placement.fails(need, host.uuid):
                 found = True
@@ -184,13 +192,13 @@ class Explainer:
             yield _NO_CANDIDATE
 
 
-_ORPHAN = Against(
+_ORPHAN = Rejection(
     Stage.PLACEMENT,
     'Placement has no resource provider of this compute node',
     '',
     'Check that nova-compute runs there and reaches Placement',
 )
-_NO_CANDIDATE = Against(
+_NO_CANDIDATE = Rejection(
     Stage.PLACEMENT,
     'meets each requirement, but not all with the same providers',
     '',
@@ -198,16 +206,16 @@ _NO_CANDIDATE = Against(
 )
 
 
-def _unmet(need: Need, unknown: bool) -> Against:
+def _unmet(need: Need, unknown: bool) -> Rejection:
     if need.resource:
-        return Against(
+        return Rejection(
             Stage.PLACEMENT,
             f'does not have {need.amount} {need.resource} free',
             need.words,
             f'Use a smaller flavor, or free {need.resource}',
         )
     if unknown:
-        return Against(
+        return Rejection(
             Stage.PLACEMENT,
             f'Placement does not know the trait {need.trait}',
             need.words,
@@ -215,13 +223,13 @@ def _unmet(need: Need, unknown: bool) -> Against:
             f'"openstack trait create {need.trait}"',
         )
     if need.forbidden:
-        return Against(
+        return Rejection(
             Stage.PLACEMENT,
             f'has the forbidden trait {need.trait}',
             need.words,
             f'Drop {need.words}',
         )
-    return Against(
+    return Rejection(
         Stage.PLACEMENT,
         f'does not have the trait {need.trait}',
         need.words,
@@ -229,15 +237,15 @@ def _unmet(need: Need, unknown: bool) -> Against:
     )
 
 
-def _by_nova(guest: Guest, host: Host) -> Iterator[Against]:
+def _by_nova(guest: Guest, host: Host) -> Iterator[Rejection]:
     """What Nova's own filters have against it, as far as its API shows."""
     nova = host.hypervisor
     if nova is not None and not nova.up:
-        yield Against(
+        yield Rejection(
             Stage.NOVA, 'nova-compute is down', '', 'Start nova-compute there'
         )
     if nova is not None and not nova.enabled:
-        yield Against(
+        yield Rejection(
             Stage.NOVA,
             'nova-compute is disabled',
             '',
@@ -249,7 +257,7 @@ def _by_nova(guest: Guest, host: Host) -> Iterator[Against]:
     if guest.zone and guest.zone not in {
         each.zone for each in host.aggregates
     }:
-        yield Against(
+        yield Rejection(
             Stage.NOVA,
             f'is not in availability zone {guest.zone}',
             f'availability zone {guest.zone}',
@@ -257,7 +265,7 @@ def _by_nova(guest: Guest, host: Host) -> Iterator[Against]:
         )
 
 
-def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Against]:
+def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Rejection]:
     """ImagePropertiesFilter, as far as the hypervisor type decides it.
 
     Which guests QEMU emulates on a host Nova's API does not show.
@@ -268,7 +276,7 @@ def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Against]:
         guest_request.hw_architecture,
     )
     if hv_type is not None and hv_type not in infer.guest_types(nova.kind):
-        yield Against(
+        yield Rejection(
             Stage.NOVA,
             f'hypervisor type {nova.kind} does not suit the image',
             f'img_hv_type={hv_type}',
@@ -277,7 +285,7 @@ def _by_image(guest: Guest, nova: Hypervisor) -> Iterator[Against]:
     native = infer.native_at_most(nova.facts.machine)
     emulates = infer.may_use_kvm(nova.kind) and hv_type != 'kvm'
     if architecture and native and not emulates and architecture not in native:
-        yield Against(
+        yield Rejection(
             Stage.NOVA,
             f'does not offer {architecture} without emulation',
             f'hw_architecture={architecture}',
@@ -292,15 +300,15 @@ _OF = {
 }
 
 
-def _by_hvfilter(reason: Reason) -> Against:
+def _by_hvfilter(reason: Reason) -> Rejection:
     words = reason.asked_by
     if reason.cause is Cause.NOT_UNDERSTOOD:
-        return Against(Stage.HVFILTER, reason.summary, reason.subject, words)
+        return Rejection(Stage.HVFILTER, reason.summary, reason.subject, words)
     change = CHANGES[reason.cause].format(subject=reason.subject)
     if reason.origin is not None:
         other = _OF[reason.origin].format(words=words)
         change = f'{change}; or {other}' if change else _capital(other)
-    return Against(Stage.HVFILTER, reason.summary, words, change)
+    return Rejection(Stage.HVFILTER, reason.summary, words, change)
 
 
 CHANGES = {
@@ -324,7 +332,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _less(key: str) -> Callable[[Policy], Policy]:
+def _without_required(key: str) -> Callable[[Policy], Policy]:
     def change(policy: Policy) -> Policy:
         required = tuple(each for each in policy.required if each != key)
         return dataclasses.replace(policy, required=required)

@@ -10,7 +10,7 @@ from hvfilter.osc.flavor_specs import FlavorSpecs
 from hvfilter.rules import flavor_change
 
 
-class SetFlavorCapability(base.Action):
+class SetFlavorCapability(base.Command):
     """Ask for virtualization capabilities with a flavor.
 
     Writes the extra specs "hvfilter:<capability>"; what the flavor asks of
@@ -39,11 +39,11 @@ class SetFlavorCapability(base.Action):
         )
         return parser
 
-    def act(self, parsed_args: argparse.Namespace) -> None:
+    def execute(self, parsed_args: argparse.Namespace) -> None:
         """One request of Nova's that writes, if all can be written so."""
         demands = flavor_capability.given(parsed_args)
         flavor = flavor_capability.flavor(self.cloud, parsed_args.flavor)
-        change = flavor_change.demanding(flavor.specs, demands.items())
+        change = flavor_change.requesting(flavor.specs, demands.items())
         if not parsed_args.force:
             specs = change.applied_to(flavor.specs)
             flavor_capability.check(self.cloud, flavor.name, specs)

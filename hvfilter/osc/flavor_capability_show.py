@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hvfilter.model import catalogue
@@ -40,9 +40,7 @@ class ShowFlavorCapability(base.Lister):
         flavor_capability.add_flavor(parser)
         return parser
 
-    def answer(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def execute(self, parsed_args: argparse.Namespace) -> base.Table:
         """At most 29 requests, and one for each thousand hosts or flavors."""
         cloud = self.cloud
         flavor = flavor_capability.flavor(cloud, parsed_args.flavor)

@@ -17,7 +17,7 @@ from hvfilter.osc.flavor_specs import FlavorSpecs
 from hvfilter.rules import flavor_change, requests
 
 
-class UnsetFlavorCapability(base.Action):
+class UnsetFlavorCapability(base.Command):
     """Ask no longer for virtualization capabilities with a flavor.
 
     Removes the extra specs "hvfilter:<capability>" and
@@ -44,7 +44,7 @@ class UnsetFlavorCapability(base.Action):
         )
         return parser
 
-    def act(self, parsed_args: argparse.Namespace) -> None:
+    def execute(self, parsed_args: argparse.Namespace) -> None:
         """One request of Nova's for each extra spec."""
         named = any(
             getattr(parsed_args, option)

@@ -90,27 +90,27 @@ class FlavorSpecs:
 
     def _send(
         self, method: str, below: str, body: Mapping[str, Any] | None = None
-    ) -> client.Answer:
-        answer = self._transport.request(
+    ) -> client.Response:
+        response = self._transport.request(
             method, self._path + below, microversion=MICROVERSION, body=body
         )
-        if 200 <= answer.status < 300:
-            return answer
-        if method == 'DELETE' and answer.status == 404:
+        if 200 <= response.status < 300:
+            return response
+        if method == 'DELETE' and response.status == 404:
             # Somebody else removed it.
-            return answer
-        what = f'flavor {self._flavor.name} (HTTP {answer.status})'
-        if answer.status == 403:
+            return response
+        what = f'flavor {self._flavor.name} (HTTP {response.status})'
+        if response.status == 403:
             raise errors.Forbidden(
                 f'This user may not change the extra specs of {what}',
                 'Use credentials with the role "admin".',
             )
-        if answer.status == 404:
+        if response.status == 404:
             raise errors.NotFound(
                 f'Nova no longer has {what}', 'See "openstack flavor list".'
             )
         raise errors.Rejected(
-            f'Nova refuses the extra specs of {what}{_quote(answer.body)}',
+            f'Nova refuses the extra specs of {what}{_quote(response.body)}',
             'Correct what it names, or try again.',
         )
 

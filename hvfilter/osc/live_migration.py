@@ -11,14 +11,14 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from hvfilter.model.nested_registers import Registers
-from hvfilter.osc.explanation import Against, Result, Stage
+from hvfilter.osc.explanation import Rejection, Result, Stage
 from hvfilter.osc.fleet import Host
 from hvfilter.rules import nested_move, nested_set
 from hvfilter.rules.capability_state import CapabilityState
 
 OPTION = '--live-migration'
 
-_AT_HOME = Against(
+_AT_HOME = Rejection(
     Stage.NOVA, 'the server is on this host', OPTION, 'Choose another host'
 )
 
@@ -86,7 +86,7 @@ class Comparison:
             for each in results
         ]
 
-    def _more(self, host: Host) -> tuple[Against, ...]:
+    def _more(self, host: Host) -> tuple[Rejection, ...]:
         if host.uuid == self._home:
             return (_AT_HOME,)
         source, target = (
@@ -98,7 +98,7 @@ class Comparison:
         if not missing:
             return ()
         return (
-            Against(
+            Rejection(
                 Stage.KVM,
                 f'lacks {nested_move.shortened(missing)}',
                 OPTION,

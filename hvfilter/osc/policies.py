@@ -47,13 +47,12 @@ class Policies:
         self.max_age_weeks = scheduler.max_age_weeks
         self.nested_set_on_move = scheduler.nested_set_on_move
         self._warn = warn
-        self._warned: set[str] = set()
         self._known: dict[tuple[str, ...], Policy] = {(): self.base}
 
     def under(self, aggregates: Sequence[Aggregate]) -> Policy:
         """The policy for a host in these aggregates: as the filter has it.
 
-        Invalid metadata is warned of once and does not count.
+        Invalid metadata is reported and does not count.
         """
         key = tuple([each.uuid for each in aggregates])
         if key not in self._known:
@@ -61,17 +60,12 @@ class Policies:
                 self.base,
                 [
                     aggregate_policy.values(
-                        each.name, each.metadata, {}, self._complain
+                        each.name, each.metadata, {}, self._warn
                     )
                     for each in aggregates
                 ],
             )
         return self._known[key]
-
-    def _complain(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            self._warn(text)
 
 
 def load(

@@ -54,7 +54,7 @@ class CloudTransport:
         *,
         microversion: str,
         body: Mapping[str, Any] | None = None,
-    ) -> client.Answer:
+    ) -> client.Response:
         """See :meth:`hvfilter.placement.client.Transport.request`."""
         self.requests += 1
         with translate_errors(self._name):

@@ -105,7 +105,7 @@ def _traits(
             # Before 1.22 Placement cannot be asked for what is not there.
             pass
     if left:
-        _by_room(placement, left, names, traits_of)
+        _by_free_memory(placement, left, names, traits_of)
     if left:
         traits_of.update(_by_trait(placement, left, names))
     return traits_of
@@ -133,7 +133,7 @@ def _by_kind(
             left.discard(one)
 
 
-def _by_room(
+def _by_free_memory(
     placement: client.PlacementClient,
     left: set[str],
     names: frozenset[str],

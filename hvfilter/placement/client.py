@@ -39,7 +39,7 @@ _LONGEST_WAIT_S = 3600
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Response:
     """One HTTP response.
 
     :param status: the HTTP status.
@@ -69,7 +69,7 @@ class Transport(Protocol):
         *,
         microversion: str,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send one request and return its response.
 
         :param method: ``GET``, ``PUT`` or ``DELETE``.
@@ -211,10 +211,10 @@ class PlacementClient:
     def _uuids(self, query: str, version: str) -> frozenset[str]:
         about = 'resource providers by trait'
         path = f'/resource_providers?{query}'
-        answer = self._send('GET', path, version, about)
-        names = uuids.extract(answer.body)
+        response = self._send('GET', path, version, about)
+        names = uuids.extract(response.body)
         if names is None:
-            listed = _listed(json_object(answer, about), about)
+            listed = _listed(json_object(response, about), about)
             names = [provider.uuid for provider in listed]
         return frozenset(names)
 
@@ -238,7 +238,7 @@ class PlacementClient:
         """
         uuid = canonical_uuid(uuid)
         about = f'traits of resource provider {uuid}'
-        answer = self._send(
+        response = self._send(
             'PUT',
             f'/resource_providers/{uuid}/traits',
             TRAITS,
@@ -248,7 +248,7 @@ class PlacementClient:
                 'traits': sorted(_trait(name) for name in traits),
             },
         )
-        return _provider_traits(uuid, json_object(answer, about), about)
+        return _provider_traits(uuid, json_object(response, about), about)
 
     def traits_known(
         self, prefix: str, *, carried: bool = False
@@ -268,10 +268,10 @@ class PlacementClient:
 
         :returns: whether it was new.
         """
-        answer = self._send(
+        response = self._send(
             'PUT', f'/traits/{_custom(name)}', TRAITS, f'trait {name}'
         )
-        return answer.status == 201
+        return response.status == 201
 
     def delete_trait(self, name: str) -> None:
         """Delete a trait name.
@@ -302,13 +302,13 @@ class PlacementClient:
         about: str,
         *,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
-        answer = self.transport.request(
+    ) -> Response:
+        response = self.transport.request(
             method, path, microversion=version, body=body
         )
-        if 200 <= answer.status < 300:
-            return answer
-        raise _error(method, answer, version, about)
+        if 200 <= response.status < 300:
+            return response
+        raise _error(method, response, version, about)
 
 
 def read_json(
@@ -354,24 +354,24 @@ def _custom(name: str) -> str:
     return name
 
 
-def _json(answer: Answer) -> Any:
+def _json(response: Response) -> Any:
     try:
-        return json.loads(answer.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError):
         return None
 
 
-def json_object(answer: Answer, about: str) -> dict[str, Any]:
+def json_object(response: Response, about: str) -> dict[str, Any]:
     """The JSON object that a response is.
 
     :param about: what it is about, for an error
     :raises errors.BadAnswer: it is none
     """
-    value = _json(answer)
+    value = _json(response)
     if value is None:
-        kind = answer.headers.get('content-type', 'no content type')
+        kind = response.headers.get('content-type', 'no content type')
         raise _misshapen(
-            about, f'{len(answer.body)} bytes of {kind[:60]!r} are not JSON'
+            about, f'{len(response.body)} bytes of {kind[:60]!r} are not JSON'
         )
     if not isinstance(value, dict):
         raise _misshapen(about, 'the JSON is not an object')
@@ -420,9 +420,9 @@ def _provider_traits(
     return ProviderTraits(uuid, generation, _names(body, about))
 
 
-def _first_error(answer: Answer) -> dict[str, Any] | None:
+def _first_error(response: Response) -> dict[str, Any] | None:
     """Placement's own description of an error, None without one."""
-    value = _json(answer)
+    value = _json(response)
     listed = value.get('errors') if isinstance(value, dict) else None
     if isinstance(listed, list) and listed and isinstance(listed[0], dict):
         return listed[0]
@@ -436,9 +436,9 @@ def _quote(text: Any) -> str:
     return plain(' '.join(text.split())[:_LONGEST_QUOTE])
 
 
-def retry_after_s(answer: Answer) -> float | None:
+def retry_after_s(response: Response) -> float | None:
     """The Retry-After header in seconds, None without a usable one."""
-    text = answer.headers.get('retry-after', '').strip()
+    text = response.headers.get('retry-after', '').strip()
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         return None
     return float(min(int(text), _LONGEST_WAIT_S))
@@ -459,15 +459,15 @@ def without_secrets(url: str) -> str:
 
 
 def _error(
-    method: str, answer: Answer, version: str, about: str
+    method: str, response: Response, version: str, about: str
 ) -> errors.PlacementError:
-    status = answer.status
-    error = _first_error(answer)
+    status = response.status
+    error = _first_error(response)
     text = error.get('detail') if error else ''
     detail = _quote(text)
     quote = f' ({detail})' if detail else ''
     if 300 <= status < 400:
-        target = without_secrets(answer.headers.get('location', ''))
+        target = without_secrets(response.headers.get('location', ''))
         return errors.BadAnswer(
             f'Placement redirects requests for {about} to '
             f'{target or "nowhere"} (HTTP {status})',
@@ -517,7 +517,7 @@ def _error(
             'Another client changed it or uses it: read it again.',
         )
     if status == 429 or status >= 500:
-        after = retry_after_s(answer)
+        after = retry_after_s(response)
         return errors.Unavailable(
             f'Placement is unavailable for {method} of {about} '
             f'(HTTP {status}){quote}',

@@ -43,7 +43,7 @@ class KeystoneTransport:
         *,
         microversion: str,
         body: Mapping[str, Any] | None = None,
-    ) -> client.Answer:
+    ) -> client.Response:
         """See :meth:`hvfilter.placement.client.Transport.request`."""
         more: dict[str, Any] = {} if body is None else {'json': dict(body)}
         with translate_errors():
@@ -56,37 +56,34 @@ class KeystoneTransport:
                 headers={'Accept': 'application/json'},
                 **more,
             )
-        return answer_of(response)
+        return response_of(response)
 
 
-def _refuse_cut(answer: client.Answer) -> None:
+def _refuse_cut(response: client.Response) -> None:
     """urllib3 before 2 takes a truncated response for a complete one."""
-    length = answer.headers.get('content-length', '')
-    if 'content-encoding' in answer.headers or not length.isdecimal():
+    length = response.headers.get('content-length', '')
+    if 'content-encoding' in response.headers or not length.isdecimal():
         return
-    if answer.body and len(answer.body) < int(length):
+    if response.body and len(response.body) < int(length):
         raise errors.Unreachable(
-            f'The connection to Placement ended after {len(answer.body)} of '
+            f'The connection to Placement ended after {len(response.body)} of '
             f'{length} bytes of a response',
             'Check that Placement and the load balancer in front of it are '
             'running.',
         )
 
 
-def answer_of(response: Any) -> client.Answer:
+def response_of(raw: Any) -> client.Response:
     """Convert a ``requests.Response``.
 
     :raises hvfilter.placement.errors.Unreachable: it is truncated.
     """
     headers = {
-        str(name).lower(): str(value)
-        for name, value in response.headers.items()
+        str(name).lower(): str(value) for name, value in raw.headers.items()
     }
-    answer = client.Answer(
-        response.status_code, headers, response.content or b''
-    )
-    _refuse_cut(answer)
-    return answer
+    response = client.Response(raw.status_code, headers, raw.content or b'')
+    _refuse_cut(response)
+    return response
 
 
 @contextlib.contextmanager
@@ -151,7 +148,7 @@ def _keystone_error(error: Any) -> errors.PlacementError:
     if status == 429 or status >= 500:
         response = getattr(error, 'response', None)
         after = (
-            client.retry_after_s(answer_of(response))
+            client.retry_after_s(response_of(response))
             if response is not None
             else None
         )

@@ -62,31 +62,31 @@ def items(
 
     :raises errors.PlacementError: as for :func:`pages`.
     """
-    answer = transport.request('GET', path, microversion=microversion)
-    if answer.status == 403:
+    response = transport.request('GET', path, microversion=microversion)
+    if response.status == 403:
         raise errors.Forbidden(
             f'This user may not list all {key} (HTTP 403)',
             'Use credentials with the role "admin"; "service" does not '
             'suffice.',
         )
-    if answer.status == 404:
+    if response.status == 404:
         raise errors.NotFound(
             f'There are no {key} as asked for (HTTP 404)',
             'Check the name.',
         )
-    if answer.status == 406:
+    if response.status == 406:
         raise errors.TooOld(
             f'The service does not serve microversion {microversion}, needed '
             f'for {key} (HTTP 406)',
             'Upgrade Nova.',
         )
-    if answer.status != 200:
+    if response.status != 200:
         raise errors.Rejected(
-            f'Cannot read the list of {key} (HTTP {answer.status})',
+            f'Cannot read the list of {key} (HTTP {response.status})',
             'Check the service in the service catalogue and its log.',
         )
     try:
-        listed = json.loads(answer.body)[key]
+        listed = json.loads(response.body)[key]
         if isinstance(listed, list) and all(
             isinstance(each, dict) for each in listed
         ):

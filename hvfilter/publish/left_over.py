@@ -100,13 +100,13 @@ def _read(path: Path, may_identify: Callable[[str], bool]) -> ConfigFile:
     if catalogue.TRAIT_PREFIX.encode() not in raw:
         return ConfigFile(path)
     # Imported here: that takes longer than the rest of a run.
-    from hvfilter.publish import small_yaml
+    from hvfilter.publish import bounded_yaml
 
-    if len(raw) > small_yaml.LIMIT:
-        why = f'{path} is larger than {small_yaml.LIMIT >> 10} KiB'
+    if len(raw) > bounded_yaml.LIMIT:
+        why = f'{path} is larger than {bounded_yaml.LIMIT >> 10} KiB'
         return ConfigFile(path, unreadable=why)
     try:
-        names = _additional(small_yaml.load(raw), may_identify)
+        names = _additional(bounded_yaml.load(raw), may_identify)
         return ConfigFile(path, catalogue.own(names))
     except (AttributeError, KeyError, TypeError, ValueError):
         # nova-compute does not start with such a file either.

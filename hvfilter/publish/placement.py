@@ -92,7 +92,7 @@ class PlacementPublisher(base.Publisher):
             changed=not change.idle,
             notes=(
                 *_notes(change, desired),
-                *(_dateless(change) if withdrawing else ()),
+                *(_no_week_notes(change) if withdrawing else ()),
                 *notes,
             ),
             requests=change.requests,
@@ -165,7 +165,7 @@ def _notes(
     return tuple(notes)
 
 
-def _dateless(change: reconcile.Change) -> tuple[str, ...]:
+def _no_week_notes(change: reconcile.Change) -> tuple[str, ...]:
     """A note where nova-compute may have published there."""
     marks = filter(None, map(dated.parse, change.removed))
     if change.idle or any(mark.kind is Kind.REPORTED for mark in marks):

@@ -19,7 +19,7 @@ from typing import Any
 from hvfilter.model import catalogue, dated
 from hvfilter.model.nested_registers import is_trait as is_nested_set
 from hvfilter.model.problem import Problem
-from hvfilter.publish import atomic_file, base, small_yaml
+from hvfilter.publish import atomic_file, base, bounded_yaml
 from hvfilter.publish.left_over import EVERY_NODE
 from hvfilter.rules.traits import DesiredTraits
 
@@ -60,7 +60,7 @@ class ProviderConfigPublisher(base.Publisher):
         path = self._path()
         base.refuse_ironic(self.conf)
         others = tuple(_others(path))
-        _refuse_rivals(path, others, context.identity)
+        _refuse_second_file(path, others, context.identity)
         raw = atomic_file.read(path)
         old = Content() if raw is None else parse(raw, path)
         new = merge(old, context.desired, removed=_removed(context, raw))
@@ -187,7 +187,7 @@ def parse(raw: bytes, path: Path) -> Content:
     :raises hvfilter.model.problem.Problem: hvfilter did not write it.
     """
     try:
-        document = small_yaml.load(raw)
+        document = bounded_yaml.load(raw)
         meta = document['meta']
         (provider,) = document['providers']
         named = provider['traits']['additional']
@@ -235,15 +235,15 @@ def _others(path: Path) -> Iterator[tuple[Path, Any]]:
         if other.name == path.name or other.name.startswith('.'):
             continue
         raw = atomic_file.read(other) or b''
-        if len(raw) > small_yaml.LIMIT:
+        if len(raw) > bounded_yaml.LIMIT:
             raise Problem(
-                f'{other} is larger than {small_yaml.LIMIT >> 10} KiB, so it '
-                'was not read, and it may name this resource provider',
+                f'{other} is larger than {bounded_yaml.LIMIT >> 10} KiB, so '
+                'it was not read, and it may name this resource provider',
                 'Move the file out of the folder, or use the publisher '
                 'placement instead of provider-config.',
             )
         try:
-            document = small_yaml.load(raw)
+            document = bounded_yaml.load(raw)
             for provider in document.get('providers', ()):
                 for identified in provider['identification'].values():
                     if isinstance(identified, str):
@@ -253,7 +253,7 @@ def _others(path: Path) -> Iterator[tuple[Path, Any]]:
             continue
 
 
-def _refuse_rivals(
+def _refuse_second_file(
     path: Path, others: tuple[tuple[Path, Any], ...], identity: base.Identity
 ) -> None:
     uuids = {text.strip().lower() for _, text in identity.compute_ids}

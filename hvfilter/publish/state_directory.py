@@ -110,7 +110,7 @@ class StateDirectory:
             return NotHistory('it is a symbolic link')
         if error.errno == errno.ENXIO:
             return NotHistory('it is not a regular file')
-        if error.errno == errno.EACCES and self._is_ours():
+        if error.errno == errno.EACCES and self._is_own():
             return NotHistory('it belongs to another user')
         text = error.strerror or type(error).__name__
         return Problem(
@@ -119,7 +119,7 @@ class StateDirectory:
             f'{self.path}.',
         )
 
-    def _is_ours(self) -> bool:
+    def _is_own(self) -> bool:
         try:
             return self.owner() == os.geteuid()
         except OSError:

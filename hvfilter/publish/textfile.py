@@ -17,12 +17,12 @@ from hvfilter.model.problem import Problem
 from hvfilter.publish import (
     atomic_file,
     base,
-    earlier_metrics,
     exposition,
     metrics,
+    previous_metrics,
 )
-from hvfilter.publish.earlier_metrics import EarlierMetrics
 from hvfilter.publish.metrics import Family, Metric
+from hvfilter.publish.previous_metrics import PreviousMetrics
 
 
 class TextfilePublisher(base.Publisher):
@@ -35,7 +35,7 @@ class TextfilePublisher(base.Publisher):
     ) -> base.Outcome:
         """See :meth:`hvfilter.publish.base.Publisher.publish`."""
         path = self._path()
-        before = earlier_metrics.read(atomic_file.read(path) or b'')
+        before = previous_metrics.read(atomic_file.read(path) or b'')
         text = exposition.render(families(context, before))
         if not dry_run:
             self._replace(path, text)
@@ -53,7 +53,7 @@ class TextfilePublisher(base.Publisher):
         path = self._path()
         before = atomic_file.read(path)
         changed = (
-            before is not None and not earlier_metrics.read(before).withdrawn
+            before is not None and not previous_metrics.read(before).withdrawn
         )
         if changed and not dry_run:
             withdrawn: Family = metrics.WITHDRAWN, [((), time.time())]
@@ -75,7 +75,7 @@ class TextfilePublisher(base.Publisher):
 
 
 def families(
-    context: base.PublishContext, before: EarlierMetrics
+    context: base.PublishContext, before: PreviousMetrics
 ) -> Iterator[Family]:
     """All metrics of a host that publishes.
 
@@ -93,7 +93,7 @@ def families(
 
 
 def _about_findings(
-    report: HostReport, before: EarlierMetrics
+    report: HostReport, before: PreviousMetrics
 ) -> Iterator[Family]:
     yield (
         metrics.CAPABILITY,
@@ -122,7 +122,7 @@ def _about_findings(
 
 
 def _about_times(
-    context: base.PublishContext, before: EarlierMetrics
+    context: base.PublishContext, before: PreviousMetrics
 ) -> Iterator[Family]:
     """What outlives a run: the time of each success, and the counters."""
     names = [each.publisher for each in context.previous]

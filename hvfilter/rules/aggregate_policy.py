@@ -20,7 +20,7 @@ SCOPE = 'hvfilter:'
 """Of aggregate metadata keys."""
 
 
-def is_ours(key: object) -> bool:
+def concerns_hvfilter(key: object) -> bool:
     """Also if it was only meant to be: ' HVFILTER:mode', 'hv_filter:mode'."""
     return isinstance(key, str) and spelling.resembles_scope(key)
 
@@ -29,29 +29,29 @@ def values(
     aggregate: object,
     metadata: Mapping[Any, Any],
     last_valid: Mapping[str, Any],
-    complain: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> dict[str, Any]:
     """What the metadata of one aggregate says, by the name of the option.
 
     :param aggregate: its name, for texts
     :param last_valid: used where a value is not valid
-    :param complain: gets a text about each invalid item
+    :param warn: gets a text about each invalid item
     """
     now: dict[str, Any] = {}
     for key in metadata:
-        if not is_ours(key):
+        if not concerns_hvfilter(key):
             continue
         value = metadata[key]
         name = key[len(SCOPE) :] if key.startswith(SCOPE) else ''
         if name not in _READERS:
-            complain(_unknown_key(aggregate, key, value))
+            warn(_unknown_key(aggregate, key, value))
             continue
         try:
             now[name] = _READERS[name](value)
         except (ValueError, TypeError, AttributeError):
             if name in last_valid:
                 now[name] = last_valid[name]
-            complain(_wrong_value(aggregate, key, value, name in last_valid))
+            warn(_wrong_value(aggregate, key, value, name in last_valid))
     return now
 
 

@@ -46,7 +46,7 @@ def is_true(text: str) -> bool:
     return text.strip().lower() in _TRUE
 
 
-def speaks_of_it(name: str) -> bool:
+def is_about_encryption(name: str) -> bool:
     """Whether an extra spec of this name asks, or says what is asked."""
     return _NAME.fullmatch(name) is not None
 

@@ -44,7 +44,7 @@ class Change:
         return {**kept, **self.put}
 
 
-def demanding(
+def requesting(
     specs: Mapping[str, str], demands: Iterable[tuple[str, Demand]]
 ) -> Change:
     """Ask for capabilities; what is asked of others stays.
@@ -88,7 +88,7 @@ def without(specs: Mapping[str, str], keys: Iterable[str]) -> Change:
 
 def cleared(specs: Mapping[str, str]) -> Change:
     """Ask for nothing in hvfilter's words, misspelt ones included."""
-    return Change({}, tuple(filter(spelling.meant_for_us, specs)))
+    return Change({}, tuple(filter(spelling.resembles_own, specs)))
 
 
 def undone(before: Mapping[str, str], now: Mapping[str, str]) -> Change:

@@ -89,7 +89,7 @@ class Guest:
                 needs[Need(words, trait=name[len(_TRAIT) :])] = None
         return tuple(needs)
 
-    def with_one_wish_fewer(self) -> Iterator[tuple[str, Guest]]:
+    def with_one_requirement_fewer(self) -> Iterator[tuple[str, Guest]]:
         """Each wish of flavor, image and zone, and the guest without it."""
         for name, amount in self.request.resources.items():
             yield (

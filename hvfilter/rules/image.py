@@ -37,7 +37,9 @@ _READ = frozenset(
 def matters(name: str) -> bool:
     """Whether an image property is read here, or was meant to be."""
     return (
-        name in _READ or name.startswith(_TRAIT) or spelling.meant_for_us(name)
+        name in _READ
+        or name.startswith(_TRAIT)
+        or spelling.resembles_own(name)
     )
 
 

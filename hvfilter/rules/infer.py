@@ -204,7 +204,7 @@ def advertised(
     policy: Policy,
     *,
     unknown: Iterable[str] = (),
-    unheard: frozenset[str] = frozenset(),
+    unanswered: frozenset[str] = frozenset(),
     expired: str = '',
 ) -> HostCapabilities:
     """All that is known of one host, for :func:`hvfilter.rules.judge.judge`.
@@ -213,7 +213,7 @@ def advertised(
         when Placement is unreachable and nothing recent is cached
     :param reported: whether the provider carries the marker trait
     :param unknown: capabilities that the host reported as unknown
-    :param unheard: capabilities of which Placement could not be asked
+    :param unanswered: capabilities of which Placement could not be asked
     :param expired: the week of a report that is too old to be believed; the
         host then neither reported nor has any of ``capabilities``
     """
@@ -229,9 +229,9 @@ def advertised(
     elif reported or not facts.kvm_host:
         # Nobody reports from hosts without KVM: what they do not have
         # according to Placement, they do not have.
-        doubts[policy.unreported] = frozenset(unknown) - unheard
+        doubts[policy.unreported] = frozenset(unknown) - unanswered
         more = doubts.get(policy.unreachable, frozenset())
-        doubts[policy.unreachable] = unheard | more
+        doubts[policy.unreachable] = unanswered | more
     else:
         doubts[policy.unreported] = _ALL
     undecided = frozenset[str]()
@@ -248,7 +248,7 @@ def advertised(
         facts.kvm_host,
         denied=denied,
         expired=expired,
-        unknown=undecided.intersection(unknown) - unheard,
+        unknown=undecided.intersection(unknown) - unanswered,
         machine=facts.machine,
         unreachable=capabilities is None,
     )

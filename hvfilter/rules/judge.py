@@ -39,7 +39,7 @@ def judge(
         for request in requirements.invalid
     ]
     reasons.extend(_unmet(requirements, advertised, policy))
-    reasons.extend(_foreign(requirements, advertised, policy))
+    reasons.extend(_wrong_architecture(requirements, advertised, policy))
     reasons.extend(_reserved(requirements, advertised, policy))
     return Verdict(tuple(reasons))
 
@@ -48,7 +48,7 @@ def _unmet(
     requirements: Requirements, advertised: HostCapabilities, policy: Policy
 ) -> Iterator[Reason]:
     emulated = _emulated(requirements, advertised)
-    doubts: dict[Reason, None] = {}
+    reasons: dict[Reason, None] = {}
     for item in requirements.items:
         if item.demand is Demand.PREFERRED:
             continue
@@ -58,21 +58,21 @@ def _unmet(
             continue
         has = item.capability in advertised.capabilities
         if not has and item.capability in advertised.undecided:
-            doubtful = item.capability
+            unknown_key = item.capability
         elif _meets(item, advertised):
             continue
         elif emulated is None and item.origin is Origin.POLICY:
             # Whether this matters hangs on what Nova makes of the guest.
-            doubtful = 'tcg'
+            unknown_key = 'tcg'
         elif item.demand is Demand.REQUIRED:
             yield _reason(Cause.LACKS, item.capability, item)
             continue
         else:
             yield _reason(Cause.HAS_FORBIDDEN, item.capability, item)
             continue
-        if _spoils(doubtful, item, advertised, policy):
-            doubts[_doubt(doubtful, item, advertised)] = None
-    yield from doubts
+        if _unknown_rejects(unknown_key, item, advertised, policy):
+            reasons[_unknown_reason(unknown_key, item, advertised)] = None
+    yield from reasons
 
 
 def _reason(cause: Cause, key: str, item: Requirement) -> Reason:
@@ -114,20 +114,20 @@ def _emulated(
     return None if 'tcg' in advertised.undecided else False
 
 
-def _doubt(
+def _unknown_reason(
     key: str, item: Requirement, advertised: HostCapabilities
 ) -> Reason:
     """The reason when not knowing whether a host has a capability rejects."""
     if key in advertised.unknown:
         return _reason(Cause.UNKNOWN, key, item)
-    if _out_of_reach(advertised):
+    if _unreachable(advertised):
         return Reason(Cause.NO_KNOWLEDGE, '')
     if advertised.expired:
         return Reason(Cause.STALE, advertised.expired)
     return Reason(Cause.UNREPORTED, '')
 
 
-def _out_of_reach(advertised: HostCapabilities) -> bool:
+def _unreachable(advertised: HostCapabilities) -> bool:
     """Whether it is Placement's silence, not the host's, that leaves doubt.
 
     A host that reported, or from which nobody would, leaves none itself.
@@ -137,7 +137,7 @@ def _out_of_reach(advertised: HostCapabilities) -> bool:
     return advertised.unreachable
 
 
-def _spoils(
+def _unknown_rejects(
     key: str, item: Requirement, advertised: HostCapabilities, policy: Policy
 ) -> bool:
     """Whether not knowing of a capability rejects: see :class:`WhenUnknown`.
@@ -145,14 +145,14 @@ def _spoils(
     What a host reported as unknown is no better known than what a host
     without a report has.
     """
-    unheard = key not in advertised.unknown and _out_of_reach(advertised)
-    when_unknown = policy.unreachable if unheard else policy.unreported
+    unanswered = key not in advertised.unknown and _unreachable(advertised)
+    when_unknown = policy.unreachable if unanswered else policy.unreported
     if when_unknown is WhenUnknown.INFER:
         return item.explicit
     return when_unknown is WhenUnknown.REJECT
 
 
-def _foreign(
+def _wrong_architecture(
     requirements: Requirements, advertised: HostCapabilities, policy: Policy
 ) -> Iterator[Reason]:
     """A KVM guest of another architecture than the host's.
@@ -168,17 +168,19 @@ def _foreign(
     emulated = _emulated(requirements, advertised)
     if (
         emulated is False
-        or any(map(_emulation_will_not_do, asking))
+        or any(map(_excludes_emulation, asking))
         or (
             emulated is None
-            and any(_spoils('tcg', i, advertised, policy) for i in asking)
+            and any(
+                _unknown_rejects('tcg', i, advertised, policy) for i in asking
+            )
         )
     ):
         words = requirements.architecture_words
         yield Reason(Cause.ARCHITECTURE, requested, words)
 
 
-def _emulation_will_not_do(item: Requirement) -> bool:
+def _excludes_emulation(item: Requirement) -> bool:
     """Whether a request for KVM counts although the image allows emulation.
 
     ``img_hv_type = kvm`` does not: it is of the same image, and Nova emulates

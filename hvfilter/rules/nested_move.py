@@ -27,7 +27,7 @@ class Fit(enum.Enum):
     LACKS = 0.0
 
 
-def asks_for_nested(requirements: Requirements) -> bool:
+def requests_nested(requirements: Requirements) -> bool:
     """Whether a guest requires or prefers nested virtualization."""
     return any(
         item.capability in _KEYS and item.demand is not Demand.FORBIDDEN

@@ -38,12 +38,12 @@ class Reports:
     """How far the reports of all hosts go.
 
     :ivar complete: all compute nodes have the marker trait
-    :ivar doubted: keys that some host reported as unknown
+    :ivar unknown: keys that some host reported as unknown
     :ivar stale: some host may have the traits of a report that is too old
     """
 
     complete: bool = False
-    doubted: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     stale: bool = False
 
 
@@ -107,7 +107,7 @@ def _needs_trait(item: Requirement, policy: Policy, reports: Reports) -> bool:
     """Whether each host without the trait would be rejected."""
     rejects = policy.unreported is WhenUnknown.REJECT
     certain = reports.complete and (
-        rejects or item.capability not in reports.doubted
+        rejects or item.capability not in reports.unknown
     )
     if item.explicit:
         return certain or policy.unreported is not WhenUnknown.ACCEPT

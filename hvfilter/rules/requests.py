@@ -20,7 +20,7 @@ from hvfilter.model.requirement import (
 from hvfilter.rules import encryption, spelling
 
 SCOPE = 'hvfilter'
-_OURS = (f'{SCOPE}:', f'trait:{catalogue.TRAIT_PREFIX}')
+_OWN_PREFIXES = (f'{SCOPE}:', f'trait:{catalogue.TRAIT_PREFIX}')
 _TRAIT_DEMANDS = {
     'required': Demand.REQUIRED,
     'forbidden': Demand.FORBIDDEN,
@@ -91,7 +91,7 @@ class GuestRequest:
     def explicit(self) -> bool:
         """Whether anything is requested by hvfilter's own names."""
         return any(
-            name.startswith(_OURS) for name, _ in self.extra_specs
+            name.startswith(_OWN_PREFIXES) for name, _ in self.extra_specs
         ) or any(
             name.startswith(catalogue.TRAIT_PREFIX)
             for name, _ in self.image_traits
@@ -102,9 +102,9 @@ class GuestRequest:
 def _matters(name: str) -> bool:
     """Whether an extra spec is read here."""
     return (
-        name.startswith(_OURS)
-        or encryption.speaks_of_it(name)
-        or spelling.meant_for_us(name)
+        name.startswith(_OWN_PREFIXES)
+        or encryption.is_about_encryption(name)
+        or spelling.resembles_own(name)
     )
 
 
@@ -191,9 +191,9 @@ def _flavor(
         words = shorten(f'{name}={value}')
         if scope == SCOPE:
             yield _own_spec(rest, value, words)
-        elif name.startswith(_OURS):
+        elif name.startswith(_OWN_PREFIXES):
             yield from _trait(rest, value, Origin.FLAVOR, words)
-        elif not encryption.speaks_of_it(name):
+        elif not encryption.is_about_encryption(name):
             # Such as trait1:CUSTOM_HVFILTER_NESTED: a group means a nested
             # provider, and none of these carries a trait of ours.
             problem = 'it would have no effect: write hvfilter:<capability>'

@@ -20,20 +20,20 @@ def _any_case(word: str) -> str:
 _NAME = f'{_any_case("hv")}[-_. ]?{_any_case("filter")}'
 
 _SCOPE = rf'\s*{_NAME}(?![a-zA-Z0-9])[\s\S]*'
-MEANT_FOR_US = (
+RESEMBLES_OWN = (
     rf'{_SCOPE}'
     rf'|[\s\S]*{_any_case("custom")}[-_. ]?{_NAME}[\s\S]*'
 )
 """hvfilter with blanks, capitals or a wrong sign in it, and hvfilter's traits
 wherever they stand; names that are spelled right match too."""
 
-_MEANT_FOR_US = re.compile(MEANT_FOR_US)
+_RESEMBLES_OWN = re.compile(RESEMBLES_OWN)
 _RESEMBLES_SCOPE = re.compile(_SCOPE)
 
 
-def meant_for_us(name: str) -> bool:
+def resembles_own(name: str) -> bool:
     """Whether an extra spec of this name was meant for hvfilter."""
-    return _MEANT_FOR_US.fullmatch(name) is not None
+    return _RESEMBLES_OWN.fullmatch(name) is not None
 
 
 def resembles_scope(name: str) -> bool:

@@ -11,7 +11,7 @@ from hvfilter.model.requirement import Demand, Requirements
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
+class Preferences:
     """What makes one host better than another.
 
     :ivar preferred: capability keys that the guest prefers
@@ -32,17 +32,19 @@ class Wishes:
 class Score:
     """How well one host suits.
 
-    :ivar liked: the part of what is preferred that it has, 0 to 1
+    :ivar preferred: the part of what is preferred that it has, 0 to 1
     :ivar wasted: how scarce what the guest would waste of it is, 0 to 1
     """
 
-    liked: float
+    preferred: float
     wasted: float
 
 
-def wishes(requirements: Requirements, scarce: Collection[str]) -> Wishes:
+def preferences(
+    requirements: Requirements, scarce: Collection[str]
+) -> Preferences:
     """What a guest prefers, and what it had better leave to others."""
-    return Wishes(
+    return Preferences(
         frozenset(
             item.capability for item in requirements.wanting(Demand.PREFERRED)
         ),
@@ -51,7 +53,7 @@ def wishes(requirements: Requirements, scarce: Collection[str]) -> Wishes:
 
 
 def scores(
-    wished: Sequence[Wishes], hosts: Sequence[Collection[str]]
+    preferences: Sequence[Preferences], hosts: Sequence[Collection[str]]
 ) -> list[Score]:
     """A score for each host.
 
@@ -59,21 +61,21 @@ def scores(
     it: what all have is not scarce, and avoiding it is of no use. A host is
     as wasteful as the scarcest that it has.
 
-    :param wished: of each host; aggregates may differ in what they spare
+    :param preferences: of each host; aggregates may differ in what they spare
     :param hosts: the capabilities of each
     """
     having = collections.Counter(key for host in hosts for key in set(host))
     scarcity = {key: 1 - number / len(hosts) for key, number in having.items()}
-    known: dict[tuple[Wishes, frozenset[str]], Score] = {}
+    known: dict[tuple[Preferences, frozenset[str]], Score] = {}
     results = []
-    for wishes_of_it, host in zip(wished, hosts, strict=True):
-        has = wishes_of_it.capabilities.intersection(host)
-        score = known.get((wishes_of_it, has))
+    for each, host in zip(preferences, hosts, strict=True):
+        has = each.capabilities.intersection(host)
+        score = known.get((each, has))
         if score is None:
-            score = known[wishes_of_it, has] = Score(
-                _share(wishes_of_it.preferred, has),
+            score = known[each, has] = Score(
+                _share(each.preferred, has),
                 max(
-                    (scarcity[key] for key in has & wishes_of_it.spared),
+                    (scarcity[key] for key in has & each.spared),
                     default=0,
                 ),
             )

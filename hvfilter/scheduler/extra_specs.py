@@ -21,7 +21,7 @@ from oslo_log import log as logging
 
 from hvfilter.model import catalogue
 from hvfilter.model.requirement import Demand
-from hvfilter.rules.spelling import MEANT_FOR_US, meant_for_us
+from hvfilter.rules.spelling import RESEMBLES_OWN, resembles_own
 
 LOG = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _validators() -> list[Any]:
         """Nova's own, but for those of ours: they have exact names."""
 
         def validate(self, name: str, value: str) -> None:
-            if meant_for_us(name):
+            if resembles_own(name):
                 raise exception.ValidationError(_no_effect(name))
             super().validate(name, value)
 
@@ -101,7 +101,7 @@ def _validators() -> list[Any]:
         name='{hvfilter}',
         description='Refused, since it would have no effect.',
         value={'type': str},
-        parameters=[{'name': 'hvfilter', 'pattern': MEANT_FOR_US}],
+        parameters=[{'name': 'hvfilter', 'pattern': RESEMBLES_OWN}],
     )
     # Registers the namespace, without which nova-api would accept any name.
     namespace = _Refusing(

@@ -42,7 +42,7 @@ def server(spec: Any) -> str:
 def _policy(host: Any, base: Policy) -> Policy:
     try:
         aggregates = host.aggregates or ()
-        return policies.for_host(aggregates, base, policies.complain)
+        return policies.for_host(aggregates, base, policies.warn_once)
     except Exception:
         return base
 

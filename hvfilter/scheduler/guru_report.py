@@ -46,13 +46,13 @@ def _section() -> dict[str, Any]:
     current = worker_state.current()
     return {
         'version': version.version_string(),
-        'policy': _words(policies.configured()),
-        'known of Placement': _known(current),
+        'policy': _policy_section(policies.configured()),
+        'known of Placement': _cache_section(current),
         'counters': current.counts(),
     }
 
 
-def _known(current: worker_state.WorkerState) -> dict[str, Any]:
+def _cache_section(current: worker_state.WorkerState) -> dict[str, Any]:
     snapshot = current.trait_cache.peek()
     if snapshot.uuids_by_trait is None:
         return {'age in seconds': 'nothing is known'}
@@ -68,7 +68,7 @@ def _known(current: worker_state.WorkerState) -> dict[str, Any]:
     }
 
 
-def _words(policy: Policy) -> dict[str, str]:
+def _policy_section(policy: Policy) -> dict[str, str]:
     return {
         'mode': policy.mode.value,
         'required': ', '.join(policy.required) or 'nothing',

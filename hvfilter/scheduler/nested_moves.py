@@ -85,7 +85,7 @@ class NestedMoves:
         :param spec: of type nova.objects.RequestSpec
         """
         name = request.source_host(spec)
-        if not name or not nested_move.asks_for_nested(requirements):
+        if not name or not nested_move.requests_nested(requirements):
             return None
         with time_limit.within(times.wait_s, self._clock):
             sets = self._read(times)

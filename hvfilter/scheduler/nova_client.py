@@ -35,7 +35,7 @@ class NovaTransport:
         *,
         microversion: str,
         body: Mapping[str, Any] | None = None,
-    ) -> client.Answer:
+    ) -> client.Response:
         """See :meth:`hvfilter.placement.client.Transport.request`."""
         if method != 'GET' or body is not None:
             raise ValueError('nova-scheduler reads from Placement only')
@@ -48,7 +48,7 @@ class NovaTransport:
                     f'No answer came from Placement: {error}',
                     'See [placement] in nova.conf.',
                 ) from None
-        return keystone.answer_of(response)
+        return keystone.response_of(response)
 
 
 def _get(path: str, microversion: str) -> Any:

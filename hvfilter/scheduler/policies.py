@@ -20,7 +20,7 @@ from hvfilter.scheduler import settings
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-_MOST_COMPLAINTS = 100
+_MOST_WARNINGS = 100
 _MOST_AGGREGATES = 20_000
 _MOST_NAMED = 3
 
@@ -39,7 +39,7 @@ def start() -> None:
     settings.start()
     with _lock:
         _valid_values.clear()
-    complain.forget()
+    warn_once.forget()
 
 
 def configured() -> Policy:
@@ -55,18 +55,18 @@ def times() -> CacheTimes:
 def for_host(
     aggregates: Iterable[Any],
     base: Policy,
-    complain: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> Policy:
     """The policy for a host in these aggregates.
 
     See :func:`hvfilter.rules.aggregate_policy.combine`.
 
     :param aggregates: of type nova.objects.Aggregate
-    :param complain: gets a text about invalid metadata; the last valid value
+    :param warn: gets a text about invalid metadata; the last valid value
         stays in force, if this process saw one
     """
     return aggregate_policy.combine(
-        base, (_values_of(each, complain) for each in aggregates)
+        base, (_values_of(each, warn) for each in aggregates)
     )
 
 
@@ -78,7 +78,12 @@ def aggregates_of(hosts: Iterable[Any]) -> str:
             requests.shorten(str(aggregate.name), 80)
             for host in hosts
             for aggregate in host.aggregates or ()
-            if any(map(aggregate_policy.is_ours, aggregate.metadata or ()))
+            if any(
+                map(
+                    aggregate_policy.concerns_hvfilter,
+                    aggregate.metadata or (),
+                )
+            )
         }
     )
     noun = 'aggregate' if len(names) == 1 else 'aggregates'
@@ -90,7 +95,7 @@ def multiplier(
     aggregates: Iterable[Any],
     name: str,
     configured: float,
-    complain: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> float:
     """A weigher's multiplier for a host in these aggregates.
 
@@ -102,7 +107,7 @@ def multiplier(
     values = [
         word
         for aggregate in aggregates
-        for key, word in _values_of(aggregate, complain).items()
+        for key, word in _values_of(aggregate, warn).items()
         if key == name
     ]
     return min(values, default=configured)
@@ -113,17 +118,15 @@ _valid_values: dict[object, dict[str, Any]] = {}
 """The last valid values of each aggregate, by uuid or name."""
 
 
-def _values_of(
-    aggregate: Any, complain: Callable[[str], None]
-) -> dict[str, Any]:
+def _values_of(aggregate: Any, warn: Callable[[str], None]) -> dict[str, Any]:
     metadata = aggregate.metadata
     if not isinstance(metadata, Mapping):
         return {}
-    if not any(map(aggregate_policy.is_ours, metadata)):
+    if not any(map(aggregate_policy.concerns_hvfilter, metadata)):
         return {}
     identity = _identity(aggregate)
     now = aggregate_policy.values(
-        aggregate.name, metadata, _valid_values.get(identity, {}), complain
+        aggregate.name, metadata, _valid_values.get(identity, {}), warn
     )
     with _lock:
         if len(_valid_values) >= _MOST_AGGREGATES:
@@ -139,27 +142,27 @@ def _identity(aggregate: Any) -> object:
         return aggregate.name
 
 
-class Complaints:
-    """Logs each text once; remembers at most _MOST_COMPLAINTS."""
+class WarnOnce:
+    """Logs each text once; remembers at most _MOST_WARNINGS."""
 
     def __init__(self, log: Any = LOG) -> None:
         self._log = log
-        self._made: set[str] = set()
+        self._logged: set[str] = set()
 
     def __call__(self, text: str) -> None:
         """Warn, unless this text was logged before."""
-        if text in self._made:
+        if text in self._logged:
             return
-        if len(self._made) >= _MOST_COMPLAINTS:
-            self._made.clear()
-        self._made.add(text)
+        if len(self._logged) >= _MOST_WARNINGS:
+            self._logged.clear()
+        self._logged.add(text)
         self._log.log(stdlib_logging.WARNING, text)
 
     def forget(self) -> None:
         """Log all texts again from now on."""
-        self._made.clear()
+        self._logged.clear()
 
 
-complain = Complaints()
+warn_once = WarnOnce()
 """Filter, weigher and prefilter see the same aggregates: each text is logged
 once."""

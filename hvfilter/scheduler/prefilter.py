@@ -51,9 +51,7 @@ class CloudState:
     policies: tuple[Policy, ...]
 
 
-def read_cloud_state(
-    base: Policy, complain: Callable[[str], None]
-) -> CloudState:
+def read_cloud_state(base: Policy, warn: Callable[[str], None]) -> CloudState:
     """Three or four requests to Placement, one to the database.
 
     Whose report is too old is in the filter's cache, which is renewed first
@@ -66,8 +64,7 @@ def read_cloud_state(
         nova_context.get_admin_context()
     )
     changed = (
-        policies.for_host([aggregate], base, complain)
-        for aggregate in aggregates
+        policies.for_host([aggregate], base, warn) for aggregate in aggregates
     )
     there = worker_state.current().trait_cache.get(
         {nova_client.REPORTED}, policies.times()
@@ -79,14 +76,14 @@ def read_cloud_state(
             nova_client.REPORTED in known
             and not stale
             and not _any_unreported(),
-            _doubted(known),
+            _reported_unknown(known),
             stale,
         ),
         tuple(dict.fromkeys([base, *changed])),
     )
 
 
-def _doubted(known: frozenset[str]) -> frozenset[str]:
+def _reported_unknown(known: frozenset[str]) -> frozenset[str]:
     """The capabilities that some host reported as unknown."""
     doubts = {
         capability.unknown_trait: key
@@ -117,7 +114,7 @@ class Prefilter:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._complain = policies.complain
+        self._warn = policies.warn_once
         self._seen: tuple[Policy, CloudState, float] | None = None
 
     def apply(self, spec: Any) -> bool:
@@ -167,7 +164,7 @@ class Prefilter:
         failure = None
         try:
             with time_limit.within(times.wait_s, self._clock):
-                state = read_cloud_state(base, self._complain)
+                state = read_cloud_state(base, self._warn)
         except errors.PlacementError as error:
             failure = error
             trait_cache.back_off(error, times)

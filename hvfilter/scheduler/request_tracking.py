@@ -140,7 +140,7 @@ def _explain(spec: Any, tracked: TrackedRequest) -> None:
                 '%s; %s',
                 servers(spec),
                 limits,
-                _supply_words(spec, tracked.candidates, _refreshed),
+                _supply_text(spec, tracked.candidates, _refreshed),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
@@ -158,13 +158,13 @@ def _report(spec: Any, tracked: TrackedRequest) -> None:
                 '%s: the Placement query was limited to hosts %s; %s',
                 servers(spec),
                 limits,
-                _supply_words(spec, tracked.candidates, _cached),
+                _supply_text(spec, tracked.candidates, _cached),
             )
     except Exception:
         LOG.exception(UNEXPLAINED)
 
 
-def _supply_words(
+def _supply_text(
     spec: Any,
     candidates: Sequence[Any],
     read: Callable[[frozenset[str]], CachedTraits],
@@ -209,15 +209,15 @@ def _limits(spec: Any) -> str:
     words = [
         f'{word} {", ".join(sorted(ours))}'
         for word, ours in (
-            ('with', _ours(spec, 'root_required', required)),
-            ('without', _ours(spec, 'root_forbidden', forbidden)),
+            ('with', _own_traits(spec, 'root_required', required)),
+            ('without', _own_traits(spec, 'root_forbidden', forbidden)),
         )
         if ours
     ]
     return ' and '.join(words)
 
 
-def _ours(spec: Any, name: str, traits: set[str]) -> frozenset[str]:
+def _own_traits(spec: Any, name: str, traits: set[str]) -> frozenset[str]:
     return catalogue.own({*traits, *(getattr(spec, name, None) or ())})
 
 

@@ -14,7 +14,7 @@ class Statistics:
     """Counters by name; safe to use by many threads.
 
     ``requests``, ``requests_unaffected`` (nothing is asked),
-    ``hosts_passed``, ``hosts_rejected``, ``hosts_let_pass`` (permissive),
+    ``hosts_passed``, ``hosts_rejected``, ``hosts_passed_anyway`` (permissive),
     ``rejected.<cause>`` and ``rejected.<cause>.<capability>`` (a host counts
     once for each of its reasons), ``errors``; the cache's are its own.
     """

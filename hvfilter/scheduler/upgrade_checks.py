@@ -13,7 +13,7 @@ from hvfilter.scheduler.checks import cloud, configuration, requests
 LOG = logging.getLogger(__name__)
 
 
-def _whatever_happens(
+def _reporting_failure(
     check: Callable[[], upgradecheck.Result],
 ) -> Callable[[upgradecheck.UpgradeCommands], upgradecheck.Result]:
     """One check that breaks does not hide what the others find."""
@@ -49,7 +49,7 @@ class Checks(upgradecheck.UpgradeCommands):
 
     display_title = 'hvfilter Upgrade Check Results'
     _upgrade_checks = tuple(
-        (title, _whatever_happens(check))
+        (title, _reporting_failure(check))
         for title, check in (
             ('HardwareVirtFilter is loadable', configuration.filter_loads),
             ('HardwareVirtFilter is enabled', configuration.filter_enabled),

@@ -74,22 +74,24 @@ class PolicyJudge:
         self.matters = self.requirements.hard or bool(reserved)
         self._verdicts: dict[HostClass, Verdict] = {}
         self._classes: HostClasses | None = None
-        self._unheard: frozenset[str] = frozenset()
+        self._unanswered: frozenset[str] = frozenset()
         self.traits: frozenset[str] = frozenset()
         if not self.matters:
             return
         keys = self.requirements.capabilities.union(reserved)
         trait_of = {key: catalogue.BY_KEY[key].trait for key in keys}
-        doubt_of = {
+        unknown_trait_of = {
             key: catalogue.BY_KEY[key].unknown_trait
             for key in self.requirements.doubtful
         }
-        self.traits = frozenset([*trait_of.values(), *doubt_of.values()])
+        self.traits = frozenset(
+            [*trait_of.values(), *unknown_trait_of.values()]
+        )
         self._classes = classes_with(self.traits)
         answers = self._classes.cached.uuids_by_trait or {}
-        self._unheard = frozenset(
+        self._unanswered = frozenset(
             key
-            for key, trait in (*trait_of.items(), *doubt_of.items())
+            for key, trait in (*trait_of.items(), *unknown_trait_of.items())
             if trait not in answers
         )
 
@@ -99,7 +101,7 @@ class PolicyJudge:
             return True
         known = (cached.uuids_by_trait or {}).keys()
         return self._classes.cached.epoch == cached.epoch and (
-            bool(self._unheard) != (self.traits <= known)
+            bool(self._unanswered) != (self.traits <= known)
         )
 
     def verdict_for(self, host: Any) -> Verdict:
@@ -126,7 +128,7 @@ class PolicyJudge:
             host_class.facts,
             self.policy,
             unknown=host_class.unknown,
-            unheard=self._unheard,
+            unanswered=self._unanswered,
             expired=host_class.expired,
         )
         return judge(self.requirements, advertised, self.policy)
@@ -223,7 +225,7 @@ class CachedVerdicts:
         self, aggregates: Any, classes_with: ReadClasses
     ) -> PolicyJudge:
         policy = policies.for_host(
-            aggregates, self.policy_judge.policy, policies.complain
+            aggregates, self.policy_judge.policy, policies.warn_once
         )
         if policy == self.policy_judge.policy:
             return self.policy_judge

@@ -22,19 +22,19 @@ def answer(
     *,
     body: bytes | None = None,
     **headers: str,
-) -> client.Answer:
+) -> client.Response:
     """An answer with a JSON value, or with a body as it stands."""
     if body is None:
         body = b'' if value is None else json.dumps(value).encode()
     named = {
         name.replace('_', '-').lower(): text for name, text in headers.items()
     }
-    return client.Answer(
+    return client.Response(
         status, {'content-type': 'application/json', **named}, body
     )
 
 
-def problem(status: int, detail: str = 'why', **more: str) -> client.Answer:
+def problem(status: int, detail: str = 'why', **more: str) -> client.Response:
     """An error in Placement's own form."""
     told = {'status': status, 'title': 'title', 'detail': detail, **more}
     return answer(status, {'errors': [told]})
@@ -53,7 +53,7 @@ class Sent:
 class ScriptedTransport:
     """Gives prepared answers in turn, and keeps what was asked."""
 
-    def __init__(self, *script: client.Answer | Exception) -> None:
+    def __init__(self, *script: client.Response | Exception) -> None:
         self.script = list(script)
         self.sent: list[Sent] = []
 
@@ -80,7 +80,7 @@ class MemoryPlacement:
         self,
         traits: Iterable[str] = (),
         known: Iterable[str] = (),
-        before: Callable[[Sent], client.Answer | Exception | None]
+        before: Callable[[Sent], client.Response | Exception | None]
         | None = None,
     ) -> None:
         self.traits = frozenset(traits)
@@ -111,7 +111,7 @@ class MemoryPlacement:
         """The methods of all requests, in their order."""
         return [sent.method for sent in self.sent]
 
-    def _serve(self, sent: Sent) -> client.Answer:
+    def _serve(self, sent: Sent) -> client.Response:
         url = urllib.parse.urlsplit(sent.path)
         query = urllib.parse.parse_qs(url.query)
         steps = url.path.strip('/').split('/')
@@ -133,14 +133,14 @@ class MemoryPlacement:
             return self._set()
         return self._replace(sent.body)
 
-    def _serve_names(self, sent: Sent, steps: list[str]) -> client.Answer:
+    def _serve_names(self, sent: Sent, steps: list[str]) -> client.Response:
         if sent.method == 'PUT':
             status = 204 if steps[0] in self.known else 201
             self.known |= {steps[0]}
             return answer(status)
         return answer(value={'traits': sorted(self.known)})
 
-    def _replace(self, body) -> client.Answer:
+    def _replace(self, body) -> client.Response:
         if body['resource_provider_generation'] != self.generation:
             return problem(409, code='placement.concurrent_update')
         unknown = set(body['traits']) - self.known
@@ -149,7 +149,7 @@ class MemoryPlacement:
         self.write(body['traits'])
         return self._set()
 
-    def _set(self) -> client.Answer:
+    def _set(self) -> client.Response:
         return answer(
             value={
                 'traits': sorted(self.traits),

@@ -74,7 +74,7 @@ class Published:
     took_s: float
     requests: int
     writes: int
-    unheard: int
+    unanswered: int
     conflicts: int = 0
     error: str = ''
 
@@ -84,14 +84,14 @@ class Counting:
 
     :ivar requests: how many were sent
     :ivar writes: how often the traits of a provider were replaced
-    :ivar unheard: how many of them got no answer, or none but "later"
+    :ivar unanswered: how many of them got no answer, or none but "later"
     """
 
     def __init__(self, transport: client.Transport) -> None:
         self._transport = transport
         self.requests = 0
         self.writes = 0
-        self.unheard = 0
+        self.unanswered = 0
 
     def request(
         self,
@@ -100,16 +100,16 @@ class Counting:
         *,
         microversion: str,
         body: Mapping[str, Any] | None = None,
-    ) -> client.Answer:
+    ) -> client.Response:
         self.requests += 1
         try:
             answer = self._transport.request(
                 method, path, microversion=microversion, body=body
             )
         except errors.PlacementError:
-            self.unheard += 1
+            self.unanswered += 1
             raise
-        self.unheard += answer.status == 429 or answer.status >= 500
+        self.unanswered += answer.status == 429 or answer.status >= 500
         replaced = method == 'PUT' and path.endswith('/traits')
         self.writes += replaced and answer.status == 200
         return answer
@@ -261,7 +261,7 @@ def publish(
         time.monotonic() - due,
         transport.requests,
         transport.writes,
-        transport.unheard,
+        transport.unanswered,
         conflicts,
         error,
     )
@@ -305,7 +305,7 @@ def phase(
         f'{title}: {len(done)} hosts in {seconds:.0f} s; '
         f'{requests} requests ({requests / seconds:.0f}/s), '
         f'{sum(each.writes for each in done)} providers written, '
-        f'{sum(each.unheard for each in done)} of them unanswered, '
+        f'{sum(each.unanswered for each in done)} of them unanswered, '
         f'{sum(each.conflicts for each in done)} conflicts, '
         f'{len(failed)} failed {sorted(set(failed)) or ""}; a publication '
         f'took {statistics.median(times):.1f} s in the middle, '

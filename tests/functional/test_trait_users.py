@@ -25,12 +25,12 @@ class Api:
 
     def request(
         self, method: str, path: str, *, microversion: str, body: Any = None
-    ) -> client.Answer:
+    ) -> client.Response:
         if path.startswith('/v2/images'):
             return answer(value={'images': []})
         with self._at(microversion):
             response = self._api.api_request(path.lstrip('/'), method=method)
-        return client.Answer(response.status_code, {}, response.content)
+        return client.Response(response.status_code, {}, response.content)
 
     @contextlib.contextmanager
     def _at(self, microversion: str) -> Iterator[None]:

@@ -22,9 +22,9 @@ from hvfilter.placement import capacity, census, client
 from hvfilter.probes.host_report import probe_host
 from hvfilter.publish import (
     base,
-    earlier_metrics,
     exposition,
     metrics,
+    previous_metrics,
     textfile,
 )
 from hvfilter.rules import capability_state, override, traits
@@ -66,7 +66,7 @@ def _text(
         now_s=now_s,
         previous=(outcome,),
     )
-    earlier = earlier_metrics.read(before)
+    earlier = previous_metrics.read(before)
     return exposition.render(textfile.families(context, earlier))
 
 

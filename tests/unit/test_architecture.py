@@ -11,9 +11,9 @@ import testtools
 DOC = pathlib.Path(__file__).parents[2] / 'doc'
 
 
-def rooms():
-    path = DOC / 'ext/room_picture.py'
-    spec = importlib.util.spec_from_file_location('room_picture', path)
+def package_picture():
+    path = DOC / 'ext/package_picture.py'
+    spec = importlib.util.spec_from_file_location('package_picture', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -45,7 +45,7 @@ class TestArchitecture(testtools.TestCase):
             self.assertIsNotNone(found(name), name)
 
     def test_picture_shows_every_package(self):
-        drawn = rooms()
+        drawn = package_picture()
         layered = {name for layer in drawn.LAYERS for name in layer}
         packages = {
             path.parent.name for path in drawn.ROOT.glob('*/__init__.py')
@@ -57,11 +57,11 @@ class TestArchitecture(testtools.TestCase):
     def test_page_describes_every_package(self):
         page = (DOC / 'source/architecture.rst').read_text()
         described = ' '.join(re.findall(r'(?m)^   \* - (``.*)$', page))
-        for path in rooms().ROOT.glob('*/__init__.py'):
+        for path in package_picture().ROOT.glob('*/__init__.py'):
             self.assertIn(f'``{path.parent.name}``', described)
 
     def test_imports_run_downwards(self):
-        drawn = rooms()
+        drawn = package_picture()
         row = {
             name: number
             for number, layer in enumerate(drawn.LAYERS)

@@ -12,8 +12,8 @@ import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
+from hvfilter.osc.audit.free_resources import FreeResources
 from hvfilter.osc.audit.hosts import Hosts, service
-from hvfilter.osc.audit.room import Room
 from hvfilter.osc.audit.servers import Misplaced
 from hvfilter.osc.fleet import Host
 from hvfilter.rules import (
@@ -98,9 +98,9 @@ class Move:
 class Planner:
     """Chooses targets one after another, with what is left on each."""
 
-    def __init__(self, hosts: Hosts, room: Room) -> None:
+    def __init__(self, hosts: Hosts, free: FreeResources) -> None:
         self._hosts = hosts
-        self._room = room
+        self._free = free
         self._queues: dict[tuple[object, ...], list[Host]] = {}
 
     def moves(self, misplaced: Iterable[Misplaced]) -> Iterator[Move]:
@@ -140,7 +140,7 @@ class Planner:
         for kind in kinds:
             queue = self._queue(kind, zone, request)
             while queue:
-                if self._room.take(queue[-1].uuid, request):
+                if self._free.take(queue[-1].uuid, request):
                     return queue[-1]
                 # What is left only becomes less.
                 queue.pop()
@@ -164,9 +164,9 @@ class Planner:
                     for host in self._hosts.members(kind)
                     if _usable(host)
                     and (not zone or host.zone == zone)
-                    and self._room.suits(host.uuid, request)
+                    and self._free.suits(host.uuid, request)
                 ),
-                key=lambda host: (self._room.memory(host.uuid), host.name),
+                key=lambda host: (self._free.memory(host.uuid), host.name),
             )
         return self._queues[key]
 
@@ -228,7 +228,7 @@ def _barrier(each: Misplaced, target: Host) -> str:
 
 def _nested_fit(each: Misplaced, target: Host) -> Fit:
     """Whether a guest with nested guests finds there what it has here."""
-    if not nested_move.asks_for_nested(each.request.requirements):
+    if not nested_move.requests_nested(each.request.requirements):
         return Fit.UNKNOWN
     return nested_move.fit(
         nested_set.of_traits(target.names),

@@ -152,7 +152,7 @@ def images(listed: Iterable[Image], names: Names) -> Iterator[Row]:
         void = [
             f'{name}={requests.shorten(value, 40)}'
             for name, value in sorted(image.properties.items())
-            if spelling.meant_for_us(name)
+            if spelling.resembles_own(name)
             and not (_TRAIT.fullmatch(name) and value == 'required')
         ]
         if void:
@@ -203,7 +203,9 @@ def _void(metadata: Mapping[str, str]) -> Iterator[str]:
     """Traits of ours in metadata that isolate nothing: Nova reads
     ``trait:NAME=required`` only."""
     for name, value in sorted(metadata.items()):
-        if aggregate_policy.is_ours(name) or not spelling.meant_for_us(name):
+        if aggregate_policy.concerns_hvfilter(
+            name
+        ) or not spelling.resembles_own(name):
             continue
         if not (_TRAIT.fullmatch(name) and value == 'required'):
             yield (

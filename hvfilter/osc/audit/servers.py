@@ -91,7 +91,7 @@ class ServerAudit:
         flavor, request = self._request(server, flavor)
         if not server.host:
             off = server.status == _OFF_HOST and not request.accepting
-            return self._homeless(server, request) if off else None
+            return self._on_no_host(server, request) if off else None
         host = self._hosts.of(server.host, server.node)
         if host is None:
             self._skip('Nova lists no hypervisor for their host')
@@ -100,7 +100,7 @@ class ServerAudit:
         if verdict.accepted:
             return None
         if not request.accepting:
-            return self._homeless(server, request, host, verdict)
+            return self._on_no_host(server, request, host, verdict)
         if {reason.cause for reason in verdict.reasons} <= _DOUBT:
             return _unverified(server, host, verdict)
         self.misplaced.append(Misplaced(server, flavor, host, request))
@@ -118,7 +118,7 @@ class ServerAudit:
         self.skipped += 1
         self._remarks[f'not judged: {why}'] += 1
 
-    def _homeless(
+    def _on_no_host(
         self,
         server: Server,
         request: RequestVerdicts,

@@ -62,8 +62,8 @@ def names(placement: client.PlacementClient) -> Result:
     return Result(
         Code.WARNING,
         f'Placement does not know {len(missing)} trait names of this release '
-        f'({_some(sorted(missing))}): requests that require or forbid one '
-        'find no host. Run "hvfilter prepare" once, with credentials that '
+        f'({_first_names(sorted(missing))}): requests that require or forbid '
+        'one find no host. Run "hvfilter prepare" once, with credentials that '
         'may write to Placement.',
     )
 
@@ -88,7 +88,7 @@ def hosts(placement: client.PlacementClient) -> Result:
             parts.append(
                 f'{len(listed)} of {len(nodes)} compute nodes {problem}'
             )
-            parts[-1] += f' ({_some(listed)})'
+            parts[-1] += f' ({_first_names(listed)})'
     if not parts:
         return SUCCESS
     return Result(
@@ -117,7 +117,7 @@ def owner(placement: client.PlacementClient) -> Result:
     return Result(
         Code.FAILURE,
         f'{len(listed)} resource providers with traits of hvfilter lack '
-        f'{_OWNER} ({_some(listed)}): Nova 34 and later place no guest '
+        f'{_OWNER} ({_first_names(listed)}): Nova 34 and later place no guest '
         'there. Restart nova-compute on these hosts, which sets it again, '
         'and find out what removed it.',
     )
@@ -139,7 +139,7 @@ def _max_age_weeks() -> int:
         return 0
 
 
-def _some(listed: Iterable[str]) -> str:
+def _first_names(listed: Iterable[str]) -> str:
     shown = list(listed)
     more = ', ...' if len(shown) > _MOST_NAMED else ''
     return ', '.join(shown[:_MOST_NAMED]) + more

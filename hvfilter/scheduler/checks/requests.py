@@ -19,7 +19,7 @@ from oslo_upgradecheck.upgradecheck import Code, Result
 from oslo_utils import importutils
 
 from hvfilter.placement import flavors as own
-from hvfilter.rules.spelling import meant_for_us
+from hvfilter.rules.spelling import resembles_own
 from hvfilter.scheduler import policies, settings
 
 CONF = nova.conf.CONF
@@ -74,7 +74,7 @@ def flavors(context: Any) -> Result:
     problems = []
     for flavor in _flavors(context):
         for key, value in sorted(flavor.extra_specs.items()):
-            if not (own.is_own_key(key) or meant_for_us(key)):
+            if not (own.is_own_key(key) or resembles_own(key)):
                 continue
             try:
                 validators.validate(key, value)

@@ -191,7 +191,7 @@ class HardwareVirtFilter(filters.BaseHostFilter):  # type: ignore[misc]
         counts = {verdict: len(hosts) for verdict, hosts in against.items()}
         self._statistics.add(
             hosts_rejected=sum(counts.values()) - passed_anyway,
-            hosts_let_pass=passed_anyway,
+            hosts_passed_anyway=passed_anyway,
         )
         self._statistics.add_verdicts(counts)
 
@@ -230,7 +230,7 @@ def _narrowed(
             passed.append(host)
             continue
         policy = policies.for_host(
-            host.aggregates or (), now.policy, policies.complain
+            host.aggregates or (), now.policy, policies.warn_once
         )
         reject_unknown = policy.unreported is WhenUnknown.REJECT
         verdict = move.verdict(uuid, reject_unknown=reject_unknown)

@@ -29,7 +29,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class _Terms:
-    wishes: weigh.Wishes
+    preferences: weigh.Preferences
     preferred: float
     scarce: float
 
@@ -90,7 +90,7 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
     ) -> list[float]:
         keys = sorted(
             frozenset[str]().union(
-                *(each.wishes.capabilities for each in _distinct(terms))
+                *(each.preferences.capabilities for each in _distinct(terms))
             )
         )
         if not keys:
@@ -108,9 +108,11 @@ class HardwareVirtWeigher(weights.BaseHostWeigher):  # type: ignore[misc]
             frozenset([key for key, uuids in held if uuid in uuids])
             for uuid in uuids_of
         ]
-        scores = weigh.scores([each.wishes for each in terms], held_by_host)
+        scores = weigh.scores(
+            [each.preferences for each in terms], held_by_host
+        )
         return [
-            each.preferred * score.liked - each.scarce * score.wasted
+            each.preferred * score.preferred - each.scarce * score.wasted
             for each, score in zip(terms, scores, strict=True)
         ]
 
@@ -136,17 +138,17 @@ def _terms(
     aggregates: Iterable[Any],
     now: settings.Settings,
 ) -> _Terms:
-    policy = policies.for_host(aggregates, now.policy, policies.complain)
+    policy = policies.for_host(aggregates, now.policy, policies.warn_once)
     needed = requests.requirements(guest_request, policy)
     preferred, scarce = (
-        policies.multiplier(aggregates, name, configured, policies.complain)
+        policies.multiplier(aggregates, name, configured, policies.warn_once)
         for name, configured in (
             ('preferred_weight_multiplier', now.preferred_multiplier),
             ('scarce_weight_multiplier', now.scarce_multiplier),
         )
     )
-    wishes = weigh.wishes(needed, policy.reserved | now.scarce)
-    return _Terms(wishes, preferred, scarce)
+    preferences = weigh.preferences(needed, policy.reserved | now.scarce)
+    return _Terms(preferences, preferred, scarce)
 
 
 def _move(spec: Any) -> nested_moves.Move | None:

@@ -9,9 +9,9 @@ from hvfilter.model.catalogue import BY_KEY, REPORTED_TRAIT
 from hvfilter.model.nested_registers import Registers
 from hvfilter.model.policy import Policy
 from hvfilter.osc.audit import plan, providers, requests
+from hvfilter.osc.audit.free_resources import FreeResources
 from hvfilter.osc.audit.hosts import Hosts
 from hvfilter.osc.audit.requests import Names
-from hvfilter.osc.audit.room import Room
 from hvfilter.osc.audit.servers import ServerAudit
 from hvfilter.osc.compute import Flavor, Hypervisor
 from hvfilter.osc.fleet import Fleet, Host
@@ -177,7 +177,7 @@ class TestPlan(testtools.TestCase):
         found = hosts(host('flat', 'kvm', 'vtx'), *listed)
         audit = ServerAudit(found, {'image': {}})
         list(audit.rows(servers))
-        room = Room(room or {each.uuid: free() for each in listed})
+        room = FreeResources(room or {each.uuid: free() for each in listed})
         return list(plan.Planner(found, room).moves(audit.misplaced))
 
     def test_live_to_a_host_with_the_same_make_of_processor(self):

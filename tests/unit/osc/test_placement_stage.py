@@ -39,13 +39,13 @@ class Placement:
         if query not in self.answers:
             detail = f'No such trait(s): {query.partition("=")[2]}.'
             text = json.dumps({'errors': [{'detail': detail}]})
-            return client.Answer(400, {}, text.encode())
+            return client.Response(400, {}, text.encode())
         listed = [
             {'uuid': uuid, 'name': 'x', 'root_provider_uuid': root}
             for uuid, root in self.answers[query]
         ]
         text = json.dumps({'resource_providers': listed})
-        return client.Answer(200, {}, text.encode())
+        return client.Response(200, {}, text.encode())
 
 
 class PlacementStageTest(testtools.TestCase):
@@ -87,4 +87,4 @@ class PlacementStageTest(testtools.TestCase):
 
 class _Odd:
     def request(self, method, path, *, microversion, body=None):
-        return client.Answer(200, {}, b'{"resource_providers": [1]}')
+        return client.Response(200, {}, b'{"resource_providers": [1]}')

@@ -92,7 +92,7 @@ class TestModuleParameter(ProbeTestCase):
             (said,) = self.found(value, since=(6, 13))
             self.assertEqual('absent', said.state.value)
             self.assertEqual('run a kernel from 6.13 on', said.remedy)
-        for kernel in ('6.13.0', 'unheard-of'):
+        for kernel in ('6.13.0', 'unanswered-of'):
             (said,) = self.found('Y', since=(6, 13), kernel=kernel)
             self.assertEqual('present', said.state.value)
 

@@ -13,7 +13,7 @@ from hvfilter.conf import agent
 from hvfilter.model.catalogue import STATE_TRAITS, UNKNOWN_TRAITS
 from hvfilter.model.nested_registers import Registers
 from hvfilter.model.problem import Problem
-from hvfilter.publish import base, provider_config, small_yaml
+from hvfilter.publish import base, bounded_yaml, provider_config
 from hvfilter.publish.provider_config import Content
 from hvfilter.rules.traits import DesiredTraits
 from tests.fakes import reports
@@ -243,7 +243,7 @@ class PublisherTest(testtools.TestCase):
 
     def test_publish_when_another_file_cannot_be_read(self):
         other = self.folder / 'other.yaml'
-        other.write_text('#' * (small_yaml.LIMIT + 1))
+        other.write_text('#' * (bounded_yaml.LIMIT + 1))
         failed = self.assertRaises(Problem, self.publish, ['kvm'])
         self.assertIn('other.yaml is larger than 256 KiB', str(failed))
         other.unlink()

@@ -11,7 +11,7 @@ from hvfilter.conf import agent
 from hvfilter.model.catalogue import CATALOGUE
 from hvfilter.model.nested_registers import Registers
 from hvfilter.model.problem import Problem
-from hvfilter.publish import base, earlier_metrics, metrics, textfile
+from hvfilter.publish import base, metrics, previous_metrics, textfile
 from hvfilter.rules import override
 from tests.fakes import reports
 
@@ -185,7 +185,7 @@ class PublisherTest(testtools.TestCase):
         given = [
             metric
             for metric, _ in textfile.families(
-                context, earlier_metrics.EarlierMetrics()
+                context, previous_metrics.PreviousMetrics()
             )
         ]
         self.assertEqual(

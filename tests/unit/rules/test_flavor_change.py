@@ -36,7 +36,7 @@ class TestChange(testtools.TestCase):
         ),
     )
     def test_exactly_what_is_wanted_of_the_named_ones(self, specs, wanted):
-        change = flavor_change.demanding(specs, wanted.items())
+        change = flavor_change.requesting(specs, wanted.items())
         after = change.applied_to(specs)
         now = demands(after)
         self.assertEqual(
@@ -46,7 +46,7 @@ class TestChange(testtools.TestCase):
         self.assertEqual(
             others, {each for each in now if each[0] not in wanted}
         )
-        self.assertFalse(flavor_change.demanding(after, wanted.items()))
+        self.assertFalse(flavor_change.requesting(after, wanted.items()))
 
     @hypothesis.given(SPECS, SPECS)
     def test_undone_gives_back_what_was_there(self, before, now):
@@ -55,7 +55,7 @@ class TestChange(testtools.TestCase):
         self.assertFalse(flavor_change.undone(before, before))
 
     def test_nothing_is_written_that_is_there_already(self):
-        change = flavor_change.demanding(
+        change = flavor_change.requesting(
             {'hvfilter:nested': 'required'},
             [('nested', Demand.REQUIRED), ('sev', Demand.FORBIDDEN)],
         )

@@ -43,7 +43,7 @@ class GuestTest(testtools.TestCase):
         self.assertEqual('kvm', guest_request.img_hv_type)
 
     def test_each_wish_can_be_taken_away(self):
-        found = dict(GUEST.with_one_wish_fewer())
+        found = dict(GUEST.with_one_requirement_fewer())
         self.assertEqual(
             {
                 'PCPU:2',
@@ -71,5 +71,6 @@ class GuestTest(testtools.TestCase):
     def test_no_zone_is_no_wish(self):
         guest = Guest(1, 1, 0, {}, {})
         self.assertEqual(
-            {'VCPU:1', 'MEMORY_MB:1'}, set(dict(guest.with_one_wish_fewer()))
+            {'VCPU:1', 'MEMORY_MB:1'},
+            set(dict(guest.with_one_requirement_fewer())),
         )

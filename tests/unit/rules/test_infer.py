@@ -244,7 +244,9 @@ class HostCapabilitiesTest(testtools.TestCase):
         self.assertFalse(found.unreachable)
 
     def test_what_placement_was_not_asked_is_undecided(self):
-        found = self.advertised({'kvm'}, True, unheard=frozenset({'nested'}))
+        found = self.advertised(
+            {'kvm'}, True, unanswered=frozenset({'nested'})
+        )
         self.assertEqual({'nested'}, found.undecided)
         self.assertFalse(found.unreachable)
 
@@ -288,7 +290,7 @@ class HostCapabilitiesTest(testtools.TestCase):
                     reported,
                     facts=facts,
                     policy=policy,
-                    unheard=nested,
+                    unanswered=nested,
                 )
                 inferred = ignorance is WhenUnknown.INFER
                 self.assertEqual(inferred, 'nested' not in found.undecided)
@@ -317,7 +319,7 @@ class HostCapabilitiesTest(testtools.TestCase):
         self.assertEqual({'nested', 'slat'}, found.unknown)
         # What Placement did not answer is its silence, whatever was reported.
         found = self.advertised(
-            {'kvm'}, True, unknown=unknown, unheard=frozenset({'slat'})
+            {'kvm'}, True, unknown=unknown, unanswered=frozenset({'slat'})
         )
         self.assertEqual({'nested', 'slat'}, found.undecided)
         self.assertEqual({'nested'}, found.unknown)

@@ -11,11 +11,11 @@ def trait(*keys):
     return {catalogue.BY_KEY[key].trait for key in keys}
 
 
-def query(specs, *policies, complete=False, doubted=(), stale=False, **image):
+def query(specs, *policies, complete=False, unknown=(), stale=False, **image):
     return placement_query.query(
         requests.GuestRequest.of(specs, **image),
         policies or (Policy(),),
-        placement_query.Reports(complete, frozenset(doubted), stale),
+        placement_query.Reports(complete, frozenset(unknown), stale),
     )
 
 
@@ -85,21 +85,21 @@ class QueryTest(testtools.TestCase):
             self.assertEqual(placement_query.Query(), found)
 
     def test_policy_is_not_asked_for_what_a_host_reported_as_unknown(self):
-        found = query({}, complete=True, doubted={'kvm'})
+        found = query({}, complete=True, unknown={'kvm'})
         self.assertEqual(frozenset(), found.required)
-        found = query({}, complete=True, doubted={'nested'})
+        found = query({}, complete=True, unknown={'nested'})
         self.assertEqual(trait('kvm'), found.required)
         strict = Policy(unreported=WhenUnknown.REJECT)
-        found = query({}, strict, complete=True, doubted={'kvm'})
+        found = query({}, strict, complete=True, unknown={'kvm'})
         self.assertEqual(trait('kvm'), found.required)
 
     def test_explicit_words_are_asked_whatever_is_unknown(self):
         nested = {'hvfilter:nested': 'required'}
-        found = query(nested, complete=True, doubted={'nested'})
+        found = query(nested, complete=True, unknown={'nested'})
         self.assertEqual(trait('nested', 'kvm'), found.required)
         lenient = Policy(unreported=WhenUnknown.ACCEPT)
-        for doubted, expected in ((), trait('nested')), (('nested',), set()):
-            found = query(nested, lenient, complete=True, doubted=doubted)
+        for unknown, expected in ((), trait('nested')), (('nested',), set()):
+            found = query(nested, lenient, complete=True, unknown=unknown)
             self.assertEqual(expected, found.required & trait('nested'))
 
     def test_stale_traits_are_forbidden_only_if_unreported_are_rejected(self):

@@ -96,12 +96,12 @@ def passes(  # noqa: C901  (a table, row after row)
     request: Request,
     options: Options,
     placement_known: bool,
-    unheard: frozenset[str] = frozenset(),
+    unanswered: frozenset[str] = frozenset(),
     undoubted: frozenset[str] = frozenset(),
 ) -> bool:
     """Whether the host passes.
 
-    :param unheard: capabilities of which Placement did not say who has them
+    :param unanswered: capabilities of which Placement did not say who has them
     :param undoubted: those of which it did not say who reported them as
         unknown
     """
@@ -116,7 +116,7 @@ def passes(  # noqa: C901  (a table, row after row)
     )
     has = set()
     if placement_known and host.uuid:
-        has = host.has - unheard
+        has = host.has - unanswered
     reported = host.reported and placement_known and host.uuid
     denied = ruled_out(host) if kvm_host else set()
     doubts = host.doubts if placement_known and host.uuid else set()
@@ -129,7 +129,7 @@ def passes(  # noqa: C901  (a table, row after row)
             return True, ''
         elif reported or not kvm_host:
             answer, what = False, ''
-            if capability in unheard | undoubted:
+            if capability in unanswered | undoubted:
                 answer, what = None, options.unreachable
             elif capability in doubts:
                 answer, what = None, options.unreported

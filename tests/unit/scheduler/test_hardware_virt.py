@@ -316,7 +316,7 @@ class PermissiveTest(base.SchedulerTestCase):
             self.assertEqual(['a', 'b'], self.passing(hosts, spec()))
         self.assertEqual(2, self.log.output.count('1 lacks kvm (host a)'))
         self.assertIn('permissive', self.log.output)
-        self.assertEqual(2, self.counts['hosts_let_pass'])
+        self.assertEqual(2, self.counts['hosts_passed_anyway'])
         self.assertEqual(2, self.counts['rejected.lacks.kvm'])
         self.assertEqual(0, self.counts['hosts_rejected'])
 

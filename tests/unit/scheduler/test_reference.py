@@ -214,7 +214,7 @@ class ReferenceTest(base.SchedulerTestCase):
         )
         self.fleet.fall()
 
-    def unheard(self) -> tuple[frozenset[str], frozenset[str]]:
+    def unanswered(self) -> tuple[frozenset[str], frozenset[str]]:
         """Of what Placement did not answer, as the reference takes it."""
         holders = (
             worker_state.current().trait_cache.peek().uuids_by_trait or {}
@@ -262,7 +262,7 @@ class ReferenceTest(base.SchedulerTestCase):
                         request.specs, request.image, rebuild=request.rebuild
                     ),
                 )
-                silent = self.unheard() if midway else ()
+                silent = self.unanswered() if midway else ()
                 partial += bool(midway and silent[0])
                 expected = [
                     each.name

@@ -2,19 +2,19 @@
 
 import testtools
 
-from hvfilter.publish import small_yaml
+from hvfilter.publish import bounded_yaml
 
 
 class TestLoad(testtools.TestCase):
     def refused(self, text):
         error = self.assertRaises(
-            small_yaml.NotYaml, small_yaml.load, text.encode()
+            bounded_yaml.NotYaml, bounded_yaml.load, text.encode()
         )
         self.assertNotIn('secret', str(error))
 
     def test_value_when_it_is_yaml(self):
-        self.assertEqual({'a': [1]}, small_yaml.load(b'a: [1]'))
-        merged = small_yaml.load(
+        self.assertEqual({'a': [1]}, bounded_yaml.load(b'a: [1]'))
+        merged = bounded_yaml.load(
             b'a: &a {x: 1}\nb: &b {y: 2}\nc: {<<: [*a, *b], z: 3}\nd: {<<: *a}'
         )
         self.assertEqual({'x': 1, 'y': 2, 'z': 3}, merged['c'])
@@ -28,7 +28,7 @@ class TestLoad(testtools.TestCase):
             'secret: {<<: 1}',
             '[' * 5000,
             '!!python/object/apply:os.system [secret]',
-            '#' * (small_yaml.LIMIT + 1),
+            '#' * (bounded_yaml.LIMIT + 1),
         ):
             self.refused(text)
 
@@ -42,4 +42,4 @@ class TestLoad(testtools.TestCase):
             f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]'
             for n in range(1, 30)
         ]
-        self.assertEqual(30, len(small_yaml.load('\n'.join(lines).encode())))
+        self.assertEqual(30, len(bounded_yaml.load('\n'.join(lines).encode())))

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``.. rooms::``, the packages of hvfilter and who imports whom, as an SVG."""
+"""``.. package-imports::``, who imports whom in hvfilter, as an SVG."""
 
 from __future__ import annotations
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
-from room_picture import picture
+from package_picture import picture
 from sphinx.application import Sphinx
 
 
-class Rooms(Directive):
+class PackageImports(Directive):
     """The picture, for HTML; elsewhere the text says it."""
 
     def run(self) -> list[nodes.Node]:
@@ -18,5 +18,5 @@ class Rooms(Directive):
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.add_directive('rooms', Rooms)
+    app.add_directive('package-imports', PackageImports)
     return {'parallel_read_safe': True}

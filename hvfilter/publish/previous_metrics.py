@@ -16,7 +16,7 @@ from hvfilter.publish.metrics import Metric
 
 
 @dataclasses.dataclass(frozen=True)
-class EarlierMetrics:
+class PreviousMetrics:
     """Each by publisher, but for capabilities.
 
     :ivar successes: seconds since the epoch of the last success
@@ -43,7 +43,7 @@ class EarlierMetrics:
         }
 
 
-def read(text: bytes) -> EarlierMetrics:
+def read(text: bytes) -> PreviousMetrics:
     """Those in a file; none where it was written by something else."""
     found = exposition.samples(text)
 
@@ -59,7 +59,7 @@ def read(text: bytes) -> EarlierMetrics:
         for labels, _ in found.get(metrics.CAPABILITY.name, ()):
             if labels.get('state') == State.PRESENT.value:
                 last_present[labels.get('capability', '')] = probed_s
-    return EarlierMetrics(
+    return PreviousMetrics(
         by('publisher', metrics.SUCCEEDED),
         by('publisher', metrics.ATTEMPTS),
         by('publisher', metrics.FAILURES),

@@ -12,7 +12,7 @@ from hvfilter.rules.flavor_resources import ResourceRequest
 _DISK = 'DISK_GB'
 
 
-class Room:
+class FreeResources:
     """Free resources by the uuid of a host; they only become fewer.
 
     What a planned server leaves free where it is now does not count: it is
@@ -27,7 +27,7 @@ class Room:
         self._traits = {uuid: tree.traits for uuid, tree in free.items()}
 
     @classmethod
-    def of(cls, where: cloud.Cloud, classes: Iterable[str]) -> Room:
+    def of(cls, where: cloud.Cloud, classes: Iterable[str]) -> FreeResources:
         """Of hosts that have one of these resource classes free.
 
         :param classes: VCPU, PCPU or both: one request for each
