@@ -72,9 +72,22 @@ class ShowHistory(document_lister.DocumentLister):
                 f'Removed to make room: {whole.removed}.', file=self.app.stderr
             )
         self._history = _chosen(whole, parsed_args.since, parsed_args.limit)
+        if not self._history.entries:
+            print(self._nothing(whole, directory), file=self.app.stderr)
         return history.COLUMNS, [
             tuple(map(plain, entry.cells)) for entry in self._history.entries
         ]
+
+    @staticmethod
+    def _nothing(
+        whole: history.History, directory: state_directory.StateDirectory
+    ) -> str:
+        if whole.entries:
+            return 'No remembered change matches --since and --limit.'
+        return (
+            f'No changes in {directory.file}: nothing changed since the '
+            'first run of "hvfilter publish".'
+        )
 
     def document(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         """hvfilter/history/1"""

@@ -425,6 +425,19 @@ class TroubleTest(HistoryTestCase):
         ran = self.run_command('history', '--directory', self.state)
         self.assert_trouble('There is no history', ran)
 
+    def test_said_when_there_is_no_change(self):
+        self.keep(self.start())
+        ran = self.run_command('history', '--directory', self.state)
+        self.assertEqual(0, ran.status)
+        self.assertIn('nothing changed since the first run', ran.err)
+        self.keep(parameter('nested', b'N')(self.start()))
+        ran = self.run_command('history', '--directory', self.state)
+        self.assertEqual('', ran.err)
+        ran = self.run_command(
+            'history', '--directory', self.state, '--since', '2099-01-01'
+        )
+        self.assertIn('matches --since', ran.err)
+
 
 class OptionsTest(HistoryTestCase):
     def test_since_and_limit(self):
