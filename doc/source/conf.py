@@ -13,6 +13,7 @@ author = 'hvfilter contributors'
 extensions = [
     'catalogue',
     'cliff.sphinxext',
+    'json_schema',
     'log_messages',
     'monitoring',
     'oslo_config.sphinxext',

@@ -11,14 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from cliff.lister import Lister
 
 from hvfilter.cli import exit_codes
+from hvfilter.host import snapshot
+from hvfilter.model import form
 from hvfilter.model.problem import Problem
 
-PACKAGES = (
-    'hvfilter.host',
-    'hvfilter.model',
-    'hvfilter.publish',
-    'hvfilter.report',
-)
+PACKAGES = ('hvfilter.model', 'hvfilter.publish', 'hvfilter.report')
 """Each has its schemas in a folder of that name."""
 
 
@@ -50,7 +47,7 @@ class Schemas(Lister):
         if parsed_args.name is None:
             status: int = super().run(parsed_args)
             return status
-        texts = packaged()
+        texts = all_schemas()
         if parsed_args.name not in texts:
             raise Problem(
                 f'There is no schema "{parsed_args.name}"',
@@ -65,14 +62,14 @@ class Schemas(Lister):
         """See ``cliff.command.Command``."""
         rows = [
             (name, json.loads(text)['description'])
-            for name, text in packaged().items()
+            for name, text in all_schemas().items()
         ]
         return ('Name', 'Description'), rows
 
 
-def packaged() -> Mapping[str, str]:
+def all_schemas() -> Mapping[str, str]:
     """The text of each schema by its name, sorted."""
-    texts = {}
+    texts = {snapshot.SCHEMA: form.dumps(snapshot.schema())}
     for package in PACKAGES:
         folder = importlib.resources.files(package).joinpath('schemas')
         for file in folder.iterdir():

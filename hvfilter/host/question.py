@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can be asked of a machine, as values.
 
-A new kind of fact is a member of :class:`Kind`, a function here, a row in
-:mod:`hvfilter.host.rows` and a method of
-:class:`~hvfilter.host.live.LiveHost`.
+A new kind of fact is a member of :class:`Kind` and a function here, a row in
+:mod:`hvfilter.host.rows`, and how :class:`~hvfilter.host.live.LiveHost` asks
+it.
 """
 
 from __future__ import annotations

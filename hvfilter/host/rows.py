@@ -2,19 +2,28 @@
 """How each kind of fact is written in a snapshot: one row a kind.
 
 A row names the member of the document, how its answers are arranged there,
-and how one answer is written and read.
+and how one answer is written, read and described in the JSON Schema.
 """
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hvfilter.host import content, cpulist
+from hvfilter.host import content
 from hvfilter.host.answers import Refusal
+from hvfilter.host.arrangement import (
+    HEX32,
+    Arrangement,
+    ByProcessors,
+    Key,
+    Named,
+    Schema,
+    Single,
+    reference,
+)
 from hvfilter.host.base import NOT_RECORDED
 from hvfilter.host.facts import (
     CpuidEntry,
@@ -27,153 +36,17 @@ from hvfilter.host.facts import (
 from hvfilter.host.question import Kind, Options
 from hvfilter.model import form
 
-Key = tuple[Any, ...]
-"""The key of a question of the row's kind."""
-
 Write = Callable[[Any], Any]
 Read = Callable[[form.JsonNode], Any]
 
 _ERROR = re.compile(r'[A-Z][A-Z0-9]{1,20}')
 _HEX = re.compile(r'0x[0-9a-f]{1,16}')
-_DECIMAL = re.compile(r'[0-9]{1,10}')
 _LEAF = re.compile(r'0x([0-9a-f]{1,8})/0x([0-9a-f]{1,8})')
 _REGS = re.compile(
     r'eax=0x([0-9a-f]{1,8}) ebx=0x([0-9a-f]{1,8}) '
     r'ecx=0x([0-9a-f]{1,8}) edx=0x([0-9a-f]{1,8})'
 )
 _U32 = 2**32 - 1
-_CELLS_LIMIT = 600_000
-"""CPUID leaves or MSRs, over all processors, that one snapshot may hold."""
-
-
-# Arrangements
-
-
-class Arrangement(abc.ABC):
-    """How the answers of one kind stand in a document."""
-
-    @abc.abstractmethod
-    def write(self, facts: Mapping[Key, Any], one: Write) -> Any:
-        """The JSON value of all answers, at least one.
-
-        :param one: writes one answer or refusal
-        """
-
-    @abc.abstractmethod
-    def read(
-        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
-    ) -> Iterable[tuple[Key, Any]]:
-        """The answers with their keys.
-
-        :param one: reads one answer or refusal
-        :raises DocumentError: naming the place that is wrong
-        """
-
-
-class Single(Arrangement):
-    """There is one answer at the most."""
-
-    def write(self, facts: Mapping[Key, Any], one: Write) -> Any:
-        return one(facts[()])
-
-    def read(
-        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
-    ) -> Iterable[tuple[Key, Any]]:
-        yield (), one(part, ())
-
-
-@dataclasses.dataclass(frozen=True)
-class Named(Arrangement):
-    """An object with a member for each answer.
-
-    :ivar number: whether the names are decimal numbers
-    """
-
-    number: bool = False
-
-    def write(self, facts: Mapping[Key, Any], one: Write) -> Any:
-        return {str(key[0]): one(facts[key]) for key in sorted(facts)}
-
-    def read(
-        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
-    ) -> Iterable[tuple[Key, Any]]:
-        for name, answer in part.entries().items():
-            key = (_read_number(answer, name) if self.number else name,)
-            yield key, one(answer, key)
-
-
-@dataclasses.dataclass(frozen=True)
-class ByProcessors(Arrangement):
-    """Each answer once, with the processors that gave it.
-
-    :ivar member: the name of the answers in each group
-    :ivar write_name: of the key without the processor, as a name
-    :ivar read_name: the reverse
-    """
-
-    member: str
-    write_name: Callable[..., str]
-    read_name: Callable[[form.JsonNode, str], Key]
-
-    def write(self, facts: Mapping[Key, Any], one: Write) -> Any:
-        answers: dict[tuple[Key, Any], list[int]] = {}
-        for (cpu, *rest), fact in sorted(facts.items(), key=_processor):
-            answers.setdefault((tuple(rest), fact), []).append(cpu)
-        groups: dict[tuple[int, ...], list[tuple[Key, Any]]] = {}
-        for answer, cpus in answers.items():
-            groups.setdefault(tuple(cpus), []).append(answer)
-        # The answers that most processors share come first.
-        ordered = sorted(groups, key=lambda cpus: (-len(cpus), cpus))
-        return [
-            {
-                'cpus': cpulist.render(cpus),
-                self.member: {
-                    self.write_name(*key): one(fact)
-                    for key, fact in sorted(
-                        groups[cpus], key=lambda answer: answer[0]
-                    )
-                },
-            }
-            for cpus in ordered
-        ]
-
-    def read(
-        self, part: form.JsonNode, one: Callable[[form.JsonNode, Key], Any]
-    ) -> Iterable[tuple[Key, Any]]:
-        seen: set[Key] = set()
-        cells = 0
-        for group in part.items():
-            members = group.members(('cpus', self.member))
-            try:
-                cpus = cpulist.parse(members['cpus'].text())
-            except ValueError:
-                raise members['cpus'].fail(
-                    'must be a list of processors, such as "0-3,8"'
-                ) from None
-            for name, answer in members[self.member].entries().items():
-                rest = self.read_name(answer, name)
-                fact = one(answer, rest)
-                cells += len(cpus)
-                if cells > _CELLS_LIMIT:
-                    raise group.fail(
-                        f'more than {_CELLS_LIMIT} answers altogether'
-                    )
-                for cpu in cpus:
-                    key = (cpu, *rest)
-                    if key in seen:
-                        raise answer.fail(
-                            f'processor {cpu} has answered that already'
-                        )
-                    seen.add(key)
-                    yield key, fact
-
-
-def _processor(item: tuple[Key, Any]) -> int:
-    cpu: int = item[0][0]
-    return cpu
-
-
-# Answers
 
 
 def _stat(stat: FileStat) -> dict[str, Any]:
@@ -303,12 +176,6 @@ def _read_hex(part: form.JsonNode) -> int:
     return int(text, 16)
 
 
-def _read_number(part: form.JsonNode, name: str) -> int:
-    if not _DECIMAL.fullmatch(name):
-        raise part.fail('an extension is named by its number, such as 235')
-    return int(name)
-
-
 def _read_int32(part: form.JsonNode) -> int:
     return part.integer(-(2**31), 2**31 - 1)
 
@@ -390,20 +257,45 @@ def read_refusal(part: form.JsonNode) -> Refusal | None:
     )
 
 
+def _or_denial(answer: Schema) -> Schema:
+    return {'anyOf': [answer, reference('refusal')]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec:
+    """One answer as JSON.
+
+    :ivar write: an answer as JSON
+    :ivar read: the reverse; a file's needs :class:`content.Decoder` too
+    :ivar schema: what the JSON Schema says of an answer or a denial
+    """
+
+    write: Write
+    read: Read | None
+    schema: Schema
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One kind of fact in a snapshot.
 
     :ivar member: names of the members on the way to its answers
-    :ivar write_one: one answer as JSON
-    :ivar read_one: the reverse; a file's needs :class:`content.Decoder` too
+    :ivar description: of that member, in the JSON Schema
     """
 
     kind: Kind
     member: tuple[str, ...]
+    description: str
     arrangement: Arrangement
-    write_one: Write
-    read_one: Read | None
+    codec: Codec
+
+    @property
+    def schema(self) -> Schema:
+        """What the JSON Schema says of its answers."""
+        return {
+            'description': self.description,
+            **self.arrangement.schema(self.codec.schema),
+        }
 
     def write(self, facts: Mapping[Key, Any]) -> Any:
         """All answers of this kind as JSON."""
@@ -411,7 +303,7 @@ class Row:
         def one(fact: Any) -> Any:
             if isinstance(fact, Refusal):
                 return write_refusal(fact)
-            return self.write_one(fact)
+            return self.codec.write(fact)
 
         return self.arrangement.write(facts, one)
 
@@ -427,63 +319,155 @@ class Row:
             refusal = read_refusal(answer)
             if refusal is not None:
                 return refusal
-            if self.read_one is None:
+            if self.codec.read is None:
                 return decoder.decode(answer, key[0])
-            return self.read_one(answer)
+            return self.codec.read(answer)
 
         return self.arrangement.read(part, one)
 
 
+_TEXTS = Codec(list, _read_texts, _or_denial(reference('strings')))
+_NUMBER = Codec(int, _read_int32, reference('number'))
+_SMOKE = Codec(_smoke, _read_smoke, _or_denial(reference('smoke')))
+_LEAF_PATTERN = f'{HEX32}/{HEX32}'
+_REGS_PATTERN = f'eax={HEX32} ebx={HEX32} ecx={HEX32} edx={HEX32}'
+
 ROWS = (
-    Row(Kind.FILE, ('files',), Named(), content.encode, None),
-    Row(Kind.DIRECTORY, ('directories',), Named(), list, _read_names),
-    Row(Kind.STAT, ('stats',), Named(), _stat, _read_stat),
-    Row(Kind.OPTIONS, ('options',), Named(), _options, _read_options),
-    Row(Kind.VERSIONS, ('versions',), Named(), list, _read_texts),
-    Row(Kind.GROUPS, ('groups',), Named(), list, _read_texts),
+    Row(
+        Kind.FILE,
+        ('files',),
+        "Absolute path to the file's content.",
+        Named(),
+        Codec(content.encode, None, _or_denial(reference('content'))),
+    ),
+    Row(
+        Kind.DIRECTORY,
+        ('directories',),
+        'Absolute path to the names in it.',
+        Named(),
+        Codec(list, _read_names, _or_denial(reference('strings'))),
+    ),
+    Row(
+        Kind.STAT,
+        ('stats',),
+        'Absolute path to what it is, links followed.',
+        Named(),
+        Codec(_stat, _read_stat, _or_denial(reference('stat'))),
+    ),
+    Row(
+        Kind.OPTIONS,
+        ('options',),
+        'Path of an ini file to section to option to its value or values; an '
+        'empty array means that the file does not set it. Options that are '
+        'not here were not looked at.',
+        Named(),
+        Codec(_options, _read_options, _or_denial(reference('options'))),
+    ),
+    Row(
+        Kind.VERSIONS,
+        ('versions',),
+        'Python package to the versions that are installed.',
+        Named(),
+        _TEXTS,
+    ),
+    Row(
+        Kind.GROUPS,
+        ('groups',),
+        'Name of a local account to the names of its groups.',
+        Named(),
+        _TEXTS,
+    ),
     Row(
         Kind.CPUID,
         ('cpuid',),
-        ByProcessors('leaves', _leaf_name, _read_leaf_name),
-        _regs,
-        _read_regs,
+        "CPUID leaves. A processor's leaves are those of all groups that "
+        'name it; a leaf comes once for each processor.',
+        ByProcessors(
+            'leaves',
+            'Leaf/subleaf to registers.',
+            {'pattern': f'^{_LEAF_PATTERN}$'},
+            _leaf_name,
+            _read_leaf_name,
+        ),
+        Codec(_regs, _read_regs, _or_denial(reference('registers'))),
     ),
     Row(
         Kind.MSR,
         ('msrs',),
-        ByProcessors('values', hex, _read_msr_name),
-        _hex64,
-        _read_hex,
+        'Model-specific registers, grouped as the CPUID leaves are.',
+        ByProcessors(
+            'values',
+            'Index to value.',
+            reference('msrIndex'),
+            hex,
+            _read_msr_name,
+        ),
+        Codec(_hex64, _read_hex, _or_denial(reference('value'))),
     ),
     Row(
         Kind.KVM_API_VERSION,
         ('kvm', 'api_version'),
+        'KVM_GET_API_VERSION.',
         Single(),
-        int,
-        _read_int32,
+        _NUMBER,
     ),
     Row(
         Kind.KVM_EXTENSION,
         ('kvm', 'extensions'),
+        'KVM_CHECK_EXTENSION, by number.',
         Named(number=True),
-        int,
-        _read_int32,
+        _NUMBER,
     ),
     Row(
         Kind.KVM_SUPPORTED_CPUID,
         ('kvm', 'supported_cpuid'),
+        'KVM_GET_SUPPORTED_CPUID, in its order.',
         Single(),
-        _entries,
-        _read_entries,
+        Codec(
+            _entries,
+            _read_entries,
+            _or_denial(
+                {
+                    'type': 'array',
+                    'items': {
+                        'type': 'string',
+                        'pattern': f'^{_LEAF_PATTERN} {_REGS_PATTERN}$',
+                    },
+                }
+            ),
+        ),
     ),
     Row(
         Kind.KVM_FEATURE_MSRS,
         ('kvm', 'feature_msrs'),
+        'KVM_GET_MSR_FEATURE_INDEX_LIST and KVM_GET_MSRS.',
         Single(),
-        _feature_msrs,
-        _read_feature_msrs,
+        Codec(
+            _feature_msrs,
+            _read_feature_msrs,
+            _or_denial(
+                {
+                    'type': 'object',
+                    'propertyNames': reference('msrIndex'),
+                    'additionalProperties': reference('value'),
+                }
+            ),
+        ),
     ),
-    Row(Kind.SMOKE, ('smoke',), Single(), _smoke, _read_smoke),
-    Row(Kind.NESTED_SMOKE, ('nested_smoke',), Named(), _smoke, _read_smoke),
+    Row(
+        Kind.SMOKE,
+        ('smoke',),
+        'What happened when a tiny guest was run.',
+        Single(),
+        _SMOKE,
+    ),
+    Row(
+        Kind.NESTED_SMOKE,
+        ('nested_smoke',),
+        'The same for a guest that runs a guest of its own, by the '
+        'capability that this needs: nested or nested_slat.',
+        Named(),
+        _SMOKE,
+    ),
 )
 """Every kind once, in the order of the document."""

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recorded host: its values and its form ``hvfilter/snapshot/1``.
 
-One JSON file that a person can review and post in a bug report. The JSON
-Schema is ``schemas/snapshot-1.json`` beside this module; ``doc/source/
-snapshot.rst`` explains it.
+One JSON file that a person can review and post in a bug report;
+``doc/source/snapshot.rst`` explains it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import importlib.resources
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,9 @@ from hvfilter.host.rows import ROWS
 from hvfilter.model import form
 
 SCHEMA = 'hvfilter/snapshot/1'
-SCHEMA_FILE = 'schemas/snapshot-1.json'
+
+_SCHEMA_FRAME = 'assets/snapshot-1.json'
+"""The JSON Schema without what follows from the rows."""
 
 _NO_LONGER_READ = 'links'
 """What earlier releases recorded, and nothing asks for."""
@@ -140,6 +143,19 @@ def from_document(whole: form.JsonNode) -> Snapshot:
         Machine(machine['arch'].text(), machine['kernel'].text()),
         answers,
     )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema: its frame with a member for each row."""
+    frame = importlib.resources.files('hvfilter.host').joinpath(_SCHEMA_FRAME)
+    whole: dict[str, Any] = json.loads(frame.read_text('utf-8'))
+    for row in ROWS:
+        *way, name = row.member
+        place = whole['properties']
+        for member in way:
+            place = place[member]['properties']
+        place[name] = row.schema
+    return whole
 
 
 def _below(

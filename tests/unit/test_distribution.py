@@ -103,7 +103,7 @@ class DistributionTest(testtools.TestCase):
         wheels = [in_wheel(next(out.glob('*.whl'))) for out in outs]
         data = {
             *ROOT.glob('hvfilter/*/schemas/*.json'),
-            *ROOT.glob('hvfilter/osc/report_page/assets/*'),
+            *ROOT.glob('hvfilter/**/assets/*'),
         }
         for path in data:
             self.assertIn(str(path.relative_to(ROOT)), wheels[0])

@@ -8,7 +8,7 @@ import json
 
 import testtools
 
-from hvfilter import host, model
+from hvfilter import model
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import catalogue, document
@@ -25,11 +25,6 @@ from tests.hosts.make import (
     evidence,
     report_on,
 )
-
-
-def schema_of(package, name):
-    text = importlib.resources.files(package).joinpath(name).read_text()
-    return schemas.validator(json.loads(text))
 
 
 @functools.cache
@@ -138,14 +133,15 @@ class TestHosts(testtools.TestCase):
 
     def test_document_when_host_is_replayed(self):
         """Each report is of the documented form, and survives it."""
-        schema = schema_of(model, document.SCHEMA_FILE)
+        text = importlib.resources.files(model).joinpath(document.SCHEMA_FILE)
+        schema = schemas.validator(json.loads(text.read_text()))
         for _name, recorded in recorded_hosts():
             report = report_on(recorded)
             schema.validate(document.to_document(report))
             self.assertEqual(report, document.loads(document.dumps(report)))
 
     def test_snapshot_when_validated(self):
-        schema = schema_of(host, snapshot.SCHEMA_FILE)
+        schema = schemas.validator(snapshot.schema())
         for path in FOLDER.glob('*.json'):
             schema.validate(json.loads(path.read_text()))
 

@@ -16,7 +16,7 @@ from tests.unit.cli.base import CommandTestCase
 
 def validate(document):
     """By the schema that it names."""
-    schema = json.loads(schemas.packaged()[document['schema']])
+    schema = json.loads(schemas.all_schemas()[document['schema']])
     jsonschema.Draft202012Validator.check_schema(schema)
     validator(schema).validate(document)
 
@@ -24,7 +24,8 @@ def validate(document):
 class TestSchemas(CommandTestCase):
     def test_each_has_an_id_of_its_own(self):
         found = {
-            name: json.loads(text) for name, text in schemas.packaged().items()
+            name: json.loads(text)
+            for name, text in schemas.all_schemas().items()
         }
         self.assertIn('hvfilter/report/1', found)
         self.assertIn('hvfilter/snapshot/1', found)
@@ -39,11 +40,11 @@ class TestSchemas(CommandTestCase):
     def test_listed_and_printed(self):
         ran = self.run_command('schemas', '-f', 'json')
         names = [row['Name'] for row in json.loads(ran.out)]
-        self.assertEqual(list(schemas.packaged()), names)
+        self.assertEqual(list(schemas.all_schemas()), names)
         for name in names:
             ran = self.run_command('schemas', name)
             self.assertEqual((0, ''), (ran.status, ran.err))
-            self.assertEqual(schemas.packaged()[name], ran.out)
+            self.assertEqual(schemas.all_schemas()[name], ran.out)
 
     def test_trouble_when_there_is_none_of_that_name(self):
         ran = self.run_command('schemas', 'hvfilter/report/9')

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for each kind of question, also for one that is added later."""
 
+import json
+
 import testtools
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +16,10 @@ from hvfilter.host.recorded import RecordedHost
 from hvfilter.host.recording import RecordingHost
 from hvfilter.host.redact import Redaction
 from hvfilter.host.snapshot import Making, Provenance
-from tests import questions
+from tests import questions, schemas
 from tests.fakes.host import AnsweringHost
 
+SCHEMA = schemas.validator(snapshot.schema())
 ORIGIN = Provenance(Making.RECORDED, 'a test')
 
 
@@ -43,6 +46,7 @@ class EveryKindTest(testtools.TestCase):
     @given(questions.ANSWERS)
     def test_same_answers_when_a_recording_is_replayed(self, answers):
         text = snapshot.dumps(recorded(answers))
+        SCHEMA.validate(json.loads(text))
         replayed = RecordedHost(snapshot.loads(text))
         self.assertEqual(
             outcomes(AnsweringHost(answers), answers),

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import importlib.resources
 import itertools
 import json
 import pathlib
@@ -10,7 +9,6 @@ import testtools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvfilter import host
 from hvfilter.host import facts, rows, snapshot
 from hvfilter.host.answers import Refusal
 from hvfilter.host.question import Kind
@@ -19,9 +17,7 @@ from hvfilter.model import form
 from tests import schemas, strategies
 from tests.recordings import KvmAnswers, a_snapshot
 
-SCHEMA = json.loads(
-    importlib.resources.files(host).joinpath(snapshot.SCHEMA_FILE).read_text()
-)
+SCHEMA = snapshot.schema()
 VALIDATOR = schemas.validator(SCHEMA)
 REGS = facts.CpuidRegs(0xD, 0x756E6547, 0x6C65746E, 0x49656E69)
 REGS_TEXT = 'eax=0x0000000d ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69'
@@ -182,12 +178,6 @@ class TestRoundTrip(testtools.TestCase):
 
     def test_every_kind_has_one_row(self):
         self.assertEqual(list(Kind), [row.kind for row in rows.ROWS])
-
-    def test_every_kind_is_in_the_schema(self):
-        for row in rows.ROWS:
-            place = SCHEMA
-            for member in row.member:
-                place = place['properties'][member]
 
     def test_schema_is_one_when_checked(self):
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
