@@ -3,7 +3,7 @@
 
 ``release_check.py [STEP...]``: all steps, or the named ones. A step that fails
 stops none of the others; what each printed is in .release/STEP.log. Exit code
-1 if one failed. Wants root, /dev/kvm, Debian, and some hours.
+1 if one failed. Wants root, /dev/kvm, Debian, tox, and some hours.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from typing import IO
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / '.release'
@@ -41,19 +42,28 @@ def run(name: str) -> tuple[str, float, str]:
     started = time.monotonic()
     log = LOGS / f'{name}.log'
     with log.open('wb') as output:
-        done = subprocess.run(
-            STEPS[name].split(),
+        status = _status(STEPS[name].split(), output)
+    lines = log.read_text(errors='replace').split('\n')
+    last = next((line for line in reversed(lines) if line.strip()), '')
+    ended = 'ok' if status == 0 else f'FAILED ({status})'
+    return ended, time.monotonic() - started, last.strip()
+
+
+def _status(command: list[str], output: IO[bytes]) -> int:
+    """The exit status; as in a shell, 127 if there is no such command."""
+    try:
+        return subprocess.run(
+            command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, 'MAKEFLAGS': '--no-print-directory'},
             check=False,
-        )
-    lines = log.read_text(errors='replace').split('\n')
-    last = next((line for line in reversed(lines) if line.strip()), '')
-    ended = 'ok' if done.returncode == 0 else f'FAILED ({done.returncode})'
-    return ended, time.monotonic() - started, last.strip()
+        ).returncode
+    except FileNotFoundError:
+        output.write(f'{command[0]}: command not found'.encode())
+        return 127
 
 
 def main() -> int:

@@ -25,6 +25,9 @@ extensions = [
 root_doc = 'index'
 html_theme = 'furo'
 html_title = 'hvfilter'
+# Most literal blocks are commands and output, in which Python's words mean
+# nothing.
+highlight_language = 'none'
 exclude_patterns = ['asking/*', 'probe/*', '**/*.inc']
 man_pages = [
     (
