@@ -233,6 +233,19 @@ class PagesTest(testtools.TestCase):
         for name in ('upgrading', 'removing', 'troubleshooting', 'rollout'):
             self.assertIn(f'\n   {name}\n', index)
 
+    def test_what_the_guide_installs_is_removed(self) -> None:
+        removing = (ROOT / 'doc/source/removing.rst').read_text()
+        [block] = [
+            block.text
+            for block in blocks()
+            if block.page.endswith('publishing.rst')
+            and 'systemd-sysusers' in block.text
+        ]
+        paths = re.findall(r' (/(?:etc|usr)/[\w./]+)', block)
+        self.assertGreater(len(paths), 4)
+        for path in (*paths, '/opt/hvfilter', 'userdel hvfilter'):
+            self.assertIn(path, removing)
+
     def test_schemas_have_a_page(self) -> None:
         page = (ROOT / 'doc/source/schemas.rst').read_text()
         for text in schemas.all_schemas().values():
