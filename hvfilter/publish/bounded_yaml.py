@@ -50,7 +50,8 @@ def load(raw: bytes) -> Any:
     if len(raw) > LIMIT:
         raise NotYaml(f'it is larger than {LIMIT >> 10} KiB')
     try:
-        return yaml.load(raw, _Loader)  # noqa: S506 - a SafeLoader
+        # A SafeLoader.
+        return yaml.load(raw, _Loader)  # noqa: S506  # nosec B506
     except (yaml.YAMLError, ValueError, RecursionError):
         # ValueError: a date with a thirteenth month, for instance.
         raise NotYaml('it is not valid YAML') from None

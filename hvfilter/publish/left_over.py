@@ -147,11 +147,12 @@ def running(unit: str) -> bool:
     No file shows that of a timer. Without systemd, none is.
     """
     # Imported here: "hvfilter publish" does not need it.
-    import subprocess
+    import subprocess  # nosec B404
 
     try:
-        done = subprocess.run(  # noqa: S603 - a name of our own
-            ['systemctl', 'is-active', '--quiet', unit],  # noqa: S607 - PATH
+        # A unit's name of our own; systemctl is searched in PATH.
+        done = subprocess.run(  # noqa: S603  # nosec B603 B607
+            ['systemctl', 'is-active', '--quiet', unit],  # noqa: S607
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
