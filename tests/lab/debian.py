@@ -89,7 +89,8 @@ def install(programs: Iterable[Program], what: str = 'the lab') -> list[str]:
         )
     environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
     command = ['apt-get', 'install', '-qq', '-y', '--no-install-recommends']
-    command += packages
+    # Another apt may be at work, as unattended-upgrades is after a boot.
+    command += ['-oDPkg::Lock::Timeout=600', *packages]
     done = _run(command, environment)
     if done.returncode:
         # The lists may be missing or out of date.

@@ -42,6 +42,17 @@ class InstallTest(testtools.TestCase):
             str(missing),
         )
 
+    def test_another_apt_is_waited_for(self):
+        done = mock.Mock(returncode=0)
+        with (
+            mock.patch('os.geteuid', return_value=0),
+            mock.patch.object(debian, '_run', return_value=done) as ran,
+        ):
+            self.assertEqual(['no-such-package'], debian.install([NOWHERE]))
+        ((command, _), _) = ran.call_args
+        self.assertIn('-oDPkg::Lock::Timeout=600', command)
+        self.assertEqual('no-such-package', command[-1])
+
     def test_debian_asked_for_when_there_is_no_apt(self):
         with mock.patch.object(debian, 'APT', NOWHERE):
             missing = self.assertRaises(debian.Missing, debian.install, [])
