@@ -165,6 +165,7 @@ def examine_all(
     rows: list[nested_table.Row] = []
     start = time.monotonic()
     failed: list[str] = []
+    busy: list[str] = []
     passed: list[run.Outcome] = []
     keep = image.FOLDER / 'results'
     # The slow ones first, lest one of them is left for the end.
@@ -177,9 +178,8 @@ def examine_all(
         ]
         for done in concurrent.futures.as_completed(futures):
             outcome = done.result()
-            word = 'WRONG' if outcome.problems else 'ok'
             print(
-                f'{time.monotonic() - start:4.0f} s  {word:5} '
+                f'{time.monotonic() - start:4.0f} s  {outcome.word:5} '
                 f'{outcome.host.name:28} {outcome.seconds:3.0f} s, '
                 f'{summary(outcome)}',
                 flush=True,
@@ -189,6 +189,8 @@ def examine_all(
                 print(f'        {problem}')
             if outcome.problems:
                 failed.append(outcome.host.name)
+            elif outcome.unsettled:
+                busy.append(outcome.host.name)
             else:
                 passed.append(outcome)
     if rows:
@@ -198,10 +200,13 @@ def examine_all(
             run.keep_recording(outcome)
         make.main()
     print(
-        f'lab: {len(hosts) - len(failed)} hosts as their kernels say, '
-        f'{len(failed)} not, in {time.monotonic() - start:.0f} s'
+        f'lab: {len(passed)} hosts as their kernels say, {len(failed)} not, '
+        f'{len(busy)} settled nothing in {run.BOOTS} boots, in '
+        f'{time.monotonic() - start:.0f} s'
     )
-    return 1 if failed else 0
+    if busy:
+        print(f'lab: try again on a less busy machine: {" ".join(busy)}')
+    return 1 if failed or busy else 0
 
 
 def summary(outcome: run.Outcome) -> str:
@@ -216,6 +221,10 @@ def summary(outcome: run.Outcome) -> str:
         if finding['state'] == 'present'
     ]
     text = f'probe {probe["seconds"]:.1f} s: {" ".join(present) or "nothing"}'
+    if outcome.boots > 1:
+        text = f'{outcome.boots} boots, {text}'
+    if outcome.unsettled:
+        text += f'; not known: {" ".join(outcome.unsettled)}'
     return '\n        '.join([text, *nested_checks.summary(outcome.results)])
 
 

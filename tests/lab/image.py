@@ -225,16 +225,25 @@ class Images:
             chosen.write_text(' '.join([image, *parts]))
         return apt.unpacked(chosen.read_text().split())
 
+    def _module_files(
+        self, arch: str, version: str
+    ) -> dict[str, pathlib.Path]:
+        root = self._kernel_root(arch, version)
+        return {
+            path.name.split('.ko')[0].replace('_', '-'): path
+            for path in root.glob('**/*.ko*')
+        }
+
+    def module(self, arch: str, version: str, name: str) -> bytes:
+        """One module as the hosts load it."""
+        return _stripped(_module(self._module_files(arch, version)[name]))
+
     def modules(self, arch: str, version: str) -> pathlib.Path:
         """KVM and what it needs, in the order of loading."""
         done = self._built / f'modules-{arch}-{version}.cpio'
         if done.exists():
             return done
-        root = self._kernel_root(arch, version)
-        files = {
-            path.name.split('.ko')[0].replace('_', '-'): path
-            for path in root.glob('**/*.ko*')
-        }
+        files = self._module_files(arch, version)
         order: list[str] = []
 
         def add(name: str) -> None:

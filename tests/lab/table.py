@@ -37,6 +37,8 @@ class LabHost:
     :ivar load: parameters given to that module
     :ivar set_msrs: index and bits to set before the modules are loaded, as
         a firmware would have
+    :ivar broken: function of that module to what it always returns
+    :ivar disproved: capabilities that KVM offers all the same
     :ivar quick: one of those that run everywhere, also where time is short
     """
 
@@ -52,6 +54,8 @@ class LabHost:
     set_msrs: tuple[tuple[int, int], ...] = ()
     command_line: str = ''
     silent: tuple[str, ...] = ()
+    broken: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    disproved: tuple[str, ...] = ()
     quick: bool = False
 
 
@@ -119,6 +123,21 @@ def _amd(
         load=load,
         silent=silent,
         quick=quick,
+    )
+
+
+def _lying(
+    host: LabHost, name: str, broken: Mapping[str, int], disproved: str
+) -> LabHost:
+    """A host like another one, but KVM fails what it goes on to offer."""
+    keys = disproved.split()
+    return dataclasses.replace(
+        host,
+        name=name,
+        broken=broken,
+        disproved=tuple(keys),
+        expected={**host.expected, **dict.fromkeys(keys, A)},
+        quick=False,
     )
 
 
@@ -264,6 +283,21 @@ HOSTS: tuple[LabHost, ...] = (
         says=(_NESTED, _PAGING, 'LBR virtualization supported'),
     ),
     _amd('amd-cloud-vm', cpu=_CLOUD_VM),
+    _amd('amd-cloud-vm-6.12', cpu=_CLOUD_VM, kernel='6.12'),
+    # Kernel arch/x86/kvm/svm/nested.c: no VMRUN of a guest passes the check
+    # of its controls; the nested page tables are looked for at address 0.
+    _lying(
+        _amd('amd-nested-on'),
+        'amd-nested-fails',
+        {'__nested_vmcb_check_controls': 0},
+        'nested nested_slat',
+    ),
+    _lying(
+        _amd('amd-nested-on'),
+        'amd-nested-paging-fails',
+        {'nested_svm_get_tdp_cr3': 0},
+        'nested_slat',
+    ),
     _amd(
         'amd-cloud-vm-nested-off',
         cpu=QemuX86('EPYC,+svm,+npt', around=('nested=0',)),
@@ -308,6 +342,20 @@ HOSTS: tuple[LabHost, ...] = (
             'kvm_intel/unrestricted_guest': 'N',
         },
         changed=_NO_EPT,
+    ),
+    _intel(
+        'intel-ept-off-6.12',
+        kernel='6.12',
+        load=('ept=0',),
+        parameters={'kvm_intel/nested': 'Y', 'kvm_intel/ept': 'N'},
+        changed=_NO_EPT,
+    ),
+    # Kernel arch/x86/kvm/vmx/nested.c: no VMLAUNCH passes that check.
+    _lying(
+        _intel('intel-all-on'),
+        'intel-nested-fails',
+        {'nested_vmx_check_controls': 1},
+        'nested nested_slat',
     ),
     _intel(
         'intel-unrestricted-guest-off',

@@ -131,13 +131,19 @@ def mutated(times):
 
 
 def restored(traits):
-    """What KVM takes of the VMX state of other hosts' guests."""
+    """What KVM takes of the VMX and the SVM state of other hosts' guests."""
+    import svm_restore
     import vmx_restore
 
-    try:
-        return vmx_restore.compare(traits)
-    except Exception:
-        return {'error': traceback.format_exc()}
+    found = {}
+    for kind, module in (('VMX', vmx_restore), ('SVM', svm_restore)):
+        if kind not in traits:
+            continue
+        try:
+            found[kind] = module.compare(traits[kind])
+        except Exception:
+            found[kind] = {'error': traceback.format_exc()}
+    return found
 
 
 def several(times, run_once):
@@ -185,8 +191,8 @@ def main():
         results['state'] = steps.state()
     if host['smoke_runs']:
         results['smoke_runs'] = smoke(host['smoke_runs'])
-    if host.get('vmx_sets'):
-        results['vmx_restore'] = restored(host['vmx_sets'])
+    if host.get('nested_sets'):
+        results['restored'] = restored(host['nested_sets'])
     if host.get('mutated_guests'):
         results['mutated'] = mutated(host['mutated_guests'])
     results['took'] = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import zlib
+from unittest import mock
 
 import testtools
 
@@ -60,6 +61,100 @@ class UntrueTest(testtools.TestCase):
         self.assertEqual(
             ['a guest: failed: EIO'], self._untrue(ran='failed: EIO')
         )
+
+
+def probed(**states):
+    """A report with these states, and a guest's own state beside."""
+    capabilities = {
+        key: {
+            'state': state,
+            'reason': '',
+            'evidence': [
+                {
+                    'strength': 'smoke',
+                    'source': 'nested smoke run',
+                    'state': smoke,
+                    'reason': '',
+                }
+            ],
+        }
+        for key, (state, smoke) in states.items()
+    }
+    text = json.dumps({'capabilities': capabilities})
+    return {'probe': {'status': 0, 'out': text}}
+
+
+class UnsettledTest(testtools.TestCase):
+    HOST = table.BY_NAME['amd-nested-on']
+
+    def test_capabilities_of_which_a_guest_settled_nothing(self):
+        results = probed(
+            kvm=('present', 'present'),
+            nested=('unknown', 'unknown'),
+            nested_slat=('absent', 'unknown'),
+            slat=('unknown', 'present'),
+        )
+        self.assertEqual(('nested',), run.unsettled(self.HOST, results))
+
+    def test_nothing_when_there_is_no_report(self):
+        results = {'probe': {'status': 1, 'out': ''}}
+        self.assertEqual((), run.unsettled(self.HOST, results))
+
+    def test_no_doubt_where_the_state_must_be_unknown(self):
+        host = table.BY_NAME['arm64-told-not-to']
+        results = probed(hvm=('unknown', 'unknown'))
+        self.assertEqual((), run.unsettled(host, results))
+
+    def _wrong(self, **states):
+        failed = {'status': 1, 'out': '', 'err': 'not so'}
+        results = {
+            **probed(**states),
+            'check': failed,
+            'record': {'status': 0, 'out': ''},
+        }
+        report = {key: state for key, (state, _) in states.items()}
+        with (
+            mock.patch.object(run.document, 'loads'),
+            mock.patch.object(run.snapshot, 'loads'),
+            mock.patch.object(run, 'report_on'),
+            mock.patch.object(run, 'RecordedHost'),
+            mock.patch.object(run.make, 'brief', return_value=report),
+        ):
+            return '\n'.join(run.wrong(self.HOST, results))
+
+    def test_unknown_is_not_wrong_on_a_busy_machine_but_absent_is(self):
+        busy = dict.fromkeys(self.HOST.expected, ('unknown', 'unknown'))
+        self.assertEqual('', self._wrong(**busy))
+        found = self._wrong(**{**busy, 'nested': ('absent', 'absent')})
+        self.assertIn('nested is present, but hvfilter says absent', found)
+
+    def test_unknown_is_wrong_where_no_guest_was_in_doubt(self):
+        states = {
+            key: (state, 'present')
+            for key, state in self.HOST.expected.items()
+        }
+        found = self._wrong(**{**states, 'slat': ('unknown', 'present')})
+        self.assertIn('slat is present, but hvfilter says unknown', found)
+        self.assertIn('hvfilter check exited with 1', found)
+
+    def _examined(self, *outcomes):
+        outcomes = [
+            run.Outcome(self.HOST, 0, {}, problems, unsettled)
+            for problems, unsettled in outcomes
+        ]
+        with mock.patch.object(run, '_examine', side_effect=outcomes):
+            found = run.examine(None, self.HOST, None)
+        return found.word, found.boots
+
+    def test_booted_again_until_it_is_settled(self):
+        good, busy, bad = ((), ()), ((), ('nested',)), (('x',), ('nested',))
+        for outcomes, expected in (
+            ((good,), ('ok', 1)),
+            ((busy, good), ('ok', 2)),
+            ((busy, bad), ('WRONG', 2)),
+            ((busy, busy, busy), ('BUSY', 3)),
+        ):
+            self.assertEqual(expected, self._examined(*outcomes))
 
 
 class LockedBiosTest(testtools.TestCase):
