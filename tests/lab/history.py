@@ -88,7 +88,7 @@ def _booted(
     changes = {
         'commands': {'record': ['record', '-']},
         'steps': [step.script for step in boot.steps],
-        'vmx_sets': [],
+        'nested_sets': {},
     }
     with tempfile.TemporaryDirectory(prefix='hvfilter-lab-') as folder:
         place = pathlib.Path(folder)
