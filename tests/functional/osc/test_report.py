@@ -32,8 +32,8 @@ def as_listed(data: Any) -> list[dict[str, Any]]:
         by_state = {
             state: sorted(
                 key
-                for key, state in zip(keys, states, strict=True)
-                if state == state
+                for key, each in zip(keys, states, strict=True)
+                if each == state
             )
             for state in data['states']
         }
