@@ -16,7 +16,6 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable
 
 from tests.cloud import (
     checks,
@@ -30,6 +29,7 @@ from tests.cloud import (
     processes,
     seed,
     servers,
+    transcript,
 )
 from tests.lab import debian
 
@@ -68,30 +68,6 @@ def parsed() -> argparse.Namespace:
         'install hvfilter; may be repeated',
     )
     return parser.parse_args()
-
-
-class Transcript:
-    """Shows lines, and keeps them."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._lines: list[str] = []
-        self._file: pathlib.Path | None = None
-
-    def keep_in(self, path: pathlib.Path) -> None:
-        """From now on, and what there was."""
-        self._file = path
-        path.write_text(''.join(self._lines))
-
-    def __call__(self, text: str) -> None:
-        now = time.monotonic() - self._began
-        for line in text.splitlines() or ['']:
-            shown = f'{now:5.0f} s | {line}\n'
-            print(shown, end='', flush=True)
-            self._lines.append(shown)
-            if self._file:
-                with self._file.open('a') as file:
-                    file.write(shown)
 
 
 def require() -> None:
@@ -137,7 +113,7 @@ def _virtualizes() -> bool:
     return any({'vmx', 'svm'} & set(each.split()) for each in flags)
 
 
-def keep(place: layout.Layout, tell: Callable[[str], None]) -> None:
+def keep(place: layout.Layout, tell: transcript.Tell) -> None:
     """Tell how to talk to it, and wait."""
     tell(
         f"""
@@ -151,7 +127,7 @@ Logs are in {place.logs}, configuration in {place.folder / 'etc'}."""
     signal.pause()
 
 
-def prepared(tell: Callable[[str], None]) -> None:
+def prepared(tell: transcript.Tell) -> None:
     """What can be done before anything runs, and stays."""
     began = time.monotonic()
     installed = debian.install(servers.NEEDED, 'the cloud')
@@ -161,7 +137,7 @@ def prepared(tell: Callable[[str], None]) -> None:
 
 
 @contextlib.contextmanager
-def running(tell: Transcript):
+def running(tell: transcript.Transcript):
     """The cloud, up and without hvfilter; ends with all of it."""
     machines.end_leftovers()
     place, filled = seed.plant()
@@ -169,35 +145,41 @@ def running(tell: Transcript):
     began = time.monotonic()
     binding = installation.bindings(place)
     installation.pip(place, 'uninstall', '-y', 'hvfilter')
-    wheel = installation.build_wheel(place)
-    built = guest_image.build(place.folder)
-    tell(
-        f'{time.monotonic() - began:5.1f} s  {wheel.name}, {binding}, and a '
-        f'guest of {built.kernel.name} with a userland of '
-        f'{built.ramdisk.stat().st_size >> 10} KiB'
-    )
+    tell(f'{time.monotonic() - began:5.1f} s  {binding}')
     with (
         processes.Processes(place.logs) as beneath,
         machines.Machines(place) as hosts,
         processes.Processes(place.logs) as others,
     ):
         here = cloud.Cloud(place, beneath, hosts, others, tell)
-        here.wheel = wheel
-        cloud.up(here, filled=filled)
-        guests.upload(here, built)
+        built: list[guest_image.GuestImage] = []
+        here.together(
+            lambda: cloud.up(here, filled=filled),
+            lambda: built.append(_build(here)),
+        )
+        guests.upload(here, *built)
         yield here
+
+
+def _build(here: cloud.Cloud) -> guest_image.GuestImage:
+    """What is put into the cloud, made while that starts."""
+    began = time.monotonic()
+    here.wheel = installation.build_wheel(here.layout)
+    built = guest_image.build(here.layout.folder)
+    here.tell(
+        f'{time.monotonic() - began:5.1f} s  {here.wheel.name}, and a guest '
+        f'of {built.kernel.name} with a userland of '
+        f'{built.ramdisk.stat().st_size >> 10} KiB'
+    )
+    return built
 
 
 def run(here: cloud.Cloud, only: list[str]) -> bool:
     """Check everything; whether all is as it should be."""
     began = time.monotonic()
-    outcomes = []
-    for title, check in checks.chosen(only):
-        here.tell('')
-        here.tell(f'== {title}')
-        outcome = checks.examine(title, check, here)
-        here.tell(str(outcome))
-        outcomes.append(outcome)
+    outcomes: list[checks.Outcome] = []
+    for lanes in checks.chosen(only):
+        outcomes += checks.run(lanes, here)
     wrong = [outcome.title for outcome in outcomes if outcome.wrong]
     here.tell('')
     here.tell(
@@ -216,7 +198,9 @@ def run(here: cloud.Cloud, only: list[str]) -> bool:
 def main() -> int:
     """0 only if all is as it should be."""
     options = parsed()
-    tell = Transcript()
+    # Or every start of a service would compile all that it imports.
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+    tell = transcript.Transcript()
     right = True
     # However it ends, all processes end too.
     for each in (signal.SIGTERM, signal.SIGHUP):

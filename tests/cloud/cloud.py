@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import copy
 import getpass
 import os
 import pathlib
@@ -16,7 +17,14 @@ from collections.abc import Callable, Collection, Mapping
 import keystoneauth1.exceptions
 from openstack import config, connection
 
-from tests.cloud import configuration, machines, processes, seed, servers
+from tests.cloud import (
+    configuration,
+    machines,
+    processes,
+    seed,
+    servers,
+    transcript,
+)
 from tests.cloud.hosts import BY_NAME, HOSTS, Host
 from tests.cloud.layout import ADDRESS, REGION, ROOT, Layout, program
 
@@ -32,6 +40,8 @@ _ENDPOINTS = {
     'compute': ('nova-api', '/v2.1'),
     'network': ('neutron', ''),
 }
+# What runs its workers then, and logs what it does.
+_NATIVE_THREADS = ' cotyledon.'
 
 
 class Cloud:
@@ -42,6 +52,7 @@ class Cloud:
     :ivar there: a guest that a check left
     :ivar wheel: hvfilter, as it would be released
     :ivar boots_from: image properties that name kernel and ramdisk
+    :ivar made: the servers that a check asked for
     :ivar patient: outages and watches take as long as in a real cloud
     :ivar policy: [hvfilter] of nova-scheduler; None: without hvfilter
     """
@@ -59,7 +70,7 @@ class Cloud:
         beneath: processes.Processes,
         hosts: machines.Machines,
         running: processes.Processes,
-        tell: Callable[[str], None],
+        tell: transcript.Transcript,
     ) -> None:
         """Nothing starts yet.
 
@@ -70,7 +81,8 @@ class Cloud:
         """
         self.layout = layout
         self.hosts = hosts.by_name
-        self.tell = tell
+        self.tell: transcript.Tell = tell
+        self.made: set[str] = set()
         self.boots_from: dict[str, str] = {}
         self._machines = hosts
         self._beneath = beneath
@@ -88,6 +100,13 @@ class Cloud:
                 'OS_NOVA_CONFIG_FILES': f'{configuration.PASTE};nova.conf',
             },
         }
+
+    def beside(self, tell: transcript.Tell) -> Cloud:
+        """The same cloud, for a check that runs while others do."""
+        other = copy.copy(self)
+        other.tell, other.made = tell, set()
+        other.admin = self._connected()
+        return other
 
     def configure(self) -> None:
         """Write all configuration files."""
@@ -136,9 +155,9 @@ class Cloud:
         seed.keep(self.layout)
         self.start_database()
 
-    def together(self, *steps: Callable[[], None]) -> None:
-        """Some steps, two at a time; where one fails, none goes on."""
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    def together(self, *steps: Callable[[], None], hands: int = 2) -> None:
+        """Some steps, so many at a time; where one fails, none goes on."""
+        with concurrent.futures.ThreadPoolExecutor(hands) as pool:
             begun = [pool.submit(step) for step in steps]
             try:
                 for each in concurrent.futures.as_completed(begun):
@@ -251,9 +270,9 @@ class Cloud:
         self._one['neutron'] = self._running.start(
             'neutron', [sys.executable, '-m', 'tests.fakes.neutron', str(port)]
         )
+        conductor_is_there = self._start_conductor()
         for service in ('placement', 'glance', 'nova-api'):
             self.start_api(service, wait=False)
-        self._nova('nova-conductor')
         scheduler_is_there = self._start_scheduler()
         libvirts_are_there = [
             self._start_libvirt(host) for host in HOSTS if host.virt_type
@@ -262,6 +281,8 @@ class Cloud:
             self._wait_for_api(service)
         for is_there in libvirts_are_there:
             is_there()
+        # Without it nova-compute gives up for ten seconds.
+        conductor_is_there()
         for host in HOSTS:
             self.start_compute(host)
         scheduler_is_there()
@@ -302,23 +323,20 @@ class Cloud:
             name, machine.command(*command), environment
         )
 
+    def _restart_compute(self, host: Host) -> Callable[[], None]:
+        """Returns what waits until its provider is renewed."""
+        name = f'nova-compute-{host.name}'
+        begun = self._log_size(name)
+        self.start_compute(host)
+        process = self._one[name]
+        return lambda: process.wait_until(
+            lambda: 'MainProcess.update_resources' in self._log(name, begun),
+            f'{name} renews its resource provider',
+        )
+
     def restart_computes(self, *hosts: Host) -> None:
         """End and start them, and wait until their providers are renewed."""
-        names = {f'nova-compute-{host.name}': host for host in hosts or HOSTS}
-        begun = {name: self._log_size(name) for name in names}
-        for name in names:
-            self._one[name].ask_to_end()
-        for name, host in names.items():
-            self.end(name)
-            self.start_compute(host)
-        for name in names:
-            self._one[name].wait_until(
-                lambda name=name: (
-                    'MainProcess.update_resources'
-                    in self._log(name, begun[name])
-                ),
-                f'{name} renews its resource provider',
-            )
+        self.restart(*computes(*hosts))
         self.wait_for_reports()
 
     def start_api(self, service: str, *, wait: bool = True) -> None:
@@ -349,16 +367,9 @@ class Cloud:
             self.layout, self.policy, weigher=self.weigher
         )
         begun = self.scheduler_log_size()
-        self._nova('nova-scheduler')
-        return lambda: self._wait_for_workers(begun)
-
-    def _wait_for_workers(self, begun: int) -> None:
-        """Until all that nova-scheduler started since then listen."""
-        self._one['nova-scheduler'].wait_until(
-            lambda: (
-                self.scheduler_log(begun).count('Creating RPC server for')
-                >= configuration.WORKERS
-            ),
+        process = self._nova('nova-scheduler')
+        return lambda: process.wait_until(
+            lambda: self._workers_since(begun) >= configuration.WORKERS,
             'all workers of nova-scheduler are there',
         )
 
@@ -490,8 +501,10 @@ class Cloud:
             is_there()
 
     def _start(self, service: str) -> Callable[[], None]:
-        """Any but nova-compute; returns what waits until it is there."""
+        """Returns what waits until it is there."""
         kind, _, host = service.rpartition('-')
+        if kind == 'nova-compute':
+            return self._restart_compute(BY_NAME[host])
         if service in _APPLICATIONS:
             self.start_api(service, wait=False)
             return lambda: self._wait_for_api(service)
@@ -504,26 +517,43 @@ class Cloud:
         elif service == 'rabbitmq':
             self.start_broker()
         else:
-            self._nova(service)
+            return self._start_conductor()
         return lambda: None
+
+    def _start_conductor(self) -> Callable[[], None]:
+        begun = self._log_size('nova-conductor')
+        process = self._nova('nova-conductor')
+        return lambda: process.wait_until(
+            lambda: (
+                'Starting conductor node' in self._log('nova-conductor', begun)
+            ),
+            'nova-conductor is there',
+        )
 
     def end(self, service: str) -> int:
         """TERM; the exit code."""
         return self._one[service].end()
 
     def reload_scheduler(self, options: Mapping[str, object]) -> None:
-        """Change its policy, send SIGHUP, wait for the new workers.
-
-        On native threads each worker ends at SIGHUP and a new one takes its
-        place. A request that meets a worker which is ending is never answered.
-        """
-        begun = self.scheduler_log_size()
+        """Change its policy, send SIGHUP, and wait until it has arrived."""
         self.policy = options
         configuration.write_scheduler(
             self.layout, self.policy, weigher=self.weigher
         )
+        begun = self.scheduler_log_size()
         self._one['nova-scheduler'].send(signal.SIGHUP)
-        self._wait_for_workers(begun)
+        if _NATIVE_THREADS in self.scheduler_log(0):
+            # Each worker ends, and a new one takes its place; what an ending
+            # one has received and not begun is lost.
+            processes.wait_until(
+                lambda: self._workers_since(begun) >= configuration.WORKERS,
+                'nova-scheduler has new workers after SIGHUP',
+            )
+        else:
+            time.sleep(2 * configuration.REFRESH_S)
+
+    def _workers_since(self, begun: int) -> int:
+        return self.scheduler_log(begun).count('Creating RPC server for')
 
     def scheduler_log_size(self) -> int:
         """Where the log of nova-scheduler ends now."""
@@ -542,9 +572,19 @@ class Cloud:
             log.seek(begun)
             return log.read().decode(errors='replace')
 
+    @property
+    def ending(self) -> bool:
+        """Nothing can be started any more."""
+        return self._running.ending
+
     def died(self) -> list[str]:
-        """Who should run and does not."""
-        return [n for n, each in self._one.items() if not each.running]
+        """Who ended of itself."""
+        return [n for n, each in list(self._one.items()) if each.died]
+
+
+def computes(*hosts: Host) -> tuple[str, ...]:
+    """The names of their services; without any, of all."""
+    return tuple(f'nova-compute-{host.name}' for host in hosts or HOSTS)
 
 
 def up(cloud: Cloud, *, filled: bool) -> None:

@@ -143,6 +143,10 @@ def _nova(layout: Layout, state: pathlib.Path, path: pathlib.Path) -> Sections:
             'shutdown_timeout': 3,
             'service_down_time': 30,
             'report_interval': 2,
+            # Not at a random moment of the first minute.
+            'periodic_fuzzy_delay': 0,
+            # What the broker lost is noticed sooner than after a minute.
+            'rpc_response_timeout': 20,
         },
         'keystone_authtoken': _tokens(layout),
         'service_user': {**mine, 'send_service_user_token': True},
@@ -207,7 +211,7 @@ def write_scheduler(
             'DEFAULT': {'debug': True, 'graceful_shutdown_timeout': 15},
             'scheduler': {
                 'workers': WORKERS,
-                'discover_hosts_in_cells_interval': 5,
+                'discover_hosts_in_cells_interval': 2,
             },
             # What memory is free decides, and nothing else.
             'filter_scheduler': {

@@ -12,7 +12,7 @@ from tests.cloud.cloud import Cloud
 from tests.cloud.hosts import BY_NAME, HOSTS, NESTED, TCG
 from tests.cloud.policies import warned
 
-AWAY_S = 15.0
+AWAY_S = 10.0
 """Enough to show all: refresh_s is 2 here and retry_s is shorter too."""
 LONG_AWAY_S = 60.0
 
@@ -114,10 +114,14 @@ def _without_broker(cloud: Cloud) -> str:
 def restarts(cloud: Cloud) -> str:
     """Every service ends and starts again, some at a time."""
     for names in (
-        ('keystone', 'placement', 'glance', 'nova-api'),
-        ('nova-conductor', 'nova-scheduler'),
-        ('mariadb', 'rabbitmq'),
-        tuple(f'libvirtd-{host.name}' for host in HOSTS if host.virt_type),
+        (
+            *('keystone', 'placement', 'glance', 'nova-api'),
+            *('nova-conductor', 'nova-scheduler'),
+        ),
+        (
+            *('mariadb', 'rabbitmq'),
+            *(f'libvirtd-{host.name}' for host in HOSTS if host.virt_type),
+        ),
     ):
         cloud.restart(*names)
         cloud.wait_for_reports()

@@ -13,7 +13,7 @@ from tests.cloud.hosts import HOSTS
 MICROVERSION = '2.87'
 """From 2.86 on nova-api looks at extra specs."""
 
-SPEAKS_S = 90.0
+SPEAKS_S = 120.0
 """An emulated guest takes some seconds; several at once, some more."""
 
 HOST = 'OS-EXT-SRV-ATTR:host'
@@ -142,7 +142,9 @@ def request(
         **_ADMIN,
     )
     answer.raise_for_status()
-    return str(answer.json()['server']['id'])
+    made = str(answer.json()['server']['id'])
+    cloud.made.add(made)
+    return made
 
 
 def delete_flavors(cloud: Cloud) -> None:
@@ -172,6 +174,7 @@ def boot_many(
     )
     answer.raise_for_status()
     there = cloud.get(f'/servers?name={name}')['servers']
+    cloud.made.update(each['id'] for each in there)
     if len(there) != count:
         raise Wrong(f'{len(there)} servers are there, not {count}')
     return [settled(cloud, each['id']) for each in there]
@@ -288,7 +291,7 @@ def delete(cloud: Cloud, server: Mapping[str, object]) -> None:
 
 
 def delete_all(cloud: Cloud) -> None:
-    """So that the next check finds empty hosts.
+    """What this check made, so that the next one finds empty hosts.
 
     Asks again where Nova gave up: gunicorn closes an idle connection to
     Placement perhaps just when nova-compute uses it, and Nova does not repeat
@@ -296,7 +299,11 @@ def delete_all(cloud: Cloud) -> None:
     """
 
     def all_gone() -> bool:
-        there = cloud.get('/servers/detail')['servers']
+        there = [
+            each
+            for each in cloud.get('/servers/detail')['servers']
+            if each['id'] in cloud.made
+        ]
         for each in there:
             if each['OS-EXT-STS:task_state'] != 'deleting':
                 delete(cloud, each)

@@ -47,8 +47,8 @@ def recording(name: str) -> pathlib.Path:
 HOSTS = (
     Host('emulating', virt_type='kvm', memory_mb=512),
     Host('qemu', virt_type='qemu', memory_mb=1_536),
-    Host('flat', memory_mb=3_072, recorded='intel-nested-off'),
-    Host('intel', memory_mb=2_560, recorded='intel-all-on'),
+    Host('flat', memory_mb=3_840, recorded='intel-nested-off'),
+    Host('intel', memory_mb=2_944, recorded='intel-all-on'),
     Host('amd', memory_mb=2_048, recorded='amd-everything', amd=True),
 )
 BY_NAME = {host.name: host for host in HOSTS}

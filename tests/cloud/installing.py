@@ -47,10 +47,11 @@ def on(cloud: Cloud, host: str, *command: str, status: int | None = 0) -> str:
 
 
 def install(cloud: Cloud) -> str:
-    """The agent on the hosts, the names in Placement, the filter in Nova."""
-    cloud.together(lambda: _agent(cloud), lambda: _into_nova(cloud))
-    _probe(cloud)
-    on(cloud, 'qemu', HVFILTER, *_words('prepare'))
+    """The names in Placement, the filter in Nova, and what hosts can do."""
+    cloud.together(
+        lambda: _into_nova(cloud),
+        lambda: _prepare(cloud),
+    )
     cloud.policy = {}
     cloud.together(
         lambda: cloud.restart('nova-scheduler', 'nova-api'),
@@ -60,7 +61,7 @@ def install(cloud: Cloud) -> str:
     guests.boot(cloud)
     if 'Filter HardwareVirtFilter returned' not in cloud.scheduler_log(begun):
         raise guests.Wrong('Nova does not say that it asked the filter')
-    return f'{cloud.wheel.name}: agent, Placement, nova-scheduler, nova-api'
+    return f'{cloud.wheel.name}: Placement, nova-scheduler, nova-api'
 
 
 def _into_nova(cloud: Cloud) -> None:
@@ -74,7 +75,11 @@ def _words(*arguments: str) -> tuple[str, ...]:
     return arguments
 
 
-def _agent(cloud: Cloud) -> None:
+def _prepare(cloud: Cloud) -> None:
+    on(cloud, 'qemu', HVFILTER, *_words('prepare'))
+
+
+def agent(cloud: Cloud) -> str:
     """Its environment, which all hosts here share and which has no Nova."""
     wheel = str(cloud.wheel)
     for line in (
@@ -87,6 +92,8 @@ def _agent(cloud: Cloud) -> None:
         on(cloud, 'qemu', *words)
     python = str(AGENT / 'bin' / 'python')
     on(cloud, 'qemu', python, '-c', 'import nova', status=1)
+    _probe(cloud)
+    return f'{cloud.wheel.name}, without Nova'
 
 
 def _probe(cloud: Cloud) -> None:

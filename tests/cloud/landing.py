@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 
 from tests.cloud import guests
@@ -14,6 +15,8 @@ QEMU = {'img_hv_type': 'qemu'}
 ZONE = 'real'
 """The availability zone of the hosts with a real libvirt."""
 
+# Checks that run side by side want it.
+_ZONING = threading.Lock()
 _TEN = 10
 _TRAIT = 'trait:CUSTOM_HVFILTER_NESTED'
 _ASKED = (
@@ -64,9 +67,10 @@ def landing(cloud: Cloud) -> str:
 
 def zone(cloud: Cloud) -> None:
     """Put the hosts with a real libvirt into a zone of their own."""
-    there = cloud.get('/os-aggregates')['aggregates']
-    if not any(each['name'] == ZONE for each in there):
-        guests.aggregate(cloud, ZONE, REAL, {'availability_zone': ZONE})
+    with _ZONING:
+        there = cloud.get('/os-aggregates')['aggregates']
+        if not any(each['name'] == ZONE for each in there):
+            guests.aggregate(cloud, ZONE, REAL, {'availability_zone': ZONE})
 
 
 def refused(cloud: Cloud) -> str:

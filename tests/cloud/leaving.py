@@ -14,7 +14,7 @@ from tests.cloud import (
     processes,
     without,
 )
-from tests.cloud.cloud import Cloud
+from tests.cloud.cloud import Cloud, computes
 from tests.cloud.hosts import BY_NAME, HOSTS, TCG
 from tests.cloud.installing import HVFILTER, by_the_book, on, publish
 
@@ -97,6 +97,7 @@ def remove(cloud: Cloud) -> str:
     provider.yaml was removed: the first two steps are done.
     """
     flavor = guests.flavor(cloud, {'hvfilter:nested': 'required'})
+    _end_scheduler(cloud)
     cloud.policy = None
     cloud.restart('nova-scheduler')
     command = by_the_book('removing.rst', 'hvfilter withdraw --all')
@@ -107,8 +108,9 @@ def remove(cloud: Cloud) -> str:
     cloud.tell(refusal)
     guests.delete_flavors(cloud)
     cloud.tell(cloud.hvfilter('-q', *words))
-    _without_package(cloud)
-    cloud.restart_computes()
+    installation.pip(cloud.layout, 'uninstall', '-y', 'hvfilter')
+    cloud.restart('nova-scheduler', 'nova-api', *computes())
+    cloud.wait_for_reports()
     began = time.monotonic()
     seen = without.schedules(cloud)
     guests.delete_all(cloud)
@@ -130,6 +132,11 @@ def remove(cloud: Cloud) -> str:
     )
 
 
-def _without_package(cloud: Cloud) -> None:
-    installation.pip(cloud.layout, 'uninstall', '-y', 'hvfilter')
-    cloud.restart('nova-scheduler', 'nova-api')
+def _end_scheduler(cloud: Cloud) -> None:
+    """With hvfilter in it, it ends at TERM as without."""
+    began = time.monotonic()
+    code = cloud.end('nova-scheduler')
+    if code:
+        raise guests.Wrong(f'nova-scheduler ended with {code} on TERM')
+    took = time.monotonic() - began
+    cloud.tell(f'nova-scheduler ends within {took:.1f} s with {code}')

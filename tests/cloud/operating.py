@@ -99,11 +99,7 @@ def lost(cloud: Cloud) -> str:
 
 
 def logs(cloud: Cloud) -> str:
-    """nova-scheduler ends at TERM; no log has an error of ours."""
-    began = time.monotonic()
-    code = cloud.end('nova-scheduler')
-    took = time.monotonic() - began
-    cloud.restart('nova-scheduler')
+    """No log has an error of ours."""
     found = []
     paths = sorted(cloud.layout.logs.glob('*.log'))
     for path in paths:
@@ -112,9 +108,4 @@ def logs(cloud: Cloud) -> str:
                 found.append(f'{path.name}: {line.strip()[:200]}')
     if found:
         raise guests.Wrong(f'{len(found)} lines, first {found[0]}')
-    if code:
-        raise guests.Wrong(f'nova-scheduler ended with {code} on TERM')
-    return (
-        f'nova-scheduler ends within {took:.1f} s with {code}; nothing of '
-        f'ours in {len(paths)} logs'
-    )
+    return f'nothing of ours in {len(paths)} logs'

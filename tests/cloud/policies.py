@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import time
 
-from tests.cloud import configuration, guests
+from tests.cloud import configuration, guests, processes
 from tests.cloud.cloud import Cloud
 from tests.cloud.hosts import ALL, KVM, NESTED
 from tests.cloud.landing import why
@@ -58,15 +58,14 @@ def permissive(cloud: Cloud) -> str:
     begun = cloud.scheduler_log_size()
     try:
         cloud.reload_scheduler({'mode': 'permissive'})
-        _taken_over(cloud, begun)
+        if 'Option hvfilter.mode changed' not in cloud.scheduler_log(begun):
+            raise guests.Wrong('nova-scheduler does not log the change')
         begun = cloud.scheduler_log_size()
         for server in guests.boot(cloud, _NOBODY, count=ROUNDS):
             guests.landed(server, ALL, 'in permissive mode')
         seen = workers(cloud.scheduler_log(begun), r' INFO .*permissive')
     finally:
-        begun = cloud.scheduler_log_size()
         cloud.reload_scheduler({})
-        _taken_over(cloud, begun)
     for server in guests.boot(cloud, _NOBODY, count=ROUNDS):
         guests.refused(server, 'a guest for nobody, enforcing again')
     if len(seen) < configuration.WORKERS:
@@ -81,25 +80,38 @@ def nonsense(cloud: Cloud) -> str:
     """The last good policy goes on, and the log names what is wrong."""
     try:
         for option, value in _NONSENSE:
-            _last_good(cloud, option, value)
+            _one_nonsense(cloud, option, value)
     finally:
         cloud.reload_scheduler({})
-    shown = ', '.join(option for option, _ in _NONSENSE)
-    return f'with bad values of {shown} the last good ones hold'
+    named = ', '.join(option for option, _ in _NONSENSE)
+    return f'with bad values of {named} the last good ones hold'
 
 
-def _last_good(cloud: Cloud, option: str, value: str) -> None:
+def _one_nonsense(cloud: Cloud, option: str, value: str) -> None:
+    word = value.rpartition(',')[2]
     begun = cloud.scheduler_log_size()
     cloud.reload_scheduler({option: value})
-    for server in guests.boot(cloud, _NOBODY, count=2):
-        guests.refused(server, f'a guest for nobody, {option} = {value}')
-    for server in guests.boot(cloud, count=2):
-        guests.landed(server, KVM, f'a plain guest, {option} = {value}')
+    processes.wait_until(
+        lambda: word in cloud.scheduler_log(begun),
+        f'the log names {option} = {value}',
+        patience_s=20.0,
+    )
+    nobody = guests.flavor(cloud, _NOBODY)
+    plain, image = guests.flavor(cloud), guests.image(cloud)
+    # Four requests at once: each worker gets some.
+    asked = {
+        guests.request(cloud, flavor, image): flavor
+        for flavor in (nobody, plain) * 2
+    }
+    for server_id, flavor in asked.items():
+        server = guests.settled(cloud, server_id)
+        if flavor == nobody:
+            guests.refused(server, f'a guest for nobody, {option} = {value}')
+        else:
+            guests.landed(server, KVM, f'a plain guest, {option} = {value}')
     guests.delete_all(cloud)
     lines = [
-        line
-        for line in warned(cloud.scheduler_log(begun))
-        if value.rpartition(',')[2] in line
+        line for line in warned(cloud.scheduler_log(begun)) if word in line
     ]
     if not lines:
         raise guests.Wrong(f'no warning names {option} = {value}')
@@ -113,8 +125,7 @@ def prefilter(cloud: Cloud) -> str:
         cloud.policy = {'prefilter': True, 'reserved': 'nested'}
         cloud.restart('nova-scheduler')
         _prefiltered(cloud)
-        cloud.policy = {}
-        cloud.restart('nova-scheduler')
+        cloud.reload_scheduler({'prefilter': True})
         (server,) = guests.boot(cloud, {'hvfilter:nested': 'preferred'})
         host = guests.landed(server, NESTED, 'nested preferred')
         cloud.tell(f'hvfilter:nested=preferred: on {host}')
@@ -122,8 +133,8 @@ def prefilter(cloud: Cloud) -> str:
         host = guests.landed(server, KVM - NESTED, 'plain, with the weigher')
         cloud.tell(f'plain: on {host}')
     finally:
+        # The next restart brings it.
         cloud.weigher, cloud.policy = False, {}
-        cloud.restart('nova-scheduler')
     return 'each narrows as it should, and says why'
 
 
@@ -149,8 +160,3 @@ def _prefiltered(cloud: Cloud) -> None:
 def warned(log: str) -> list[str]:
     """What hvfilter warns of, without where and when."""
     return re.findall(r' (?:WARNING|ERROR) hvfilter\S* \[[^]]*\] (.*)', log)
-
-
-def _taken_over(cloud: Cloud, begun: int) -> None:
-    if 'Option hvfilter.mode changed' not in cloud.scheduler_log(begun):
-        raise guests.Wrong('nova-scheduler did not read its options at SIGHUP')

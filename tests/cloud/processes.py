@@ -9,6 +9,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -65,6 +66,11 @@ class Process:
     def send(self, what: signal.Signals) -> None:
         self._process.send_signal(what)
 
+    @property
+    def died(self) -> bool:
+        """Whether it ended though nobody asked it to."""
+        return not self.running and not self._asked
+
     def ask_to_end(self) -> None:
         """TERM, if it runs and was not asked before."""
         if self.running and not self._asked:
@@ -107,7 +113,7 @@ class Processes:
     def __init__(self, logs: pathlib.Path) -> None:
         self._logs = logs
         self._all: list[Process] = []
-        self._ending = False
+        self.ending = False
 
     def __enter__(self) -> Processes:
         return self
@@ -117,12 +123,15 @@ class Processes:
 
     def end(self) -> None:
         """End all that runs, and start nothing more."""
-        self._ending = True
+        self.ending = True
         everybody = list(self._all)
         # Whoever is impatient would leave some of them behind.
-        before = {
-            each: signal.signal(each, signal.SIG_IGN) for each in _IMPATIENT
-        }
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {
+                each: signal.signal(each, signal.SIG_IGN)
+                for each in _IMPATIENT
+            }
         for each in everybody:
             each.ask_to_end()
         for each in everybody:
@@ -140,7 +149,7 @@ class Processes:
 
         :raises Failed: everything is being ended
         """
-        if self._ending:
+        if self.ending:
             raise Failed(f'{name} is not started any more')
         log = self._logs / f'{name}.log'
         process = Process(name, command, log, environment or {})

@@ -10,7 +10,7 @@ from tests.cloud.cloud import Cloud
 
 _QEMU = {'img_hv_type': 'qemu'}
 _FACTOR = 3
-_LEAST_S = 15.0
+_LEAST_S = 10.0
 
 
 def before(cloud: Cloud) -> str:
