@@ -167,7 +167,7 @@ class CommandLine:
         """Every word of one or more names, in order; () for none.
 
         Most parameters take effect word after word, so the last one
-        wins: see :meth:`last`. Some only ever switch something off.
+        wins. Some only ever switch something off.
 
         :param names: with ``-`` or ``_``; of a module: ``module.parameter``
         :raises ValueError: for a name that recordings do not keep
@@ -177,11 +177,6 @@ class CommandLine:
                 raise ValueError(f'{name} is in no table of {__name__}')
         wanted = {name.replace('-', '_') for name in names}
         return tuple(p for p in self.parameters if p.name in wanted)
-
-    def last(self, name: str) -> Parameter | None:
-        """The word of a name that wins; None when there is none."""
-        parameters = self.all(name)
-        return parameters[-1] if parameters else None
 
 
 def _parameters(text: str) -> Iterator[Parameter]:

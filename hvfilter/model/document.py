@@ -25,7 +25,6 @@ from hvfilter.model.finding import (
 )
 
 SCHEMA = 'hvfilter/report/1'
-SCHEMA_FILE = 'schemas/report-1.json'
 
 _STRENGTHS = {strength.name.lower(): strength for strength in Strength}
 _NOT_REPORTED = 'not in the report'

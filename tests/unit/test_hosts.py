@@ -3,12 +3,11 @@
 
 import difflib
 import functools
-import importlib.resources
 import json
 
 import testtools
 
-from hvfilter import model
+from hvfilter.cli.schemas import all_schemas
 from hvfilter.host import snapshot
 from hvfilter.host.recorded import RecordedHost
 from hvfilter.model import catalogue, document
@@ -133,8 +132,8 @@ class TestHosts(testtools.TestCase):
 
     def test_document_when_host_is_replayed(self):
         """Each report is of the documented form, and survives it."""
-        text = importlib.resources.files(model).joinpath(document.SCHEMA_FILE)
-        schema = schemas.validator(json.loads(text.read_text()))
+        text = all_schemas()[document.SCHEMA]
+        schema = schemas.validator(json.loads(text))
         for _name, recorded in recorded_hosts():
             report = report_on(recorded)
             schema.validate(document.to_document(report))

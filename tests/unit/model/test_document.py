@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import importlib.resources
 import json
 
 import jsonschema
@@ -8,7 +7,7 @@ import testtools
 from hypothesis import given
 from testtools.matchers import Contains
 
-from hvfilter import model
+from hvfilter.cli.schemas import all_schemas
 from hvfilter.model import catalogue, document, form
 from hvfilter.model.catalogue import Stage
 from hvfilter.model.finding import (
@@ -22,10 +21,7 @@ from hvfilter.model.finding import (
 )
 from tests import schemas, strategies
 
-SCHEMA = json.loads(
-    importlib.resources.files(model).joinpath(document.SCHEMA_FILE).read_text()
-)
-
+SCHEMA = json.loads(all_schemas()[document.SCHEMA])
 VALIDATOR = schemas.validator(SCHEMA)
 NO_NESTED = Observation(
     'nested',
