@@ -239,7 +239,7 @@ class TraitCache:
         return min(max(times.soft_s, self._stretched_s), times.hard_s)
 
     def backing_off(self) -> bool:
-        """Whether Placement is left in peace, since it failed just now."""
+        """Whether no request is sent to Placement, as it has just failed."""
         return self._backing_off(self._clock())
 
     def _backing_off(self, now_s: float) -> bool:

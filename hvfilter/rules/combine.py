@@ -105,7 +105,7 @@ def _yes_withheld(ranked: list[Observation]) -> list[Observation]:
     A guest that was to be run and could not be leaves open whether KVM runs
     any; what KVM is set up to use, it then may use for none. That a guest
     was to be run is evidence of SMOKE strength. The capability kvm itself
-    has other witnesses where nobody asked for a run.
+    has other evidence where no run was requested.
     """
     first = ranked[0]
     if first.state is not State.PRESENT or first.strength is Strength.SMOKE:

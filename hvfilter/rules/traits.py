@@ -116,7 +116,7 @@ class DesiredTraits:
     def _unknown(
         self, after: frozenset[str], marks: frozenset[Dated]
     ) -> Iterator[Dated]:
-        """Since when each trait that nobody can vouch for has been so."""
+        """Since when each trait without verification has been unknown."""
         for trait in self.unverified(after):
             weeks = [
                 mark.week
