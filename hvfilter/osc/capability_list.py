@@ -84,16 +84,7 @@ class ListCapability(base.Lister):
             action='store_true',
             help='Hosts that hvfilter never reported about',
         )
-        parser.add_argument(
-            '--aggregate',
-            metavar='<aggregate>',
-            help='Hosts in this host aggregate (name or UUID)',
-        )
-        parser.add_argument(
-            '--availability-zone',
-            metavar='<zone>',
-            help='Hosts in this availability zone',
-        )
+        base.add_places(parser)
         parser.add_argument(
             '--long',
             action='store_true',

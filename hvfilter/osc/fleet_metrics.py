@@ -17,7 +17,7 @@ from hvfilter.osc import capability_counts
 from hvfilter.osc.capability_counts import Count
 from hvfilter.osc.fleet import Fleet, Host
 from hvfilter.placement import capacity
-from hvfilter.publish.metrics import Family, Metric, Sample
+from hvfilter.publish.metrics import Family, Metric, Sample, declared
 from hvfilter.rules.capability_state import CapabilityState
 
 CPUS = ('VCPU', 'PCPU')
@@ -83,19 +83,7 @@ BUILD = Metric(
     ('version',),
 )
 
-FLEET = (
-    HOSTS,
-    WITHOUT_PROVIDER,
-    OLDEST,
-    CAPABILITY_HOSTS,
-    FREE_CPUS,
-    FREE_MEMORY,
-    AGGREGATE_HOSTS,
-    AGGREGATE_FREE_CPUS,
-    COMPLETE,
-    READ,
-    BUILD,
-)
+FLEET = declared(globals())
 """All that ``openstack hypervisor capability metrics`` prints."""
 
 _Counts = Mapping[str, Mapping[str, Count]]

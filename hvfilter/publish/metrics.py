@@ -9,7 +9,7 @@ counters, ``_info`` for a value of 1 whose labels are what counts.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 Sample = tuple[tuple[str, ...], float]
 """The values of a metric's labels, in their order, and its value."""
@@ -34,6 +34,11 @@ class Metric:
     def kind(self) -> str:
         """Its type, in Prometheus' word."""
         return 'counter' if self.counter else 'gauge'
+
+
+def declared(names: Mapping[str, object]) -> tuple[Metric, ...]:
+    """The metrics among the names of a module, in their order."""
+    return tuple(each for each in names.values() if isinstance(each, Metric))
 
 
 Family = tuple[Metric, Iterable[Sample]]
@@ -130,25 +135,5 @@ WITHDRAWN = Metric(
 )
 BUILD = Metric('hvfilter_build_info', 'The version of hvfilter.', ('version',))
 
-HOST = (
-    CAPABILITY,
-    OVERRULED,
-    LAST_PRESENT,
-    NESTED_SET,
-    PROBED,
-    PROBE_ERROR,
-    TRIED,
-    SUCCEEDED,
-    SUCCESS,
-    ATTEMPTS,
-    FAILURES,
-    REQUESTS,
-    CONFLICTS,
-    UNVERIFIED,
-    RETURNING,
-    ERROR,
-    PROVIDER,
-    WITHDRAWN,
-    BUILD,
-)
+HOST = declared(globals())
 """All that the publisher textfile writes."""
