@@ -110,14 +110,20 @@ class HostileTest(base.PageTestCase):
                 'document.body.append(made)',
                 'script-src-elem',
             ),
-            ("document.body.setAttribute('onclick', '1')", 'script-src-attr'),
+            (
+                # Some browsers look at a handler only when it is called.
+                "document.body.setAttribute('onclick', 'window.harm = 1'); "
+                'document.body.click()',
+                'script-src-attr',
+            ),
             ("fetch('https://example.org/').catch(() => 0)", 'connect-src'),
             ("new Image().src = 'https://example.org/'", 'img-src'),
         ):
             stopped = self.page.evaluate(
                 'new Promise((done) => { document.addEventListener('
                 "'securitypolicyviolation', (event) => "
-                f'done(event.effectiveDirective), {{once: true}}); {act}; }})'
+                f'done(event.effectiveDirective), {{once: true}}); {act}; '
+                "setTimeout(() => done('nothing was stopped'), 20000); })"
             )
             self.assertEqual(directive, stopped)
         self.assertIsNone(self.page.evaluate('window.harm ?? null'))

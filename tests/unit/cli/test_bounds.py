@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No input takes more than 256 MiB of memory or five seconds."""
+"""No input takes more than 256 MiB of memory or eight seconds."""
 
 import json
 import os
@@ -11,8 +11,9 @@ from tests.unit.cli.base import CommandTestCase
 
 MIB = 1 << 20
 MEMORY_LIMIT = 256 * MIB
-TIME_LIMIT_S = 5.0
-"""Of processor time; more where an ordinary probe takes more than usual."""
+TIME_LIMIT_S = 8.0
+"""Of processor time on the slowest Python; more where an ordinary probe takes
+more than usual."""
 USUAL_S = 0.4
 HEAD = (
     '{"schema": "hvfilter/snapshot/1", "origin": {"how": "made"}, '
@@ -40,7 +41,8 @@ class TestBounds(CommandTestCase):
             # Processors that others use as well do less in a second.
             ordinary = ('probe', '--snapshot', self.host('kvm-busy'))
             usual_s = self._run(ordinary)[2]
-            self.assertLess(spent_s, TIME_LIMIT_S * usual_s / USUAL_S, argv)
+            limit_s = TIME_LIMIT_S * max(1.0, usual_s / USUAL_S)
+            self.assertLess(spent_s, limit_s, argv)
         self.assertEqual(status, status_there, text[-2000:])
         self.assertLess(len(text), 2000)
         return text
